@@ -1,0 +1,65 @@
+"""The command ``deepcpg-tf``: its commands, and how it ends when one fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import typer
+
+from deepcpg_tf.cli import convert, predict, presets
+from deepcpg_tf.errors import DeepCpgError
+
+app = typer.Typer(
+    name="deepcpg-tf",
+    help="Predict the DNA methylation of single cells from sequence with DeepCpG.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("predict")(predict.predict)
+app.command("convert")(convert.convert)
+app.command("presets")(presets.presets)
+app.command("fetch")(presets.fetch)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit.
+
+    Exit codes: 0 done · 2 an error the user can mend, told in one line on stderr ·
+    1 an error of ours · 130 interrupted.
+    """
+    _silence_tensorflow()
+    debug = "--debug" in sys.argv
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        _fail(f"{error.format_message().rstrip('.')} (see --help)", error.exit_code)
+    except typer.Abort:
+        _fail("interrupted", 130)
+    except DeepCpgError as error:
+        if debug:
+            traceback.print_exc()
+        _fail(str(error), 2)
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}", 2)
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        first = str(error).splitlines()[0] if str(error) else ""
+        _fail(f"internal error, {type(error).__name__}: {first} (--debug shows where)", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"deepcpg-tf: error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _silence_tensorflow() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -1,0 +1,68 @@
+"""``deepcpg-tf convert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.errors import ConfigError
+
+
+def convert(
+    out: Annotated[Path, typer.Option(help="The folder to write.", metavar="DIR")],
+    model_json: Annotated[
+        Path | None, typer.Option(help="Keras JSON of a legacy model.", metavar="FILE")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="HDF5 that goes with --model-json.", metavar="FILE")
+    ] = None,
+    model_h5: Annotated[
+        Path | None, typer.Option(help="HDF5 with a whole legacy model.", metavar="FILE")
+    ] = None,
+    multimolecule: Annotated[
+        Path | None, typer.Option(help="Folder of a MultiMolecule model.", metavar="DIR")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Convert a legacy or MultiMolecule checkpoint to a folder that every command reads."""
+    given = {
+        "--model-json": model_json,
+        "--weights": weights,
+        "--model-h5": model_h5,
+        "--multimolecule": multimolecule,
+    }
+    named = [name for name, value in given.items() if value is not None]
+    if named not in (["--model-json", "--weights"], ["--model-h5"], ["--multimolecule"]):
+        raise ConfigError(
+            "input: expected --model-json with --weights, or --model-h5, or --multimolecule, "
+            f"received {' and '.join(named) or 'none'}"
+        )
+    for file in (model_json, weights, model_h5):
+        if file is not None and not file.is_file():
+            raise FileNotFoundError(2, "expected a file, found none there", str(file))
+    from deepcpg_tf.weights.preset_folder import check_writable
+
+    check_writable(out)
+    from deepcpg_tf.weights import keras_legacy
+    from deepcpg_tf.weights.multimolecule import read_multimolecule
+
+    if model_json is not None and weights is not None:
+        checkpoint = keras_legacy.read_json_and_weights(model_json, weights)
+    elif model_h5 is not None:
+        checkpoint = keras_legacy.read_model_h5(model_h5)
+    elif multimolecule is not None:
+        checkpoint = read_multimolecule(multimolecule)
+    from deepcpg_tf.cli.quiet import import_tensorflow
+    from deepcpg_tf.weights.checkpoint import build_model
+
+    import_tensorflow()
+    model = build_model(checkpoint)
+    model.save_to_preset(out)
+    config = model.config
+    print(
+        f"{out}: {config.architecture}, {len(config.cells)} cells, windows of "
+        f"{config.sequence_length} bases, from {checkpoint.provenance['format']}"
+    )

@@ -1,0 +1,109 @@
+"""``deepcpg-tf predict``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.errors import ConfigError, GenomeError
+
+if TYPE_CHECKING:
+    from deepcpg_tf.model import Values
+    from deepcpg_tf.prediction.sources import SiteFile, Source
+
+_VALUES = ("probabilities", "logits", "embedding")
+
+
+def predict(
+    model: Annotated[
+        str,
+        typer.Argument(help="A published preset, or a folder with a model.", metavar="MODEL"),
+    ],
+    sequence: Annotated[str | None, typer.Option(help="One window as letters.")] = None,
+    sequences: Annotated[
+        Path | None, typer.Option(help="A text file with a window a line.", metavar="FILE")
+    ] = None,
+    fasta: Annotated[
+        Path | None, typer.Option(help="A FASTA file with a window a record.", metavar="FILE")
+    ] = None,
+    sites: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sites to cut windows around: BED, or chromosome and 1-based position.",
+            metavar="FILE",
+        ),
+    ] = None,
+    genome: Annotated[
+        Path | None,
+        typer.Option(help="The reference of --sites: FASTA, plain or bgzip.", metavar="FASTA"),
+    ] = None,
+    require_cpg: Annotated[
+        bool, typer.Option("--require-cpg", help="Refuse a site that is no CG.")
+    ] = False,
+    values: Annotated[
+        str, typer.Option(help="probabilities, logits or embedding.", metavar="WHAT")
+    ] = "probabilities",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write to this file: .tsv, .tsv.gz or .parquet (default: TSV to stdout).",
+            metavar="FILE",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Predict windows of DNA: a row a window, a column a cell.
+
+    Windows are as long as the model's (1001 letters for the published ones), with
+    the C of the CpG in the middle. The column `position` is 0-based.
+    """
+    given = {"--sequence": sequence, "--sequences": sequences, "--fasta": fasta, "--sites": sites}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) != 1:
+        raise ConfigError(
+            f"input: expected one of {', '.join(given)}, received {' and '.join(named) or 'none'}"
+        )
+    if values not in _VALUES:
+        raise ConfigError(f"--values: expected one of {', '.join(_VALUES)}, received {values!r}")
+    if sites is not None and genome is None:
+        raise GenomeError("--sites: expected --genome FASTA with it, received none")
+    if sites is None and (genome is not None or require_cpg):
+        raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
+    for file in (sequences, fasta, sites):
+        if file is not None and not file.is_file():
+            raise FileNotFoundError(2, "expected a file, found none there", str(file))
+
+    from deepcpg_tf.cli.quiet import import_tensorflow
+    from deepcpg_tf.prediction.writers import check_output
+
+    check_output(out)
+    import_tensorflow()
+    from deepcpg_tf.data.genome import Genome
+    from deepcpg_tf.prediction import sources
+    from deepcpg_tf.prediction.run import predict_to_file
+    from deepcpg_tf.weights.load import load_model
+
+    loaded = load_model(model)
+    length = loaded.config.sequence_length
+    source: Source
+    if sequence is not None:
+        source = sources.OneSequence(sequence, length)
+    elif sequences is not None:
+        source = sources.SequenceFile(sequences, length)
+    elif fasta is not None:
+        source = sources.FastaFile(fasta, length)
+    else:
+        source = sources.SiteFile(
+            cast(Path, sites), Genome(cast(Path, genome)), length, require_cpg=require_cpg
+        )
+    windows = source.check()
+    if sites is not None:
+        print(f"{sites}: {cast('SiteFile', source).cpgs}", file=sys.stderr)
+    from deepcpg_tf.cli.progress import progress
+
+    with progress("predicting", windows) as advance:
+        predict_to_file(loaded, source, out, cast("Values", values), advance)

@@ -1,0 +1,114 @@
+"""Reading text that may be gzipped, and writing so that nothing half-written stays."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from deepcpg_tf.errors import OutputError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def is_gzip(path: Path) -> bool:
+    """Return whether a file starts with the signature of gzip (bgzip has the same)."""
+    with path.open("rb") as file:
+        return file.read(2) == _GZIP_MAGIC
+
+
+def open_text(path: Path) -> TextIO:
+    """Open UTF-8 text for reading, decompressing gzip and bgzip by content.
+
+    Any line ending is accepted and a byte order mark is dropped.
+    """
+    if is_gzip(path):
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 checksum of a file as hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; it takes the name of `path` on success.
+
+    On any error the partial file is removed and `path` stays as it was.
+
+    Raises
+    ------
+    OutputError
+        When the folder does not exist or cannot be written to, or `path` is a folder.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path}: expected the name of a file to write, received a folder")
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name}.", suffix=".partial", dir=path.parent
+        )
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder beside `path` to fill; it takes the place of `path` on success.
+
+    On any error it is removed and `path` stays as it was.
+
+    Raises
+    ------
+    OutputError
+        When the parent folder cannot be written to, or `path` is a file.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"{path}: expected the name of a folder to write, received a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workspace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
+    try:
+        filled = workspace / "new"
+        filled.mkdir()
+        yield filled
+        if path.exists():
+            path.rename(workspace / "old")
+        filled.rename(path)
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads and indexes: ``DEEPCPG_TF_HOME``, or the user's cache."""
+    import pooch
+
+    return Path(os.environ.get("DEEPCPG_TF_HOME") or pooch.os_cache("deepcpg_tf"))

@@ -1,0 +1,80 @@
+"""From windows to a table of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from deepcpg_tf.prediction.sources import Batch, Source
+from deepcpg_tf.prediction.writers import open_writer
+
+if TYPE_CHECKING:
+    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction, Values
+
+
+def iterate_predictions(
+    model: DeepCpgDnaForSequencePrediction, source: Source, values: Values = "probabilities"
+) -> Iterator[pa.RecordBatch]:
+    """Predict the windows of a source, batch by batch.
+
+    Parameters
+    ----------
+    model
+        The model.
+    source
+        A `OneSequence`, `SequenceFile`, `FastaFile` or `SiteFile`.
+    values
+        ``"probabilities"``, ``"logits"`` or ``"embedding"``.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        The source's key columns (``id``, or ``chromosome``, ``position`` (0-based,
+        forward-strand C), ``strand``), then a float32 column for each cell or unit
+        of the embedding.
+    """
+    names = model.value_names(values)
+    for batch in source.batches():
+        predicted = model.predict_windows(batch.windows, values)
+        columns = {name: pa.array(predicted[:, i]) for i, name in enumerate(names)}
+        keys = {name: pa.array(column) for name, column in batch.keys.items()}
+        arrays = [*keys.values(), *columns.values()]
+        yield pa.RecordBatch.from_arrays(arrays, names=[*keys, *columns])
+
+
+def predict_to_file(
+    model: DeepCpgDnaForSequencePrediction,
+    source: Source,
+    out: Path | None,
+    values: Values = "probabilities",
+    advance: Callable[[int], object] = lambda windows: None,
+) -> None:
+    """Predict the windows of a source into a file, or as TSV to stdout.
+
+    Memory does not grow with the number of windows.
+
+    Parameters
+    ----------
+    model, source, values
+        As in `iterate_predictions`.
+    out
+        A file ending in ``.tsv``, ``.tsv.gz`` or ``.parquet``, or None for stdout.
+    advance
+        Called after each batch with the number of its windows.
+
+    Raises
+    ------
+    OutputError
+        When the output cannot be written.
+    """
+    batches = iterate_predictions(model, source, values)
+    first = next(batches)
+    with open_writer(out, first.schema) as write:
+        write(first)
+        advance(len(first))
+        for batch in batches:
+            write(batch)
+            advance(len(batch))

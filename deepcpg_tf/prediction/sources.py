@@ -1,0 +1,198 @@
+"""Where windows come from: letters, a text file, FASTA, or sites on a genome.
+
+A source is read twice: once to check it whole, so that an error in the last line
+shows before hours of computing, and once to predict it. Only one batch of it is
+in memory at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pysam
+
+from deepcpg_tf.data.genome import Genome
+from deepcpg_tf.data.sites import CpgCount, count_cpgs, read_sites
+from deepcpg_tf.errors import SequenceError
+from deepcpg_tf.files import open_text
+from deepcpg_tf.sequence import encode_windows
+
+_BATCH_SIZE = 4096
+
+
+class Batch(NamedTuple):
+    """Some windows, with the columns that tell which they are.
+
+    ``windows`` is uint8 [n, length]; each column of ``keys`` has n values.
+    """
+
+    keys: dict[str, list[str] | npt.NDArray[np.int64]]
+    windows: npt.NDArray[np.uint8]
+
+
+class Source(Protocol):
+    """Windows in a fixed order."""
+
+    def check(self) -> int:
+        """Read everything, raise at the first fault, and return the number of windows."""
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield the windows."""
+
+
+class _Letters:
+    """Windows as letters, each with a name; subclasses say where they are read from."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def _records(self) -> Iterator[tuple[str, str, str]]:
+        """Yield id, letters and what an error calls the record."""
+        raise NotImplementedError
+
+    def check(self) -> int:
+        return sum(len(batch.windows) for batch in self.batches())
+
+    def batches(self) -> Iterator[Batch]:
+        records = self._records()
+        while chunk := list(islice(records, _BATCH_SIZE)):
+            ids, letters, names = ([*column] for column in zip(*chunk, strict=True))
+            yield Batch({"id": ids}, encode_windows(letters, self.length, names))
+
+
+class OneSequence(_Letters):
+    """A single window given as letters; its id is 1."""
+
+    def __init__(self, sequence: str, length: int) -> None:
+        super().__init__(length)
+        self.sequence = sequence
+
+    def _records(self) -> Iterator[tuple[str, str, str]]:
+        yield "1", self.sequence, "sequence"
+
+
+class SequenceFile(_Letters):
+    """A text file with a window a line, plain or gzipped; ids are the line numbers.
+
+    Parameters
+    ----------
+    path
+        The file. Empty lines at its end are ignored.
+    length
+        Letters that each window must have.
+    """
+
+    def __init__(self, path: Path, length: int) -> None:
+        super().__init__(length)
+        self.path = path
+
+    def _records(self) -> Iterator[tuple[str, str, str]]:
+        number, empty = 0, 0
+        try:
+            with open_text(self.path) as file:
+                for number, line in enumerate(file, 1):
+                    letters = line.strip()
+                    if not letters:
+                        empty = empty or number
+                        continue
+                    if empty:
+                        raise SequenceError(
+                            f"{self.path}, line {empty}: expected a window of {self.length} "
+                            "letters, received an empty line"
+                        )
+                    yield str(number), letters, f"{self.path}, line {number}"
+        except (UnicodeDecodeError, EOFError) as error:
+            raise SequenceError(
+                f"{self.path}: expected text, plain or gzipped, but {error}"
+            ) from None
+        if number == 0 or empty == 1:
+            raise SequenceError(f"{self.path}: expected a window a line, found none")
+
+
+class FastaFile(_Letters):
+    """A FASTA file with a window a record: plain, gzip or bgzip; ids are record names.
+
+    Parameters
+    ----------
+    path
+        The file.
+    length
+        Letters that each window must have.
+    """
+
+    def __init__(self, path: Path, length: int) -> None:
+        super().__init__(length)
+        self.path = path
+
+    def _records(self) -> Iterator[tuple[str, str, str]]:
+        number = 0
+        # htslib prints to stderr what we say in one line of our own.
+        verbosity = pysam.set_verbosity(0)
+        try:
+            with pysam.FastxFile(str(self.path)) as file:
+                for number, record in enumerate(file, 1):
+                    where = f"{self.path}, record {number} ({record.name})"
+                    yield record.name or str(number), record.sequence or "", where
+        except (ValueError, UnicodeDecodeError) as error:
+            if isinstance(error, SequenceError):
+                raise
+            raise SequenceError(
+                f"{self.path}: expected intact FASTA, but after record {number}: {error}"
+            ) from None
+        finally:
+            pysam.set_verbosity(verbosity)
+        if number == 0:
+            raise SequenceError(f"{self.path}: expected FASTA with a window a record, found none")
+
+
+class SiteFile:
+    """Sites on a genome, whose windows are cut around them.
+
+    Parameters
+    ----------
+    path
+        BED, or chromosome and 1-based position; see `deepcpg_tf.data.sites.read_sites`.
+    genome
+        The reference.
+    length
+        Bases of a window.
+    require_cpg
+        Whether a site that is no CG is an error.
+
+    Attributes
+    ----------
+    cpgs : CpgCount or None
+        How many sites lie on a CG, once `check` has read them.
+    """
+
+    def __init__(
+        self, path: Path, genome: Genome, length: int, *, require_cpg: bool = False
+    ) -> None:
+        self.path = path
+        self.genome = genome
+        self.length = length
+        self.require_cpg = require_cpg
+        self.cpgs: CpgCount | None = None
+
+    def check(self) -> int:
+        self.cpgs = count_cpgs(self.path, self.genome, require=self.require_cpg)
+        return self.cpgs.sites
+
+    def batches(self) -> Iterator[Batch]:
+        for sites in read_sites(self.path, self.genome):
+            windows = np.empty((len(sites), self.length), np.uint8)
+            for reference, indices in sites.groups():
+                windows[indices] = self.genome.windows(
+                    reference, sites.positions[indices], self.length
+                )
+            keys: dict[str, list[str] | npt.NDArray[np.int64]] = {
+                "chromosome": sites.chromosomes,
+                "position": sites.positions,
+                "strand": sites.strands,
+            }
+            yield Batch(keys, windows)

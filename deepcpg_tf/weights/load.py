@@ -1,0 +1,62 @@
+"""From whatever names a model to the model: preset, own folder, legacy or MultiMolecule."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepcpg_tf.errors import CheckpointError
+from deepcpg_tf.presets import PRESETS
+from deepcpg_tf.weights import multimolecule, preset_folder, store
+from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from deepcpg_tf.weights.keras_legacy import read_json_and_weights, read_model_h5
+
+if TYPE_CHECKING:
+    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+
+_HDF5_ENDINGS = (".h5", ".hdf5")
+
+# What the original's training leaves side by side, in the order that it prefers them.
+_ORIGINAL_WEIGHTS = ("model_weights.h5", "model_weights_val.h5", "model_weights_train.h5")
+
+
+def load_model(preset: str | Path) -> DeepCpgDnaForSequencePrediction:
+    """Load the model that a name or folder stands for.
+
+    See `DeepCpgDnaForSequencePrediction.from_preset`.
+    """
+    folder = Path(preset)
+    if not folder.exists() and str(preset) in PRESETS:
+        published = PRESETS[str(preset)]
+        files = store.cached(published) or store.fetch(published, progress=sys.stderr.isatty())
+        return build_model(read_json_and_weights(files.model, files.weights))
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "none there"
+        raise CheckpointError(
+            f"{preset}: expected a folder with a model, or one of {', '.join(PRESETS)}; found {found}"
+        )
+    if preset_folder.is_preset_folder(folder):
+        return build_model(preset_folder.read_folder(folder))
+    if (folder / multimolecule.WEIGHTS_FILE).is_file():
+        return build_model(multimolecule.read_multimolecule(folder))
+    return build_model(_read_legacy_folder(folder))
+
+
+def _read_legacy_folder(folder: Path) -> Checkpoint:
+    """Read the one legacy checkpoint in a folder, whatever its files are called."""
+    files = [file for file in sorted(folder.iterdir()) if file.is_file()]
+    weights = [file for file in files if file.suffix in _HDF5_ENDINGS]
+    models = [file for file in files if file.suffix == ".json" or file.name.endswith("-model")]
+    if len(models) == 1:
+        preferred = [folder / name for name in _ORIGINAL_WEIGHTS if folder / name in weights]
+        if preferred or len(weights) == 1:
+            return read_json_and_weights(models[0], (preferred or weights)[0])
+    if len(weights) == 1 and not models:
+        return read_model_h5(weights[0])
+    raise CheckpointError(
+        f"{folder}: expected a preset ({preset_folder.CONFIG_FILE}, {preset_folder.WEIGHTS_FILE}), "
+        f"a MultiMolecule model ({multimolecule.CONFIG_FILE}, {multimolecule.WEIGHTS_FILE}) or one "
+        "legacy checkpoint (a JSON and an HDF5, or one HDF5), "
+        f"found {', '.join(file.name for file in files) or 'no file'}"
+    )

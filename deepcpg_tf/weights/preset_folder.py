@@ -1,0 +1,100 @@
+"""A model as a folder: ``config.json`` (architecture, provenance) and ``weights.h5``.
+
+The HDF5 has a float32 dataset for each tensor of `Checkpoint`, by its name.
+Keras' own weights files are not used: reading one, Keras passes over what is
+missing with a warning.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.config import DeepCpgDnaConfig
+from deepcpg_tf.errors import CheckpointError, ConfigError, OutputError
+from deepcpg_tf.files import atomic_folder
+from deepcpg_tf.weights.checkpoint import Checkpoint
+from deepcpg_tf.weights.hdf5 import open_hdf5
+
+if TYPE_CHECKING:
+    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.h5"
+
+_FORMAT = "deepcpg_tf"
+_VERSION = 1
+
+
+def is_preset_folder(folder: Path) -> bool:
+    """Return whether a folder holds the two files of a preset."""
+    return (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file()
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder whose content is not a preset's, which a preset must not replace.
+
+    Raises
+    ------
+    OutputError
+    """
+    if folder.is_dir() and any(folder.iterdir()) and not is_preset_folder(folder):
+        raise OutputError(
+            f"{folder}: expected a new folder, or one with a preset to replace; it holds other files"
+        )
+
+
+def save_folder(model: DeepCpgDnaForSequencePrediction, folder: Path) -> None:
+    """Write a model with its weights, whole or not at all."""
+    check_writable(folder)
+    description = {
+        "format": _FORMAT,
+        "format_version": _VERSION,
+        "architecture": model.config.architecture,
+        "config": model.config.to_dict(),
+        "provenance": model.provenance,
+    }
+    with atomic_folder(folder) as new:
+        with h5py.File(new / WEIGHTS_FILE, "w") as file:
+            for name, variable in model.variables_by_name.items():
+                file[name] = variable.numpy()
+        (new / CONFIG_FILE).write_text(json.dumps(description, indent=2) + "\n")
+
+
+def read_folder(folder: Path) -> Checkpoint:
+    """Read a model that `save_folder` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        When a file is damaged or of another version.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        description = json.loads(path.read_bytes())
+        if description.get("format") != _FORMAT or description.get("format_version") != _VERSION:
+            raise CheckpointError(
+                f"{path}: expected format {_FORMAT!r} version {_VERSION}, received "
+                f"{description.get('format')!r} version {description.get('format_version')!r}"
+            )
+        config = DeepCpgDnaConfig.from_dict(description["config"])
+        provenance = description["provenance"]
+    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError) as error:
+        raise CheckpointError(f"{path}: expected the description of a model, but {error}") from None
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    tensors: dict[str, npt.NDArray[np.float32]] = {}
+
+    def visit(name: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            tensors[name] = np.asarray(item, np.float32)
+
+    weights = folder / WEIGHTS_FILE
+    with open_hdf5(weights) as file:
+        file.visititems(visit)
+    return Checkpoint(config, tensors, provenance, weights)

@@ -1,0 +1,84 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import DATA
+
+TINY = DATA / "legacy" / "keras1-distributed"
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "deepcpg_tf", *map(str, arguments)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["predict", "--help"], ["convert", "--help"], ["fetch", "--help"], ["presets"]],
+)
+def test_help_is_quick_and_does_without_tensorflow(arguments):
+    code = (
+        "import sys; sys.argv = ['deepcpg-tf', *sys.argv[1:]]\n"
+        "from deepcpg_tf.cli.app import main\n"
+        "try: main()\n"
+        "finally: assert not {'tensorflow', 'keras'} & sys.modules.keys()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_help_takes_under_a_second():
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run(command("--help"), check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1
+
+
+def test_nothing_of_tensorflow_is_printed():
+    arguments = ("predict", TINY, "--sequences", TINY / "sequences.txt")
+    result = subprocess.run(command(*arguments), check=True, capture_output=True, text=True)
+    assert result.stderr == ""
+    assert len(result.stdout.splitlines()) == 13
+
+
+def test_a_reader_that_leaves_causes_no_noise(tmp_path):
+    windows = (TINY / "sequences.txt").read_text() * 2000
+    (tmp_path / "windows.txt").write_text(windows)
+    arguments = command("predict", TINY, "--sequences", tmp_path / "windows.txt")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["predict", "--frobnicate"], "No such option: --frobnicate"),
+        (["predict"], "Missing argument 'MODEL'"),
+        (["convert"], "Missing option '--out'"),
+    ],
+)
+def test_usage_errors(fails, arguments, message):
+    assert message in fails(*arguments)
+
+
+def test_debug_shows_the_traceback(run):
+    result = run("predict", "no-such-model", "--sequence", "ACGT", "--debug")
+    assert result.code == 2
+    assert "Traceback" in result.err
+    assert result.err.splitlines()[-1].startswith("deepcpg-tf: error: no-such-model: expected")
+
+
+def test_an_error_of_ours_is_told_apart(run, monkeypatch):
+    from deepcpg_tf.weights import store
+
+    monkeypatch.setattr(store, "cached", lambda preset: 1 / 0)
+    result = run("presets")
+    assert result.code == 1
+    assert "internal error, ZeroDivisionError: division by zero" in result.err
+    assert "Traceback" not in result.err

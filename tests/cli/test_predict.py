@@ -1,0 +1,232 @@
+import gzip
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pyarrow.parquet
+import pysam
+import pytest
+
+from deepcpg_tf import DeepCpgDnaForSequencePrediction, Genome
+from tests.conftest import DATA
+
+TINY = DATA / "legacy" / "keras1-distributed"
+WINDOWS = TINY / "sequences.txt"
+RUN = DATA / "original-run"
+GENOME = DATA / "genome" / "mini.fa"
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return np.load(TINY / "expected.npz")
+
+
+def table(text):
+    rows = [line.split("\t") for line in text.splitlines()]
+    return rows[0], rows[1:]
+
+
+def floats(rows, first=1):
+    return np.array([row[first:] for row in rows], np.float32)
+
+
+@pytest.mark.parametrize("how", ["sequences", "gzip", "fasta", "fasta-gzip", "fasta-bgzip"])
+def test_windows(run, tmp_path, expected, how):
+    letters = WINDOWS.read_text().split()
+    fasta = tmp_path / "windows.fa"
+    fasta.write_text("".join(f">w{i} x\n{s[:60]}\n{s[60:]}\n" for i, s in enumerate(letters)))
+    (tmp_path / "windows.txt.gz").write_bytes(gzip.compress(WINDOWS.read_bytes()))
+    (tmp_path / "gzip.fa").write_bytes(gzip.compress(fasta.read_bytes()))
+    pysam.tabix_compress(str(fasta), str(tmp_path / "windows.fa.gz"))
+    arguments = {
+        "sequences": ["--sequences", WINDOWS],
+        "gzip": ["--sequences", tmp_path / "windows.txt.gz"],
+        "fasta": ["--fasta", fasta],
+        "fasta-gzip": ["--fasta", tmp_path / "gzip.fa"],
+        "fasta-bgzip": ["--fasta", tmp_path / "windows.fa.gz"],
+    }
+    result = run("predict", TINY, *arguments[how])
+    assert (result.code, result.err) == (0, "")
+    header, rows = table(result.out)
+    assert header == ["id", *expected["cells"]]
+    first = "w{}" if how.startswith("fasta") else "{}"
+    start = 0 if how.startswith("fasta") else 1
+    assert [row[0] for row in rows] == [first.format(i + start) for i in range(12)]
+    np.testing.assert_allclose(floats(rows), expected["prob"], atol=1e-6, rtol=0)
+
+
+def test_one_sequence(run, expected):
+    result = run("predict", TINY, "--sequence", WINDOWS.read_text().split()[3].lower())
+    _, rows = table(result.out)
+    np.testing.assert_allclose(floats(rows), expected["prob"][3:4], atol=1e-6, rtol=0)
+
+
+def test_embedding(run, expected):
+    result = run("predict", TINY, "--sequences", WINDOWS, "--values", "embedding")
+    header, rows = table(result.out)
+    assert header == ["id", *(f"embedding_{i}" for i in range(16))]
+    np.testing.assert_allclose(floats(rows), expected["act/dna/dropout_1"], atol=1e-5, rtol=0)
+
+
+def test_logits(run, expected):
+    result = run("predict", TINY, "--sequences", WINDOWS, "--values", "logits")
+    found = 1 / (1 + np.exp(-floats(table(result.out)[1])))
+    np.testing.assert_allclose(found, expected["prob"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("ending", [".tsv", ".tsv.gz", ".parquet"])
+def test_out(run, tmp_path, expected, ending):
+    out = tmp_path / f"out{ending}"
+    result = run("predict", TINY, "--sequences", WINDOWS, "--out", out)
+    assert (result.code, result.out, result.err) == (0, "", "")
+    assert list(tmp_path.iterdir()) == [out]
+    if ending == ".parquet":
+        columns = pyarrow.parquet.read_table(out)
+        assert columns.column_names == ["id", *expected["cells"]]
+        found = np.stack([columns[cell].to_numpy() for cell in expected["cells"]], axis=1)
+        assert found.dtype == np.float32
+    else:
+        content = out.read_bytes()
+        content = gzip.decompress(content) if ending == ".tsv.gz" else content
+        found = floats(table(content.decode())[1])
+    np.testing.assert_allclose(found, expected["prob"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("form", ["tsv", "bed"])
+def test_sites_equal_the_original_program(run, tmp_path, form):
+    """Genome and sites to probabilities, against what dcpg_eval.py wrote.
+
+    The original replaces N by random bases, so windows with N are left out.
+    """
+    with h5py.File(RUN / "eval.h5") as file:
+        names = [name.decode() for name in file["chromo"]]
+        positions = file["pos"][:]
+        cells = [*file["preds/cpg"]]
+        original = np.stack([file[f"preds/cpg/{cell}"][:] for cell in cells], axis=1)
+    sites = tmp_path / "sites"
+    with sites.open("w") as file:
+        for name, position in zip(names, positions, strict=True):
+            bed = f"chr{name}\t{position - 1}\t{position + 1}\n"
+            file.write(bed if form == "bed" else f"{name}\t{position}\n")
+    out = tmp_path / "out.tsv"
+    result = run("predict", RUN / "model", "--sites", sites, "--genome", GENOME, "--out", out)
+    assert result.code == 0, result.err
+    assert f"{len(names)} of {len(names)} sites are CG in the reference" in result.err
+    header, rows = table(out.read_text())
+    assert header == ["chromosome", "position", "strand", *cells]
+    assert [int(row[1]) for row in rows] == list(positions - 1)
+    assert {row[2] for row in rows} == {"+"}
+    genome = Genome(GENOME)
+    windows = np.concatenate(
+        [genome.windows(n, np.array([p - 1]), 101) for n, p in zip(names, positions, strict=True)]
+    )
+    known = (windows != 4).all(axis=1)
+    assert known.sum() > 1000
+    np.testing.assert_allclose(floats(rows, 3)[known], original[known], atol=1e-6, rtol=0)
+
+
+def test_sites_that_are_no_cg_are_counted(run, tmp_path):
+    with h5py.File(RUN / "eval.h5") as file:
+        chosen = file["chromo"][:] == b"1"
+        positions = file["pos"][chosen][:50]
+    sites = tmp_path / "sites.tsv"
+    sites.write_text("".join(f"chr1\t{position + 1}\n" for position in positions))
+    arguments = ("predict", RUN / "model", "--sites", sites, "--genome", GENOME)
+    result = run(*arguments)
+    assert result.code == 0
+    assert len(table(result.out)[1]) == 50
+    assert "of 50 sites are CG in the reference (50 are at offset -1," in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "input: expected one of --sequence, --sequences, --fasta, --sites, received none"),
+        (["--sequence", "A", "--fasta", WINDOWS], "received --sequence and --fasta"),
+        (["--sequence", "A" * 101, "--values", "p"], "--values: expected one of prob.*received 'p'"),
+        (["--sites", WINDOWS], "--sites: expected --genome FASTA with it, received none"),
+        (["--sequence", "A", "--genome", GENOME], "--genome and --require-cpg go with --sites"),
+        (["--sequence", "ACGT"], "sequence: expected a window of 101 letters, received 4"),
+        (["--sequence", "A" * 100 + "!"], "sequence, position 101: .* received '!'"),
+        (["--sequences", "no.txt"], "no.txt: expected a file, found none there"),
+        (["--fasta", WINDOWS], "sequences.txt: expected FASTA with a window a record, found none"),
+        (["--sites", GENOME, "--genome", GENOME], "mini.fa, line 1: chrom.*expected one of mini"),
+        (["--sites", WINDOWS, "--genome", "no.fa"], "no.fa: expected a FASTA file, found none"),
+    ],
+)
+def test_faults(fails, tmp_path, arguments, message):
+    import re
+
+    error = fails("predict", TINY, *arguments, "--out", tmp_path / "out.tsv")
+    assert re.search(message, error), error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_require_cpg(fails, tmp_path):
+    (tmp_path / "sites.tsv").write_text("1\t11\n")
+    arguments = ("--sites", tmp_path / "sites.tsv", "--genome", GENOME, "--require-cpg")
+    assert "sites.tsv, line 1: expected a CG, as --require-cpg asks" in fails(
+        "predict", TINY, *arguments
+    )
+
+
+def test_a_fault_in_the_last_line_shows_before_any_output(fails, tmp_path):
+    windows = tmp_path / "windows.txt"
+    windows.write_text(WINDOWS.read_text() * 500 + "ACGT\n")
+    error = fails("predict", TINY, "--sequences", windows)
+    assert f"{windows}, line 6001: expected a window of 101 letters, received 4" in error
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("no-such-model", "no-such-model: expected a folder with a model, or one of smallwood2014"),
+        (DATA, "expected a preset"),
+    ],
+)
+def test_no_model(fails, model, message):
+    assert message in fails("predict", model, "--sequence", "A" * 101)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.csv", "out.csv: expected a name ending in .tsv, .tsv.gz, .parquet"),
+        ("no/out.tsv", "expected an existing folder"),
+    ],
+)
+def test_impossible_outputs(fails, tmp_path, name, message):
+    arguments = ("--sequence", "A" * 101, "--out", tmp_path / name)
+    assert message in fails("predict", TINY, *arguments)
+
+
+def test_memory_does_not_grow_with_the_number_of_windows(tmp_path):
+    """The peak of a process that predicts 120 times as many windows is the same."""
+    code = (
+        "import resource, sys; from deepcpg_tf.cli.app import main\n"
+        "try: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)\n"
+    )
+    peaks = []
+    for repeats in (1000, 120_000):
+        windows = tmp_path / "windows.txt"
+        windows.write_text(WINDOWS.read_text() * repeats)
+        arguments = ["predict", TINY, "--sequences", windows, "--out", tmp_path / "out.tsv"]
+        result = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        peaks.append(int(result.stderr) / 1024)
+    # The windows alone, held as text and as codes, would take twice the file's size.
+    megabytes = windows.stat().st_size / 2**20
+    assert peaks[1] - peaks[0] < megabytes, peaks
+
+
+def test_the_same_from_python(run, expected):
+    model = DeepCpgDnaForSequencePrediction.from_preset(TINY)
+    _, rows = table(run("predict", TINY, "--sequences", WINDOWS).out)
+    letters = WINDOWS.read_text().split()
+    np.testing.assert_allclose(floats(rows), model.predict_sequences(letters), atol=1e-7)
