@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from deepcpg_tf._fields import (
     check_rate,
@@ -20,6 +20,14 @@ from deepcpg_tf._fields import (
     strings,
 )
 from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.layers import (
+    LayerKind,
+    LayerSpec,
+    backbone_layers,
+    head_layer,
+    layer_kinds,
+    numbered_names,
+)
 
 SERUM_CELLS = (
     *("BS27_1_SER", "BS27_3_SER", "BS27_5_SER", "BS27_6_SER", "BS27_8_SER"),
@@ -42,37 +50,6 @@ ARCHITECTURES: dict[str, tuple[tuple[tuple[int, int, int], ...], int]] = {
     "CnnL3h256": (_L3, 256),
 }
 """The original's plain CNNs: name -> (convolutions, bottleneck size)."""
-
-LayerKind = Literal["convolution", "activation", "pooling", "flatten", "dense", "dropout", "head"]
-
-_KERAS1_PREFIX: dict[LayerKind, str] = {
-    "convolution": "convolution1d",
-    "activation": "activation",
-    "pooling": "maxpooling1d",
-    "flatten": "flatten",
-    "dense": "dense",
-    "dropout": "dropout",
-}
-
-
-class LayerSpec(NamedTuple):
-    """One layer of the model: what it is, what it yields and what it costs.
-
-    ``width`` is the number of positions that a convolution or pooling spans, else 1.
-    ``length`` is the number of positions after the layer (1 once flattened) and
-    ``channels`` the number of values at each. ``macs`` counts multiply-accumulates
-    of one window. ``flops`` counts two for each of them, and one for each bias
-    addition, ReLU and comparison of a max-pooling.
-    """
-
-    kind: LayerKind
-    name: str
-    width: int
-    length: int
-    channels: int
-    parameters: int
-    macs: int
-    flops: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -157,9 +134,9 @@ class DeepCpgDnaConfig:
             self._set(name, strings(name, getattr(self, name)))
         self._resolve_cells()
         self._check_values()
-        kinds = _layer_kinds(len(self.conv_channels))
+        kinds = layer_kinds(len(self.conv_channels))
         if not self.layer_names:
-            self._set("layer_names", _numbered_names(kinds))
+            self._set("layer_names", numbered_names(kinds))
         self._check_layer_names(kinds)
         for layer in self.layers:
             if layer.length < 1:
@@ -272,59 +249,18 @@ class DeepCpgDnaConfig:
     @property
     def layers(self) -> tuple[LayerSpec, ...]:
         """The backbone's layers in order, with their lengths and costs."""
-        names = iter(self.layer_names)
-        specs: list[LayerSpec] = []
-        length, channels = self.sequence_length, self.vocab_size
-
-        def add(
-            kind: LayerKind,
-            *,
-            width: int = 1,
-            parameters: int = 0,
-            macs: int = 0,
-            other_flops: int = 0,
-        ) -> None:
-            flops = 2 * macs + other_flops
-            spec = LayerSpec(kind, next(names), width, length, channels, parameters, macs, flops)
-            specs.append(spec)
-
-        for filters, kernel, pool in self.convolutions:
-            weights = kernel * channels * filters
-            length, channels = length - kernel + 1, filters
-            positions = max(length, 0)
-            add(
-                "convolution",
-                width=kernel,
-                parameters=weights + filters,
-                macs=positions * weights,
-                other_flops=positions * filters,
-            )
-            add("activation", other_flops=positions * filters)
-            length //= pool
-            add("pooling", width=pool, other_flops=max(length, 0) * filters * (pool - 1))
-        length, channels = min(length, 1), max(length, 0) * channels
-        add("flatten")
-        weights = channels * self.bottleneck_size
-        channels = self.bottleneck_size
-        add("dense", parameters=weights + channels, macs=weights, other_flops=channels)
-        add("activation", other_flops=channels)
-        add("dropout")
-        return tuple(specs)
+        return backbone_layers(
+            self.sequence_length,
+            self.vocab_size,
+            self.convolutions,
+            self.bottleneck_size,
+            self.layer_names,
+        )
 
     @property
     def head_layer(self) -> LayerSpec:
         """The head, all cells together."""
-        weights = self.bottleneck_size * self.num_labels
-        return LayerSpec(
-            "head",
-            "cpg",
-            width=1,
-            length=1,
-            channels=self.num_labels,
-            parameters=weights + self.num_labels,
-            macs=weights,
-            flops=2 * weights + self.num_labels,
-        )
+        return head_layer(self.bottleneck_size, self.num_labels)
 
     @property
     def receptive_length(self) -> int:
@@ -387,16 +323,3 @@ class DeepCpgDnaConfig:
         except json.JSONDecodeError as error:
             raise ConfigError(f"configuration: expected JSON, received {error}") from None
         return cls.from_dict(fields)
-
-
-def _layer_kinds(convolutions: int) -> list[LayerKind]:
-    kinds: list[LayerKind] = []
-    for _ in range(convolutions):
-        kinds += ["convolution", "activation", "pooling"]
-    return [*kinds, "flatten", "dense", "activation", "dropout"]
-
-
-def _numbered_names(kinds: Sequence[LayerKind]) -> tuple[str, ...]:
-    return tuple(
-        f"{_KERAS1_PREFIX[kind]}_{kinds[: i + 1].count(kind)}" for i, kind in enumerate(kinds)
-    )

@@ -16,6 +16,7 @@ from typing import TextIO
 from deepcpg_tf.errors import OutputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_CACHE_VARIABLE = "DEEPCPG_TF_HOME"
 
 
 def is_gzip(path: Path) -> bool:
@@ -57,9 +58,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise OutputError(f"{path}: expected the name of a file to write, received a folder")
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name}.", suffix=".partial", dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
     os.close(handle)
@@ -108,7 +107,29 @@ def _umask() -> int:
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads and indexes: ``DEEPCPG_TF_HOME``, or the user's cache."""
+    """Return the folder for downloads and indexes: ``$DEEPCPG_TF_HOME``, or the user's cache."""
+    home = os.environ.get(_CACHE_VARIABLE)
+    if home:
+        return Path(home).expanduser().absolute()
     import pooch
 
-    return Path(os.environ.get("DEEPCPG_TF_HOME") or pooch.os_cache("deepcpg_tf"))
+    return Path(pooch.os_cache("deepcpg_tf"))
+
+
+@contextmanager
+def writing_to_cache() -> Iterator[None]:
+    """Turn a failure to write to the cache into one line that says what can be done.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        yield
+    except (OSError, OutputError) as error:
+        cause = error.__cause__ if isinstance(error, OutputError) else error
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
+        raise OutputError(
+            f"{cache_folder()}: cannot write to the cache: {reason}; "
+            f"{_CACHE_VARIABLE} can name another folder"
+        ) from error

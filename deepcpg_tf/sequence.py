@@ -174,7 +174,9 @@ def graph_encode(letters: tf.Tensor) -> tf.Tensor:
     codes = tf.gather(tf.constant(_CODE_OF_BYTE), tf.cast(letters, tf.int32))
     wrong = tf.where(tf.equal(codes, _INVALID))[:1] + 1
     message = "expected IUPAC nucleotide letters, received another at [[record, position]]"
-    with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [message, wrong])]):
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [message, wrong])]
+    ):
         return tf.identity(codes)
 
 

@@ -116,7 +116,9 @@ def test_unknown_architecture_lists_the_known():
         DeepCpgDnaConfig.from_architecture("ResNet01")
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "expected JSON"), ("[]", "expected an object")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "expected JSON"), ("[]", "expected an object")]
+)
 def test_faulty_json(text, message):
     with pytest.raises(ConfigError, match=message):
         DeepCpgDnaConfig.from_json(text)

@@ -79,9 +79,7 @@ def test_activations_by_original_name(model):
 def test_logits_are_those_of_the_probabilities(model):
     windows = random_windows(5, 101)
     logits = model.predict_windows(windows, "logits")
-    np.testing.assert_allclose(
-        1 / (1 + np.exp(-logits)), model.predict_windows(windows), atol=1e-6
-    )
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), model.predict_windows(windows), atol=1e-6)
     np.testing.assert_allclose(model.predict(one_hot(windows), verbose=0), logits, atol=1e-5)
 
 

@@ -1,0 +1,1 @@
+"""Genomes, sites and methylation data."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy.typing as npt
 import pysam
 
 from deepcpg_tf.errors import GenomeError, SequenceError
-from deepcpg_tf.files import cache_folder, is_gzip
+from deepcpg_tf.files import cache_folder, is_gzip, writing_to_cache
 from deepcpg_tf.sequence import N_CODE, encode
 
 _C_CODE, _G_CODE = 3, 2
@@ -66,9 +65,7 @@ class Genome:
                     return candidate
         names = list(self.lengths)
         shown = ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")
-        raise GenomeError(
-            f"chromosome {name!r}: expected one of {self.path.name} ({shown})"
-        )
+        raise GenomeError(f"chromosome {name!r}: expected one of {self.path.name} ({shown})")
 
     def codes(self, chromosome: str) -> npt.NDArray[np.uint8]:
         """Return a whole chromosome as codes; the last one asked for stays in memory.
@@ -96,7 +93,9 @@ class Genome:
         try:
             letters = self._fasta.fetch(chromosome)
         except (OSError, ValueError) as error:
-            raise GenomeError(f"{self.path}: cannot read chromosome {chromosome}: {error}") from None
+            raise GenomeError(
+                f"{self.path}: cannot read chromosome {chromosome}: {error}"
+            ) from None
         if len(letters) != self.lengths[chromosome]:
             raise GenomeError(
                 f"{self.path}: chromosome {chromosome}: expected {self.lengths[chromosome]} bases, "
@@ -203,7 +202,7 @@ def _open_fasta(path: Path) -> pysam.FastaFile:
 
 
 def _is_bgzip(path: Path) -> bool:
-    """bgzip is gzip with an extra field called BC in each block (SAM specification, 4.1)."""
+    """Tell bgzip: gzip with an extra field called BC in each block (SAM specification, 4.1)."""
     with path.open("rb") as file:
         header = file.read(14)
     return len(header) == 14 and bool(header[3] & 4) and header[12:14] == b"BC"
@@ -220,11 +219,12 @@ def _index(path: Path) -> tuple[Path, Path]:
     stem = cache_folder() / "fasta-indexes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
     fai, gzi = Path(f"{stem}.fai"), Path(f"{stem}.gzi")
     if not fai.is_file():
-        fai.parent.mkdir(parents=True, exist_ok=True)
+        with writing_to_cache():
+            fai.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=fai.parent) as folder:
             new_fai, new_gzi = Path(folder, "fai"), Path(folder, "gzi")
             pysam.faidx(str(path), "--fai-idx", str(new_fai), "--gzi-idx", str(new_gzi))
             if new_gzi.exists():
-                os.replace(new_gzi, gzi)
-            os.replace(new_fai, fai)
+                new_gzi.replace(gzi)
+            new_fai.replace(fai)
     return fai, gzi

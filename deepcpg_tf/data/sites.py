@@ -133,7 +133,7 @@ def _bed_position(columns: list[str], where: str) -> tuple[int, str]:
         raise SiteError(
             f"{where}: expected the BED columns chromosome, start, end, received {columns}"
         )
-    start, end = (_integer(text, name, where) for text, name in zip(columns[1:3], ("start", "end")))
+    start, end = _integer(columns[1], "start", where), _integer(columns[2], "end", where)
     strand = _strand(columns[5], where) if len(columns) > 5 else "+"
     if end - start not in (1, 2):
         raise SiteError(

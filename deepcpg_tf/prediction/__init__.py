@@ -1,0 +1,1 @@
+"""From windows of any source to a table of predictions."""

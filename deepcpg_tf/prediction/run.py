@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from deepcpg_tf.prediction.sources import Batch, Source
+from deepcpg_tf.prediction.sources import Source
 from deepcpg_tf.prediction.writers import open_writer
 
 if TYPE_CHECKING:

@@ -180,10 +180,12 @@ class SiteFile:
         self.cpgs: CpgCount | None = None
 
     def check(self) -> int:
+        """Read all sites, raise at the first fault, and return their number."""
         self.cpgs = count_cpgs(self.path, self.genome, require=self.require_cpg)
         return self.cpgs.sites
 
     def batches(self) -> Iterator[Batch]:
+        """Yield the windows around the sites, in the order of the file."""
         for sites in read_sites(self.path, self.genome):
             windows = np.empty((len(sites), self.length), np.uint8)
             for reference, indices in sites.groups():

@@ -66,7 +66,9 @@ def _graph(document: Any) -> tuple[dict[str, Layer], list[str], list[str]]:
         for entry in config["layers"]:
             nodes = entry["inbound_nodes"]
             if len(nodes) > 1:
-                raise CheckpointError(f"layer {entry['name']}: expected one use, found {len(nodes)}")
+                raise CheckpointError(
+                    f"layer {entry['name']}: expected one use, found {len(nodes)}"
+                )
             sources = tuple(source[0] for source in nodes[0]) if nodes else ()
             layers[entry["name"]] = Layer(
                 entry["name"], entry["class_name"], entry["config"], sources

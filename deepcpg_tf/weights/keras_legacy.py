@@ -9,7 +9,6 @@ themselves and ``keras.engine.topology`` of Keras 1.2.2 and 2.2.4.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,9 +103,7 @@ def _weights_group(file: h5py.File, path: Path) -> tuple[h5py.Group, str]:
 def _read_tensors(group: h5py.Group, config: DeepCpgDnaConfig, path: Path) -> Tensors:
     expected = _expected_shapes(config)
     _check_layers(group, config, expected, path)
-    read = {
-        layer: _read_layer(group, layer, shapes, path) for layer, shapes in expected.items()
-    }
+    read = {layer: _read_layer(group, layer, shapes, path) for layer, shapes in expected.items()}
     _check_nothing_left(group, read, path)
     tensors: Tensors = {}
     for layer, arrays in read.items():
@@ -203,10 +200,11 @@ def _name_list(group: h5py.Group | None, attribute: str) -> list[str]:
     if attribute in group.attrs:
         return [_text(name) for name in group.attrs[attribute]]
     names: list[str] = []
-    for chunk in itertools.count():
-        if f"{attribute}{chunk}" not in group.attrs:
-            return names
+    chunk = 0
+    while f"{attribute}{chunk}" in group.attrs:
         names += [_text(name) for name in group.attrs[f"{attribute}{chunk}"]]
+        chunk += 1
+    return names
 
 
 def _text(value: str | bytes) -> str:

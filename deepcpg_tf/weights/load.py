@@ -34,7 +34,8 @@ def load_model(preset: str | Path) -> DeepCpgDnaForSequencePrediction:
     if not folder.is_dir():
         found = "a file" if folder.exists() else "none there"
         raise CheckpointError(
-            f"{preset}: expected a folder with a model, or one of {', '.join(PRESETS)}; found {found}"
+            f"{preset}: expected a folder with a model, or one of {', '.join(PRESETS)}; "
+            f"found {found}"
         )
     if preset_folder.is_preset_folder(folder):
         return build_model(preset_folder.read_folder(folder))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.config import DeepCpgDnaConfig
+from deepcpg_tf.config import DeepCpgDnaConfig, HeadConfig
 from deepcpg_tf.errors import CheckpointError, ConfigError
 from deepcpg_tf.files import sha256
 from deepcpg_tf.weights.checkpoint import Checkpoint
@@ -75,9 +75,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: expected JSON, received {error}") from None
     if not isinstance(fields, dict) or fields.get("model_type") != _MODEL_TYPE:
         received = fields.get("model_type") if isinstance(fields, dict) else type(fields).__name__
-        raise CheckpointError(
-            f"{path}: expected model_type {_MODEL_TYPE!r}, received {received!r}"
-        )
+        raise CheckpointError(f"{path}: expected model_type {_MODEL_TYPE!r}, received {received!r}")
     return fields
 
 
@@ -94,14 +92,17 @@ def _read_config(fields: Mapping[str, Any], path: Path) -> DeepCpgDnaConfig:
             )
     if fields.get("vocab_size", 5) not in (4, 5):
         raise CheckpointError(
-            f"{path}: vocab_size: expected 5 (A, C, G, T, N) or 4, received {fields['vocab_size']!r}"
+            f"{path}: vocab_size: expected 5 (A, C, G, T, N) or 4, "
+            f"received {fields['vocab_size']!r}"
         )
     labels = fields.get("id2label") or {}
     try:
         cells = tuple(labels[str(i)] for i in range(len(labels)))
         return DeepCpgDnaConfig(
             **{name: fields[name] for name in same if name in fields},
-            head={k: head[k] for k in ("dropout", "problem_type") if head.get(k) is not None},
+            head=HeadConfig(
+                **{k: head[k] for k in ("dropout", "problem_type") if head.get(k) is not None}
+            ),
             num_labels=fields.get("num_labels", len(cells)),
             cells=cells,
         )
@@ -113,9 +114,7 @@ def _read_config(fields: Mapping[str, Any], path: Path) -> DeepCpgDnaConfig:
         raise CheckpointError(f"{path}: {error}") from None
 
 
-def _layout(
-    config: DeepCpgDnaConfig, vocab_size: int
-) -> list[tuple[str, str, tuple[int, ...]]]:
+def _layout(config: DeepCpgDnaConfig, vocab_size: int) -> list[tuple[str, str, tuple[int, ...]]]:
     """Return our name, MultiMolecule's name and its shape there, for each tensor."""
     rows: list[tuple[str, str, tuple[int, ...]]] = []
 
@@ -152,9 +151,7 @@ def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
         raise CheckpointError(f"{path}: expected an intact safetensors file, but {error}") from None
 
 
-def _reorder_channels(
-    kernel: npt.NDArray[np.float32], path: Path
-) -> npt.NDArray[np.float32]:
+def _reorder_channels(kernel: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np.float32]:
     """Turn channels A, C, G, T, N of a kernel [width, in, out] into A, T, G, C."""
     largest = float(np.abs(kernel[:, 4:]).max(initial=0))
     if largest:

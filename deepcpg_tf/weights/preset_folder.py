@@ -45,7 +45,8 @@ def check_writable(folder: Path) -> None:
     """
     if folder.is_dir() and any(folder.iterdir()) and not is_preset_folder(folder):
         raise OutputError(
-            f"{folder}: expected a new folder, or one with a preset to replace; it holds other files"
+            f"{folder}: expected a new folder, or one with a preset to replace; "
+            "it holds other files"
         )
 
 

@@ -82,7 +82,9 @@ def test_names_without_chr_in_the_genome(tmp_path):
 
 
 def test_unknown_chromosome(fasta):
-    with pytest.raises(GenomeError, match=r"chromosome 'chr7': expected one of genome.fa \(chr1, c"):
+    with pytest.raises(
+        GenomeError, match=r"chromosome 'chr7': expected one of genome.fa \(chr1, c"
+    ):
         Genome(fasta).resolve("chr7")
 
 

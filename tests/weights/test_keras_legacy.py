@@ -34,9 +34,7 @@ def test_genuine_checkpoint(folder):
     names = [name.removeprefix("act/") for name in expected if name.startswith("act/")]
     assert names == [name for name in model.original_names if name.startswith("dna/")]
     for name, found in model.activations(windows, names).items():
-        np.testing.assert_allclose(
-            found, expected[f"act/{name}"], atol=1e-5, rtol=0, err_msg=name
-        )
+        np.testing.assert_allclose(found, expected[f"act/{name}"], atol=1e-5, rtol=0, err_msg=name)
     for i, cell in enumerate(model.cells):
         found = model.activations(windows, [f"cpg/{cell}"])[f"cpg/{cell}"]
         np.testing.assert_allclose(found[:, 0], expected["prob"][:, i], atol=1e-6, rtol=0)
@@ -77,9 +75,7 @@ def test_full_size_round_trip(tmp_path, variant, keras, layout):
     assert model.config.architecture == variant
     assert model.cells == ("b", "a", "c")
     assert len(model.variables_by_name) == len(tensors)
-    for expected, variable in zip(
-        tensors.values(), model.variables_by_name.values(), strict=True
-    ):
+    for expected, variable in zip(tensors.values(), model.variables_by_name.values(), strict=True):
         np.testing.assert_array_equal(variable, expected)
     windows = random_windows(2, 1001)
     _, probabilities = forward(config, tensors, windows)
@@ -94,9 +90,7 @@ def test_our_files_are_laid_out_as_genuine_ones(tmp_path, keras):
     document = write_checkpoint(tmp_path, config, random_tensors(config), keras)
     genuine = json.loads((folder / "model.json").read_text())
     assert document["config"]["output_layers"] == genuine["config"]["output_layers"]
-    for ours, theirs in zip(
-        document["config"]["layers"], genuine["config"]["layers"], strict=True
-    ):
+    for ours, theirs in zip(document["config"]["layers"], genuine["config"]["layers"], strict=True):
         assert ours["class_name"] == theirs["class_name"]
         assert ours["inbound_nodes"] == theirs["inbound_nodes"]
         assert {**theirs["config"], **ours["config"]} == theirs["config"]
@@ -253,7 +247,9 @@ def test_json_of_another_architecture(checkpoint):
 
 
 def test_json_with_other_layers(checkpoint):
-    other = DeepCpgDnaConfig(**{**TINY.to_dict(), "cells": ("zeta", "alpha", "new"), "num_labels": 3})
+    other = DeepCpgDnaConfig(
+        **{**TINY.to_dict(), "cells": ("zeta", "alpha", "new"), "num_labels": 3}
+    )
     (checkpoint / "model.json").write_text(json.dumps(architecture(other)))
     with pytest.raises(CheckpointError, match="layer cpg/new: expected .* weights are of dna/conv"):
         _read(checkpoint)

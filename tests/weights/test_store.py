@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from deepcpg_tf.cli import presets as commands
 from deepcpg_tf.errors import ConfigError, DeepCpgError, DownloadError, OutputError
 from deepcpg_tf.presets import PRESETS, Preset
-from deepcpg_tf.weights import store
+from deepcpg_tf.weights import download, store
 
 MODEL = b'{"made": "up"}'
 WEIGHTS = bytes(range(256)) * 1000
@@ -168,7 +168,7 @@ class TestFetch:
         name: str,
         fault: Fault,
     ) -> None:
-        monkeypatch.setattr(store, "_TIMEOUT", (1, 0.2))
+        monkeypatch.setattr(download, "_TIMEOUT", (1, 0.2))
         mirror.faults[name] = chain([fault], repeat(None))
         assert_installed(store.fetch(TINY, base_url=mirror.url), home)
         assert mirror.requests.count(f"/files/{name}?download=1") == 2
@@ -197,7 +197,7 @@ class TestFetch:
         reason: str,
         attempts: int,
     ) -> None:
-        monkeypatch.setattr(store, "_TIMEOUT", (1, 0.2))
+        monkeypatch.setattr(download, "_TIMEOUT", (1, 0.2))
         mirror.faults[WEIGHTS_NAME] = repeat(fault)
         with pytest.raises(DownloadError) as error:
             store.fetch(TINY, base_url=mirror.url)
@@ -228,7 +228,7 @@ class TestFetch:
     def test_does_not_wait_again_for_a_host_that_is_silent(
         self, monkeypatch: pytest.MonkeyPatch, waits: list[float]
     ) -> None:
-        monkeypatch.setattr(store, "_TIMEOUT", (0.3, 0.2))
+        monkeypatch.setattr(download, "_TIMEOUT", (0.3, 0.2))
         with contextlib.ExitStack() as stack:
             full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
             for _ in range(4):
