@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.config import DeepCpgDnaConfig, LayerSpec
+from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import ConfigError, SequenceError
+from deepcpg_tf.layers import LayerSpec
 from deepcpg_tf.sequence import encode_windows, graph_one_hot
 
 BACKBONE_SCOPE = "dna"
