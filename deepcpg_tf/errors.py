@@ -33,5 +33,9 @@ class SiteError(DeepCpgError, ValueError):
     """A site that cannot be read, or that does not lie where it should."""
 
 
+class InputError(DeepCpgError):
+    """An input file that is not there."""
+
+
 class OutputError(DeepCpgError):
     """An output that cannot be written where it was asked for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -64,7 +65,8 @@ def atomic_file(path: Path) -> Iterator[Path]:
     os.close(handle)
     partial = Path(name)
     try:
-        yield partial
+        with _room_to_write(path):
+            yield partial
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     finally:
@@ -92,12 +94,24 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         filled = workspace / "new"
         filled.mkdir()
-        yield filled
+        with _room_to_write(path):
+            yield filled
         if path.exists():
             path.rename(workspace / "old")
         filled.rename(path)
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+@contextmanager
+def _room_to_write(path: Path) -> Iterator[None]:
+    """Say where it was that there was no room: libraries often do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutputError(f"{path}: cannot write there: {os.strerror(error.errno)}") from error
+        raise
 
 
 def _umask() -> int:

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from deepcpg_tf import __version__
 from deepcpg_tf.cli import convert, predict, presets
 from deepcpg_tf.errors import DeepCpgError
 
 app = typer.Typer(
     name="deepcpg-tf",
-    help="Predict the DNA methylation of single cells from sequence with DeepCpG.",
     no_args_is_help=True,
     add_completion=False,
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"deepcpg-tf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Predict the DNA methylation of single cells from sequence with DeepCpG."""
+
+
 app.command("predict")(predict.predict)
 app.command("convert")(convert.convert)
 app.command("presets")(presets.presets)
@@ -31,6 +50,8 @@ def main() -> NoReturn:
     1 an error of ours · 130 interrupted.
     """
     _silence_tensorflow()
+    # A batch system's way to say stop: what is half written is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
@@ -46,17 +67,16 @@ def main() -> NoReturn:
         if debug:
             traceback.print_exc()
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}", 2)
+        _fail(f"{where}{os.strerror(error.errno) if error.errno else error}", 2)
     except Exception as error:
         if debug:
             traceback.print_exc()
-        first = str(error).splitlines()[0] if str(error) else ""
-        _fail(f"internal error, {type(error).__name__}: {first} (--debug shows where)", 1)
+        _fail(f"internal error, {type(error).__name__}: {error} (--debug shows where)", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"deepcpg-tf: error: {message}", file=sys.stderr)
+    print(f"deepcpg-tf: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
 
 

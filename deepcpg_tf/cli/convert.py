@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.cli.options import Debug, check_files
 from deepcpg_tf.errors import ConfigError
 
 
@@ -40,9 +40,7 @@ def convert(
             "input: expected --model-json with --weights, or --model-h5, or --multimolecule, "
             f"received {' and '.join(named) or 'none'}"
         )
-    for file in (model_json, weights, model_h5):
-        if file is not None and not file.is_file():
-            raise FileNotFoundError(2, "expected a file, found none there", str(file))
+    check_files(model_json, weights, model_h5)
     from deepcpg_tf.weights.preset_folder import check_writable
 
     check_writable(out)

@@ -1,11 +1,27 @@
-"""Options that every command has."""
+"""What the options of several commands have in common."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from deepcpg_tf.errors import InputError
+
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
 ]
+
+
+def check_files(*paths: Path | None) -> None:
+    """Refuse input files that are not there, before anything is computed.
+
+    Raises
+    ------
+    InputError
+    """
+    for path in paths:
+        if path is not None and not path.is_file():
+            found = "a folder" if path.is_dir() else "none there"
+            raise InputError(f"{path}: expected a file, found {found}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.cli.options import Debug, check_files
 from deepcpg_tf.errors import ConfigError, GenomeError
 
 if TYPE_CHECKING:
@@ -73,9 +73,7 @@ def predict(
         raise GenomeError("--sites: expected --genome FASTA with it, received none")
     if sites is None and (genome is not None or require_cpg):
         raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
-    for file in (sequences, fasta, sites):
-        if file is not None and not file.is_file():
-            raise FileNotFoundError(2, "expected a file, found none there", str(file))
+    check_files(sequences, fasta, sites)
 
     from deepcpg_tf.cli.quiet import import_tensorflow
     from deepcpg_tf.prediction.writers import check_output

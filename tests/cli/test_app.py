@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import time
@@ -82,3 +83,27 @@ def test_an_error_of_ours_is_told_apart(run, monkeypatch):
     assert result.code == 1
     assert "internal error, ZeroDivisionError: division by zero" in result.err
     assert "Traceback" not in result.err
+
+
+def test_version(run):
+    import deepcpg_tf
+
+    result = run("--version")
+    assert (result.code, result.out) == (0, f"deepcpg-tf {deepcpg_tf.__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_leaves_nothing_half_written(tmp_path, name):
+    windows, out = tmp_path / "windows.txt", tmp_path / "out"
+    windows.write_text((TINY / "sequences.txt").read_text() * 50_000)
+    out.mkdir()
+    arguments = command("predict", TINY, "--sequences", windows, "--out", out / "table.tsv")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        while not list(out.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        _, errors = process.communicate()
+    assert process.returncode == {"SIGINT": 130, "SIGTERM": 143}[name]
+    assert b"Traceback" not in errors
+    assert list(out.iterdir()) == []

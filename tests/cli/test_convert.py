@@ -56,7 +56,7 @@ def test_again_replaces(run, tmp_path):
         (["--weights", WEIGHTS], "received --weights"),
         (["--model-h5", WEIGHTS, "--multimolecule", "."], "--model-h5 and --multimolecule"),
         (["--model-json", JSON, "--weights", "no.h5"], "no.h5: expected a file, found none there"),
-        (["--model-h5", LEGACY], "legacy: expected a file, found none there"),
+        (["--model-h5", LEGACY], "legacy: expected a file, found a folder"),
         (["--multimolecule", "no"], "no: expected a file config.json, found none there"),
         (
             ["--model-json", JSON, "--weights", LEGACY / "keras1-weights-only/model_weights.h5"],

@@ -71,7 +71,7 @@ def test_a_failed_save_leaves_the_old_preset(model, folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(json, "dumps", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         model.save_to_preset(folder)
     assert [file.name for file in folder.parent.iterdir()] == ["model"]
     DeepCpgDnaForSequencePrediction.from_preset(folder)
