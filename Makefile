@@ -1,8 +1,8 @@
 # Everything sets itself up: a virtual environment in .venv, refreshed when the
-# project's metadata changes. PYTHON=python3.12 make test uses another Python.
+# project's metadata changes. `make PYTHON=python3.12 test` uses another Python.
 PYTHON ?= python3
 BIN := .venv/bin
-READY := .venv/.ready
+READY := .venv/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 .PHONY: demo test lint bench clean
 
@@ -20,12 +20,12 @@ lint: $(READY)
 bench: $(READY)
 	@$(BIN)/python benchmarks/sequences.py
 
+# Without a finished installation by this Python, whatever is in .venv is thrown away.
 $(READY): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else "Python 3.10 to 3.13 is needed, %s is %d.%d: make PYTHON=python3.12 ..." % (sys.executable, *v))'
 	@echo "Installing into .venv (TensorFlow among others; the first time takes a few minutes) ..."
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	@test -e $@ || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all,dev]'
 	@touch $@
 
 clean:

@@ -7,6 +7,7 @@ not wait for TensorFlow.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.genome import Genome
     from deepcpg_tf.errors import DeepCpgError
     from deepcpg_tf.model import DeepCpgDnaForSequencePrediction, DeepCpgDnaModel
+    from deepcpg_tf.prediction.run import iterate_predictions, predict_to_file
+    from deepcpg_tf.prediction.sources import FastaFile, SequenceFile, SiteFile
     from deepcpg_tf.presets import PRESETS
-
-__version__ = "0.1.0"
 
 _MODULE_OF = {
     "ARCHITECTURES": "config",
@@ -24,9 +25,14 @@ _MODULE_OF = {
     "DeepCpgDnaForSequencePrediction": "model",
     "DeepCpgDnaModel": "model",
     "DeepCpgError": "errors",
+    "FastaFile": "prediction.sources",
     "Genome": "data.genome",
     "HeadConfig": "config",
     "PRESETS": "presets",
+    "SequenceFile": "prediction.sources",
+    "SiteFile": "prediction.sources",
+    "iterate_predictions": "prediction.run",
+    "predict_to_file": "prediction.run",
 }
 
 __all__ = [
@@ -36,12 +42,19 @@ __all__ = [
     "DeepCpgDnaForSequencePrediction",
     "DeepCpgDnaModel",
     "DeepCpgError",
+    "FastaFile",
     "Genome",
     "HeadConfig",
+    "SequenceFile",
+    "SiteFile",
+    "iterate_predictions",
+    "predict_to_file",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("deepcpg-tf")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

@@ -120,7 +120,7 @@ class DeepCpgDnaConfig:
     bottleneck_size: int = 128
     hidden_act: str = "relu"
     hidden_dropout: float = 0.0
-    num_labels: int = 0
+    num_labels: int | None = None
     head: HeadConfig = HeadConfig()
     cells: tuple[str, ...] = ()
     layer_names: tuple[str, ...] = ()
@@ -130,6 +130,8 @@ class DeepCpgDnaConfig:
             self._set(name, positive_integers(name, getattr(self, name)))
         if isinstance(self.head, Mapping):
             self._set("head", from_mapping(HeadConfig, self.head, "head"))
+        if not isinstance(self.head, HeadConfig):
+            raise ConfigError(f"head: expected its options, received {self.head!r}")
         for name in ("cells", "layer_names"):
             self._set(name, strings(name, getattr(self, name)))
         self._resolve_cells()
@@ -150,16 +152,13 @@ class DeepCpgDnaConfig:
         object.__setattr__(self, name, value)
 
     def _resolve_cells(self) -> None:
-        if not is_integer(self.num_labels) or self.num_labels < 0:
-            raise ConfigError(
-                f"num_labels: expected a positive integer, received {self.num_labels!r}"
-            )
-        if not self.cells:
-            if self.num_labels:
+        if self.num_labels is not None:
+            positive_integers("num_labels", (self.num_labels,))
+            if not self.cells:
                 self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
-            else:
-                self._set("cells", SERUM_CELLS)
-        if self.num_labels not in (0, len(self.cells)):
+        elif not self.cells:
+            self._set("cells", SERUM_CELLS)
+        if self.num_labels not in (None, len(self.cells)):
             raise ConfigError(
                 f"num_labels: expected {len(self.cells)}, the number of cells, "
                 f"received {self.num_labels}"
@@ -168,7 +167,7 @@ class DeepCpgDnaConfig:
         check_unique("cells", self.cells)
 
     def _check_values(self) -> None:
-        if self.vocab_size not in (4, 5):
+        if not is_integer(self.vocab_size) or self.vocab_size not in (4, 5):
             raise ConfigError(
                 "vocab_size: expected 4 (A, T, G, C) or 5 (and N, always zero), "
                 f"received {self.vocab_size!r}"
@@ -197,8 +196,11 @@ class DeepCpgDnaConfig:
                 f"received {len(self.layer_names)}"
             )
         for name in self.layer_names:
-            if "/" in name:
-                raise ConfigError(f"layer_names: expected names without '/', received {name!r}")
+            if "/" in name or name in ("dna", ".", ".."):
+                raise ConfigError(
+                    "layer_names: expected names without '/' and other than 'dna' (the input), "
+                    f"received {name!r}"
+                )
         check_unique("layer_names", self.layer_names)
 
     @classmethod
@@ -225,13 +227,15 @@ class DeepCpgDnaConfig:
                 f"received {architecture!r}"
             ) from None
         channels, kernels, pools = zip(*convolutions, strict=True)
-        return cls(
-            conv_channels=channels,
-            conv_kernel_sizes=kernels,
-            conv_pool_sizes=pools,
-            bottleneck_size=bottleneck_size,
-            **fields,
-        )
+        own = {
+            "conv_channels": channels,
+            "conv_kernel_sizes": kernels,
+            "conv_pool_sizes": pools,
+            "bottleneck_size": bottleneck_size,
+        }
+        for name in own.keys() & fields.keys():
+            raise ConfigError(f"{name}: expected no other than that of {architecture}")
+        return cls.from_dict({**fields, **own})
 
     @property
     def convolutions(self) -> tuple[tuple[int, int, int], ...]:
@@ -260,7 +264,7 @@ class DeepCpgDnaConfig:
     @property
     def head_layer(self) -> LayerSpec:
         """The head, all cells together."""
-        return head_layer(self.bottleneck_size, self.num_labels)
+        return head_layer(self.bottleneck_size, len(self.cells))
 
     @property
     def receptive_length(self) -> int:

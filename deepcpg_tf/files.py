@@ -9,15 +9,19 @@ import io
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from deepcpg_tf.errors import OutputError
+from deepcpg_tf.errors import DeepCpgError, OutputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_CACHE_VARIABLE = "DEEPCPG_TF_HOME"
+
+# Read once: it can only be read by setting it, which threads would notice.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
 
 
 def is_gzip(path: Path) -> bool:
@@ -30,10 +34,25 @@ def open_text(path: Path) -> TextIO:
     """Open UTF-8 text for reading, decompressing gzip and bgzip by content.
 
     Any line ending is accepted and a byte order mark is dropped.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be opened.
     """
     if is_gzip(path):
         return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig")
     return path.open(encoding="utf-8-sig")
+
+
+@contextmanager
+def reading_text(path: Path, fault: type[DeepCpgError]) -> Iterator[TextIO]:
+    """Open text as `open_text` does; what is no text, or damaged, is a fault of the given type."""
+    try:
+        with open_text(path) as file:
+            yield file
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise fault(f"{path}: expected text, plain or gzipped, but {error}") from None
 
 
 def sha256(path: Path) -> str:
@@ -67,7 +86,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         with _room_to_write(path):
             yield partial
-        partial.chmod(0o666 & ~_umask())
+        partial.chmod(0o666 & ~_UMASK)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
@@ -86,6 +105,9 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"{path}: expected the name of a folder to write, received a file")
+    path = path.resolve()
+    if Path.cwd().is_relative_to(path):
+        raise OutputError(f"{path}: expected a folder other than the one worked in")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         workspace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -96,9 +118,15 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         filled.mkdir()
         with _room_to_write(path):
             yield filled
+        old = workspace / "old"
         if path.exists():
-            path.rename(workspace / "old")
-        filled.rename(path)
+            path.rename(old)
+        try:
+            filled.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
 
@@ -112,38 +140,3 @@ def _room_to_write(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OutputError(f"{path}: cannot write there: {os.strerror(error.errno)}") from error
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def cache_folder() -> Path:
-    """Return the folder for downloads and indexes: ``$DEEPCPG_TF_HOME``, or the user's cache."""
-    home = os.environ.get(_CACHE_VARIABLE)
-    if home:
-        return Path(home).expanduser().absolute()
-    import pooch
-
-    return Path(pooch.os_cache("deepcpg_tf"))
-
-
-@contextmanager
-def writing_to_cache() -> Iterator[None]:
-    """Turn a failure to write to the cache into one line that says what can be done.
-
-    Raises
-    ------
-    OutputError
-    """
-    try:
-        yield
-    except (OSError, OutputError) as error:
-        cause = error.__cause__ if isinstance(error, OutputError) else error
-        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else error
-        raise OutputError(
-            f"{cache_folder()}: cannot write to the cache: {reason}; "
-            f"{_CACHE_VARIABLE} can name another folder"
-        ) from error

@@ -20,7 +20,7 @@ import tensorflow as tf
 from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import ConfigError, SequenceError
 from deepcpg_tf.layers import LayerSpec
-from deepcpg_tf.sequence import encode_windows, graph_one_hot
+from deepcpg_tf.sequence import N_CODE, encode_windows, graph_one_hot
 
 BACKBONE_SCOPE = "dna"
 HEAD_SCOPE = "cpg"
@@ -53,6 +53,11 @@ class DeepCpgDnaModel(keras.Model):
     ) -> None:
         config = DeepCpgDnaConfig() if config is None else config
         policy = keras.dtype_policies.get(dtype) if dtype else keras.config.dtype_policy()
+        if policy.variable_dtype != "float32":
+            raise ConfigError(
+                "dtype: expected a policy with float32 variables, such as mixed_bfloat16, "
+                f"received {policy.name}"
+            )
 
         # Layers
         layers = [_make_layer(spec, config, policy) for spec in config.layers]
@@ -117,7 +122,7 @@ class DeepCpgDnaForSequencePrediction(keras.Model):
         # Layers
         backbone = DeepCpgDnaModel(config, dtype=dtype)
         dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(config.num_labels, dtype="float32", name=HEAD_SCOPE)
+        head = keras.layers.Dense(len(config.cells), dtype="float32", name=HEAD_SCOPE)
 
         # Functional graph
         inputs = keras.Input((config.sequence_length, config.vocab_size), name="one_hot")
@@ -177,17 +182,13 @@ class DeepCpgDnaForSequencePrediction(keras.Model):
         Raises
         ------
         SequenceError
-            When the windows have another shape or type.
+            When the windows have another shape or type, or a code above 4.
         ConfigError
-            When `values` is none of the three.
+            When `values` is none of the three, or `batch_size` is not positive.
         """
-        windows = np.asarray(windows)
-        length = self.config.sequence_length
-        if windows.ndim != 2 or windows.shape[1] != length or windows.dtype != np.uint8:
-            raise SequenceError(
-                f"windows: expected uint8 codes of shape (n, {length}), "
-                f"received {windows.dtype} of shape {windows.shape}"
-            )
+        self._check_windows(windows)
+        if batch_size < 1:
+            raise ConfigError(f"batch_size: expected at least 1, received {batch_size}")
         graph = self._inference_graph(values)
         result = np.empty((len(windows), len(self.value_names(values))), np.float32)
         for start in range(0, len(windows), batch_size):
@@ -222,6 +223,18 @@ class DeepCpgDnaForSequencePrediction(keras.Model):
         windows = encode_windows(sequences, self.config.sequence_length)
         return self.predict_windows(windows, values, batch_size)
 
+    def _check_windows(self, windows: npt.NDArray[np.uint8]) -> None:
+        length = self.config.sequence_length
+        if windows.ndim != 2 or windows.shape[1] != length or windows.dtype != np.uint8:
+            raise SequenceError(
+                f"windows: expected uint8 codes of shape (n, {length}), "
+                f"received {windows.dtype} of shape {windows.shape}"
+            )
+        if windows.size and windows.max() > N_CODE:
+            raise SequenceError(
+                f"windows: expected codes from 0 to {N_CODE}, received {windows.max()}"
+            )
+
     def value_names(self, values: Values) -> list[str]:
         """Return the name of each column of a prediction: cells, or units of the embedding."""
         if values == "embedding":
@@ -250,7 +263,10 @@ class DeepCpgDnaForSequencePrediction(keras.Model):
         ------
         ConfigError
             When the model has no layer of such a name.
+        SequenceError
+            When the windows have another shape or type.
         """
+        self._check_windows(windows)
         known = self.original_names
         for name in names:
             if name not in known:

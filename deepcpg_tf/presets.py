@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deepcpg_tf.config import SERUM_CELLS, DeepCpgDnaConfig
+from deepcpg_tf.config import SERUM_CELLS
 
 
 class PublishedFile(NamedTuple):
@@ -37,11 +37,6 @@ class Preset(NamedTuple):
     def weights_file(self) -> PublishedFile:
         """The weights, as HDF5."""
         return PublishedFile(f"{self.stem}-model_weights.h5", self.weights_md5)
-
-    @property
-    def config(self) -> DeepCpgDnaConfig:
-        """The configuration that the files should hold."""
-        return DeepCpgDnaConfig.from_architecture(self.architecture, cells=self.cells)
 
 
 PRESETS: dict[str, Preset] = {

@@ -92,14 +92,18 @@ def test_json_round_trip():
         ({"hidden_act": "gelu"}, "hidden_act: expected 'relu', received 'gelu'"),
         ({"hidden_dropout": 1.0}, "hidden_dropout: expected a rate .* received 1.0"),
         ({"hidden_dropout": "0.1"}, "hidden_dropout: expected a number, received '0.1'"),
-        ({"num_labels": -1}, "num_labels: expected a positive integer, received -1"),
+        ({"num_labels": 0}, "num_labels: expected positive integers, received 0"),
+        ({"num_labels": "3"}, "num_labels: expected positive integers, received '3'"),
+        ({"vocab_size": 4.0}, "vocab_size: expected 4 .* received 4.0"),
+        ({"head": None}, "head: expected its options, received None"),
+        ({"layer_names": ("dna", *"bcdefghij")}, "other than 'dna' .the input., received 'dna'"),
         ({"num_labels": 3, "cells": ("a", "b")}, "num_labels: expected 2.*received 3"),
         ({"cells": ("a", "b", "a")}, "cells: expected each name once, received 'a' twice"),
         ({"cells": ("a", "")}, "cells: expected printable names, received ''"),
         ({"cells": ("a\tb",)}, "cells: expected printable names"),
         ({"cells": "abc"}, "cells: expected a list of names, received 'abc'"),
         ({"layer_names": ("a",)}, "layer_names: expected 10 names.*received 1"),
-        ({"layer_names": ("dna/a", *"bcdefghij")}, "names without '/', received 'dna/a'"),
+        ({"layer_names": ("dna/a", *"bcdefghij")}, "names without '/' .* received 'dna/a'"),
         ({"head": {"problem_type": "multiclass"}}, "head.problem_type: expected 'binary'"),
         ({"head": {"dropout": 2}}, "head.dropout: expected a rate"),
         ({"head": {"act": "tanh"}}, "head: expected the fields .*received 'act'"),
@@ -109,6 +113,11 @@ def test_json_round_trip():
 def test_faults(fields, message):
     with pytest.raises(ConfigError, match=message):
         DeepCpgDnaConfig.from_dict(fields)
+
+
+def test_an_architecture_says_all_of_itself():
+    with pytest.raises(ConfigError, match="bottleneck_size: expected no other than that of CnnL2"):
+        DeepCpgDnaConfig.from_architecture("CnnL2h128", bottleneck_size=3)
 
 
 def test_unknown_architecture_lists_the_known():

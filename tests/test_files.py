@@ -2,8 +2,9 @@ import errno
 
 import pytest
 
+from deepcpg_tf.cache import writing_to_cache
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import atomic_file, atomic_folder, writing_to_cache
+from deepcpg_tf.files import atomic_file, atomic_folder
 
 
 @pytest.mark.parametrize("make", [atomic_file, atomic_folder])

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -128,16 +131,23 @@ def test_predict_sequences(model):
         (np.zeros((2, 100), np.uint8), r"shape \(n, 101\), received uint8 of shape \(2, 100\)"),
         (np.zeros(101, np.uint8), r"received uint8 of shape \(101,\)"),
         (np.zeros((2, 101)), "received float64"),
+        (np.full((2, 101), 5, np.uint8), "expected codes from 0 to 4, received 5"),
     ],
 )
 def test_faulty_windows(model, windows, message):
     with pytest.raises(SequenceError, match=message):
         model.predict_windows(windows)
+    with pytest.raises(SequenceError, match=message):
+        model.activations(windows, ["dna/dense_1"])
 
 
 def test_faulty_arguments(model):
     with pytest.raises(ConfigError, match="values: expected one of probabilities.*'p'"):
         model.predict_windows(np.zeros((1, 101), np.uint8), "p")
+    with pytest.raises(ConfigError, match="batch_size: expected at least 1, received -1"):
+        model.predict_windows(np.zeros((1, 101), np.uint8), batch_size=-1)
+    with pytest.raises(ConfigError, match="expected a policy with float32 variables.*float16"):
+        DeepCpgDnaForSequencePrediction(TINY, dtype="float16")
     with pytest.raises(SequenceError, match="expected a list of windows, received one string"):
         model.predict_sequences("A" * 101)
 
@@ -153,6 +163,18 @@ def test_keras_file_round_trip(tmp_path, vocab_size):
     assert loaded.provenance == {"files": [{"name": "x"}]}
     windows = random_windows(3, 101)
     np.testing.assert_array_equal(loaded.predict_windows(windows), model.predict_windows(windows))
+
+
+def test_keras_file_in_another_process(tmp_path, model):
+    """Importing the class is what registers it; no custom objects are passed."""
+    model.save(tmp_path / "model.keras")
+    code = (
+        "import keras, sys\n"
+        "from deepcpg_tf import DeepCpgDnaForSequencePrediction\n"
+        "model = keras.saving.load_model(sys.argv[1])\n"
+        "assert type(model) is DeepCpgDnaForSequencePrediction\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path / "model.keras"], check=True)
 
 
 def test_backbone_keras_file_round_trip(tmp_path):

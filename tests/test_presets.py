@@ -11,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from deepcpg_tf.cli import presets as commands
+from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.presets import PRESETS, Preset
 
 # name: (file stem, architecture, number of cells, first cell, last cell, genome)
@@ -72,7 +73,7 @@ def test_checksums_are_distinct_md5_digits() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_the_configuration_is_the_published_architecture(preset: Preset) -> None:
-    config = preset.config
+    config = DeepCpgDnaConfig.from_architecture(preset.architecture, cells=preset.cells)
     third = ((512, 3, 2),) if preset.architecture == "CnnL3h128" else ()
     assert config.convolutions == ((128, 11, 4), (256, 3, 2), *third)
     assert config.architecture == preset.architecture

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from deepcpg_tf import __version__
+import deepcpg_tf
 from deepcpg_tf.cli import convert, predict, presets
 from deepcpg_tf.errors import DeepCpgError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
 
 def _print_version(asked: bool) -> None:
     if asked:
-        print(f"deepcpg-tf {__version__}")
+        print(f"deepcpg-tf {deepcpg_tf.__version__}")
         raise typer.Exit
 
 
@@ -55,10 +55,10 @@ def main() -> NoReturn:
     debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
+        if code == 130:  # what Typer makes of Ctrl-C
+            _fail("interrupted", 130)
     except typer.TyperException as error:
         _fail(f"{error.format_message().rstrip('.')} (see --help)", error.exit_code)
-    except typer.Abort:
-        _fail("interrupted", 130)
     except DeepCpgError as error:
         if debug:
             traceback.print_exc()
@@ -82,4 +82,3 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def _silence_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

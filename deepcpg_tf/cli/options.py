@@ -24,4 +24,6 @@ def check_files(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.is_file():
             found = "a folder" if path.is_dir() else "none there"
+            if path.exists() and not path.is_dir():
+                found = "a pipe or device, which cannot be read twice"
             raise InputError(f"{path}: expected a file, found {found}")

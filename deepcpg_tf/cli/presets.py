@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.presets import PRESETS
 from deepcpg_tf.weights import store
 
@@ -49,7 +50,7 @@ def fetch(
 ) -> None:
     """Download the files of a published variant into the cache and print where they are."""
     if from_dir is not None and base_url is not None:
-        raise typer.BadParameter("expected --from-dir or --base-url, received both")
+        raise ConfigError("input: expected --from-dir or --base-url, received both")
     preset = store.find_preset(name)
     if from_dir is not None:
         files = store.install(preset, from_dir)

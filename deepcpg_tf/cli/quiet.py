@@ -16,7 +16,7 @@ def import_tensorflow() -> None:
         try:
             import keras  # noqa: F401
             import tensorflow  # noqa: F401, ICN001
-        except BaseException:
+        except Exception:
             printed.seek(0)
             os.write(stderr, printed.read())
             raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pysam
 
+from deepcpg_tf.cache import cache_folder, writing_to_cache
 from deepcpg_tf.errors import GenomeError, SequenceError
-from deepcpg_tf.files import cache_folder, is_gzip, writing_to_cache
+from deepcpg_tf.files import is_gzip
 from deepcpg_tf.sequence import N_CODE, encode
 
 _C_CODE, _G_CODE = 3, 2
@@ -63,9 +66,12 @@ class Genome:
             for candidate in (name, stem, f"chr{stem}"):
                 if candidate in self.lengths:
                     return candidate
+        raise self._unknown(name)
+
+    def _unknown(self, name: str) -> GenomeError:
         names = list(self.lengths)
         shown = ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")
-        raise GenomeError(f"chromosome {name!r}: expected one of {self.path.name} ({shown})")
+        return GenomeError(f"chromosome {name!r}: expected one of {self.path.name} ({shown})")
 
     def codes(self, chromosome: str) -> npt.NDArray[np.uint8]:
         """Return a whole chromosome as codes; the last one asked for stays in memory.
@@ -82,8 +88,10 @@ class Genome:
         Raises
         ------
         GenomeError
-            When its letters cannot be read.
+            When there is none of that name, or its letters cannot be read.
         """
+        if chromosome not in self.lengths:
+            raise self._unknown(chromosome)
         if self._loaded is None or self._loaded[0] != chromosome:
             self._loaded = None
             self._loaded = (chromosome, self._read(chromosome))
@@ -128,8 +136,10 @@ class Genome:
         Raises
         ------
         GenomeError
-            When a position is not on the chromosome.
+            When there is no such chromosome, a position is not on it, or `length` is even.
         """
+        if length < 1 or length % 2 == 0:
+            raise GenomeError(f"length: expected an odd number of bases, received {length}")
         codes = self.codes(chromosome)
         positions = np.asarray(positions, np.int64)
         self._check_positions(chromosome, positions)
@@ -221,7 +231,9 @@ def _index(path: Path) -> tuple[Path, Path]:
     if not fai.is_file():
         with writing_to_cache():
             fai.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=fai.parent) as folder:
+            folder = tempfile.mkdtemp(dir=fai.parent)
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, folder)
             new_fai, new_gzi = Path(folder, "fai"), Path(folder, "gzi")
             pysam.faidx(str(path), "--fai-idx", str(new_fai), "--gzi-idx", str(new_gzi))
             if new_gzi.exists():

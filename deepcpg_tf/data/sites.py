@@ -1,12 +1,13 @@
 """Sites in text files: BED, or chromosome and 1-based position.
 
 Which of the two a file is shows in its first site: BED has an end in column 3
-that is larger than the start in column 2.
+that is larger than the start in column 2. A table of predictions is known by its
+header, and has 0-based positions of the forward-strand C.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -16,10 +17,11 @@ import numpy.typing as npt
 
 from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.errors import GenomeError, SiteError
-from deepcpg_tf.files import open_text
+from deepcpg_tf.files import reading_text
 
 _COMMENTS = ("#", "track", "browser")
-_HEADERS = ("chrom", "chr", "chromosome", "seqname")
+_HEADERS = ("chrom", "chr", "chromo", "chromosome", "seqname")
+_PREDICTIONS_HEADER = ["chromosome", "position", "strand"]
 _STRANDS = ("+", "-", ".")
 
 
@@ -48,6 +50,9 @@ class Sites(NamedTuple):
             yield reference, np.flatnonzero(references == reference)
 
 
+_Parser = Callable[[list[str], str], tuple[int, str]]
+
+
 class _Site(NamedTuple):
     chromosome: str
     reference: str
@@ -64,7 +69,8 @@ def read_sites(path: Path, genome: Genome, chunk_size: int = 1 << 16) -> Iterato
     path
         BED (0-based, half-open; an interval of one base or of the two of the CpG;
         strand in column 6), or columns chromosome and 1-based position (strand, if
-        any, in column 3). A site on the minus strand is that of the G opposite.
+        any, in column 3), or what ``deepcpg-tf predict`` wrote. A site on the minus
+        strand is that of the C opposite, one base to the left on the forward strand.
     genome
         The reference that the sites lie on.
     chunk_size
@@ -76,36 +82,37 @@ def read_sites(path: Path, genome: Genome, chunk_size: int = 1 << 16) -> Iterato
         At the first line that is no site on the genome.
     """
     found = False
-    try:
-        with open_text(path) as file:
-            sites = _parse(file, path, genome)
-            while chunk := list(islice(sites, chunk_size)):
-                found = True
-                yield Sites(
-                    [site.chromosome for site in chunk],
-                    [site.reference for site in chunk],
-                    np.array([site.position for site in chunk], np.int64),
-                    [site.strand for site in chunk],
-                    np.array([site.line for site in chunk], np.int64),
-                )
-    except (UnicodeDecodeError, EOFError) as error:
-        raise SiteError(f"{path}: expected text, plain or gzipped, but {error}") from None
+    with reading_text(path, SiteError) as file:
+        sites = _parse(file, path, genome)
+        while chunk := list(islice(sites, chunk_size)):
+            found = True
+            yield Sites(
+                [site.chromosome for site in chunk],
+                [site.reference for site in chunk],
+                np.array([site.position for site in chunk], np.int64),
+                [site.strand for site in chunk],
+                np.array([site.line for site in chunk], np.int64),
+            )
     if not found:
         raise SiteError(f"{path}: expected a site a line, found none")
 
 
 def _parse(file: TextIO, path: Path, genome: Genome) -> Iterator[_Site]:
-    is_bed: bool | None = None
+    parse: _Parser | None = None
     references: dict[str, str] = {}
     for number, line in enumerate(file, 1):
         text = line.rstrip("\r\n")
         if not text.strip() or text.startswith(_COMMENTS):
             continue
         columns = text.split("\t") if "\t" in text else text.split()
-        if is_bed is None:
+        if parse is None:
+            if columns[:3] == _PREDICTIONS_HEADER:
+                parse = _prediction_position
+                continue
             if columns[0].lower() in _HEADERS:
                 continue
             is_bed = len(columns) > 2 and _is_end(columns[1], columns[2])
+            parse = _bed_position if is_bed else _tsv_position
         where = f"{path}, line {number}"
         chromosome = columns[0]
         if chromosome not in references:
@@ -113,7 +120,6 @@ def _parse(file: TextIO, path: Path, genome: Genome) -> Iterator[_Site]:
                 references[chromosome] = genome.resolve(chromosome)
             except GenomeError as error:
                 raise SiteError(f"{where}: {error}") from None
-        parse = _bed_position if is_bed else _tsv_position
         position, strand = parse(columns, where)
         bases = genome.lengths[references[chromosome]]
         if not 0 <= position < bases:
@@ -142,6 +148,12 @@ def _bed_position(columns: list[str], where: str) -> tuple[int, str]:
         )
     on_the_g = strand == "-" and end - start == 1
     return start - on_the_g, strand
+
+
+def _prediction_position(columns: list[str], where: str) -> tuple[int, str]:
+    if len(columns) < 3:
+        raise SiteError(f"{where}: expected chromosome, position and strand, received {columns}")
+    return _integer(columns[1], "position", where), _strand(columns[2], where)
 
 
 def _tsv_position(columns: list[str], where: str) -> tuple[int, str]:

@@ -8,9 +8,10 @@ in memory at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ import pysam
 from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.data.sites import CpgCount, count_cpgs, read_sites
 from deepcpg_tf.errors import SequenceError
-from deepcpg_tf.files import open_text
+from deepcpg_tf.files import reading_text
 from deepcpg_tf.sequence import encode_windows
 
 _BATCH_SIZE = 4096
@@ -28,7 +29,8 @@ _BATCH_SIZE = 4096
 class Batch(NamedTuple):
     """Some windows, with the columns that tell which they are.
 
-    ``windows`` is uint8 [n, length]; each column of ``keys`` has n values.
+    ``windows`` is uint8 [n, length]; each column of ``keys`` has n values: ``id``,
+    or ``chromosome``, ``position`` (0-based, of the forward-strand C) and ``strand``.
     """
 
     keys: dict[str, list[str] | npt.NDArray[np.int64]]
@@ -93,23 +95,18 @@ class SequenceFile(_Letters):
 
     def _records(self) -> Iterator[tuple[str, str, str]]:
         number, empty = 0, 0
-        try:
-            with open_text(self.path) as file:
-                for number, line in enumerate(file, 1):
-                    letters = line.strip()
-                    if not letters:
-                        empty = empty or number
-                        continue
-                    if empty:
-                        raise SequenceError(
-                            f"{self.path}, line {empty}: expected a window of {self.length} "
-                            "letters, received an empty line"
-                        )
-                    yield str(number), letters, f"{self.path}, line {number}"
-        except (UnicodeDecodeError, EOFError) as error:
-            raise SequenceError(
-                f"{self.path}: expected text, plain or gzipped, but {error}"
-            ) from None
+        with reading_text(self.path, SequenceError) as file:
+            for number, line in enumerate(file, 1):
+                letters = line.strip()
+                if not letters:
+                    empty = empty or number
+                    continue
+                if empty:
+                    raise SequenceError(
+                        f"{self.path}, line {empty}: expected a window of {self.length} "
+                        "letters, received an empty line"
+                    )
+                yield str(number), letters, f"{self.path}, line {number}"
         if number == 0 or empty == 1:
             raise SequenceError(f"{self.path}: expected a window a line, found none")
 
@@ -131,23 +128,38 @@ class FastaFile(_Letters):
 
     def _records(self) -> Iterator[tuple[str, str, str]]:
         number = 0
-        # htslib prints to stderr what we say in one line of our own.
-        verbosity = pysam.set_verbosity(0)
+        with _quiet_htslib():
+            file = pysam.FastxFile(str(self.path))
+        with file:
+            while (record := self._next(file, number)) is not None:
+                number += 1
+                where = f"{self.path}, record {number} ({record.name})"
+                if record.quality is not None:
+                    raise SequenceError(f"{where}: expected FASTA, received FASTQ")
+                if '"' in record.name:
+                    raise SequenceError(f"{where}: expected a name without quotation marks")
+                yield record.name or str(number), record.sequence or "", where
+        if number == 0:
+            raise SequenceError(f"{self.path}: expected FASTA with a window a record, found none")
+
+    def _next(self, file: pysam.FastxFile, number: int) -> Any:
         try:
-            with pysam.FastxFile(str(self.path)) as file:
-                for number, record in enumerate(file, 1):
-                    where = f"{self.path}, record {number} ({record.name})"
-                    yield record.name or str(number), record.sequence or "", where
+            with _quiet_htslib():
+                return next(file, None)
         except (ValueError, UnicodeDecodeError) as error:
-            if isinstance(error, SequenceError):
-                raise
             raise SequenceError(
                 f"{self.path}: expected intact FASTA, but after record {number}: {error}"
             ) from None
-        finally:
-            pysam.set_verbosity(verbosity)
-        if number == 0:
-            raise SequenceError(f"{self.path}: expected FASTA with a window a record, found none")
+
+
+@contextmanager
+def _quiet_htslib() -> Iterator[None]:
+    """Keep htslib from printing to stderr what we say in one line of our own."""
+    verbosity = pysam.set_verbosity(0)
+    try:
+        yield
+    finally:
+        pysam.set_verbosity(verbosity)
 
 
 class SiteFile:
@@ -192,9 +204,13 @@ class SiteFile:
                 windows[indices] = self.genome.windows(
                     reference, sites.positions[indices], self.length
                 )
-            keys: dict[str, list[str] | npt.NDArray[np.int64]] = {
-                "chromosome": sites.chromosomes,
-                "position": sites.positions,
-                "strand": sites.strands,
-            }
-            yield Batch(keys, windows)
+            # Many sites are read at once, so that unsorted ones change the chromosome
+            # rarely; they are handed on in smaller batches, so that results come soon.
+            for start in range(0, len(sites), _BATCH_SIZE):
+                part = slice(start, start + _BATCH_SIZE)
+                keys: dict[str, list[str] | npt.NDArray[np.int64]] = {
+                    "chromosome": sites.chromosomes[part],
+                    "position": sites.positions[part],
+                    "strand": sites.strands[part],
+                }
+                yield Batch(keys, windows[part])

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from deepcpg_tf.cache import writing_to_cache
 from deepcpg_tf.errors import DownloadError
-from deepcpg_tf.files import writing_to_cache
 from deepcpg_tf.presets import PublishedFile
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def _is_final(error: RequestException) -> bool:
     import requests
 
     if error.response is not None:
-        return bool(error.response.status_code < 500)
+        status = error.response.status_code
+        return status < 500 and status != 429
     return isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL)
 
 

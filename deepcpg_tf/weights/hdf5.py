@@ -8,7 +8,7 @@ from pathlib import Path
 
 import h5py
 
-from deepcpg_tf.errors import CheckpointError
+from deepcpg_tf.errors import CheckpointError, DeepCpgError
 
 
 @contextmanager
@@ -25,7 +25,9 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError) as error:
+    except DeepCpgError:
+        raise
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         # h5py's own words for what is wrong: "truncated file: eof = ...", "file
         # signature not found", "can't read data ...".
         reason = " ".join(str(error).split())

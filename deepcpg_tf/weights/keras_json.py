@@ -48,37 +48,33 @@ def read_architecture(document: Any) -> DeepCpgDnaConfig:
         When it is no functional Keras model, no DNA module, or has a layer or a
         setting that the plain CNNs of DeepCpG do not have.
     """
-    layers, inputs, outputs = _graph(document)
-    _check_module(layers, inputs)
-    cells = _cells(layers, outputs)
-    chain = _chain(layers, inputs[0], outputs)
-    return _config(layers[inputs[0]], chain, cells)
-
-
-def _graph(document: Any) -> tuple[dict[str, Layer], list[str], list[str]]:
     try:
-        kind, config = document["class_name"], document["config"]
-        if kind not in ("Model", "Functional"):
-            raise CheckpointError(
-                f"expected a functional Keras model (class Model), received class {kind}"
-            )
-        layers = {}
-        for entry in config["layers"]:
-            nodes = entry["inbound_nodes"]
-            if len(nodes) > 1:
-                raise CheckpointError(
-                    f"layer {entry['name']}: expected one use, found {len(nodes)}"
-                )
-            sources = tuple(source[0] for source in nodes[0]) if nodes else ()
-            layers[entry["name"]] = Layer(
-                entry["name"], entry["class_name"], entry["config"], sources
-            )
-        inputs = [entry[0] for entry in config["input_layers"]]
-        outputs = [entry[0] for entry in config["output_layers"]]
-    except (KeyError, TypeError, IndexError) as error:
+        layers, inputs, outputs = _graph(document)
+        _check_module(layers, inputs)
+        cells = _cells(layers, outputs)
+        chain = _chain(layers, inputs[0], outputs)
+        return _config(layers[inputs[0]], chain, cells)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise CheckpointError(
             f"expected the JSON of a functional Keras model, missing or malformed: {error}"
         ) from None
+
+
+def _graph(document: Any) -> tuple[dict[str, Layer], list[str], list[str]]:
+    kind, config = document["class_name"], document["config"]
+    if kind not in ("Model", "Functional"):
+        raise CheckpointError(
+            f"expected a functional Keras model (class Model), received class {kind}"
+        )
+    layers = {}
+    for entry in config["layers"]:
+        nodes = entry["inbound_nodes"]
+        if len(nodes) > 1:
+            raise CheckpointError(f"layer {entry['name']}: expected one use, found {len(nodes)}")
+        sources = tuple(source[0] for source in nodes[0]) if nodes else ()
+        layers[entry["name"]] = Layer(entry["name"], entry["class_name"], entry["config"], sources)
+    inputs = [entry[0] for entry in config["input_layers"]]
+    outputs = [entry[0] for entry in config["output_layers"]]
     for name in (*inputs, *outputs, *(s for layer in layers.values() for s in layer.sources)):
         if name not in layers:
             raise CheckpointError(f"layer {name}: referred to, but not described")
@@ -169,7 +165,7 @@ def _config(start: Layer, chain: list[Layer], cells: tuple[str, ...]) -> DeepCpg
         _relu(take("Activation"))
         convolutions.append((filters, kernel, _pooling(take("MaxPooling1D"))))
     # From here on another convolution is as good as any other foreign layer.
-    take("Flatten")
+    _channels_last(take("Flatten"))
     dense = take("Dense")
     _expect(dense, "activation", dense.get("activation"), ("linear",))
     _expect(dense, "bias", dense.get("use_bias", "bias"), (True,))

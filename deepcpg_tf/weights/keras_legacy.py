@@ -3,7 +3,9 @@
 Four layouts: a JSON with a full HDF5 (weights under ``model_weights``, as
 published), a JSON with a weights-only HDF5 (weights at the root), one HDF5 with
 its ``model_config`` inside, and each of them by Keras 1.1 and later (convolution
-kernels [width, 1, in, out]) or by Keras 2 ([width, in, out]). Source: the files
+kernels [width, 1, in, out]) or by Keras 2 ([width, in, out]; backwards if its
+backend was Theano; Keras 1 does not record it, and is taken to have run on
+TensorFlow, as the published files did). Source: the files
 themselves and ``keras.engine.topology`` of Keras 1.2.2 and 2.2.4.
 """
 
@@ -41,7 +43,8 @@ def read_json_and_weights(model_json: Path, weights: Path) -> Checkpoint:
     config = _read_config(document, str(model_json))
     with open_hdf5(weights) as file:
         group, layout = _weights_group(file, weights)
-        tensors = _read_tensors(group, config, weights)
+        backend = _backend(file, document, weights)
+        tensors = _read_tensors(group, config, weights, flipped=backend == "theano")
     provenance = _provenance(f"JSON + {layout} HDF5", document, [model_json, weights])
     return Checkpoint(config, tensors, provenance, weights)
 
@@ -65,7 +68,8 @@ def read_model_h5(model_h5: Path) -> Checkpoint:
         document.setdefault("keras_version", _text(file.attrs.get("keras_version", "unknown")))
         config = _read_config(document, str(model_h5))
         group, _ = _weights_group(file, model_h5)
-        tensors = _read_tensors(group, config, model_h5)
+        backend = _backend(file, document, model_h5)
+        tensors = _read_tensors(group, config, model_h5, flipped=backend == "theano")
     provenance = _provenance("single HDF5", document, [model_h5])
     return Checkpoint(config, tensors, provenance, model_h5)
 
@@ -100,7 +104,23 @@ def _weights_group(file: h5py.File, path: Path) -> tuple[h5py.Group, str]:
     )
 
 
-def _read_tensors(group: h5py.Group, config: DeepCpgDnaConfig, path: Path) -> Tensors:
+def _backend(file: h5py.File, document: Mapping[str, Any], path: Path) -> str:
+    """Return the backend that wrote the weights; Keras 1 does not record it.
+
+    Theano's convolution runs over the kernel backwards, so its kernels are flipped.
+    """
+    recorded = file.attrs.get("backend", document.get("backend"))
+    backend = "tensorflow" if recorded is None else _text(recorded)
+    if backend not in ("tensorflow", "theano"):
+        raise CheckpointError(
+            f"{path}: expected weights of the backend tensorflow or theano, found {backend}"
+        )
+    return backend
+
+
+def _read_tensors(
+    group: h5py.Group, config: DeepCpgDnaConfig, path: Path, *, flipped: bool
+) -> Tensors:
     expected = _expected_shapes(config)
     _check_layers(group, config, expected, path)
     read = {layer: _read_layer(group, layer, shapes, path) for layer, shapes in expected.items()}
@@ -108,7 +128,10 @@ def _read_tensors(group: h5py.Group, config: DeepCpgDnaConfig, path: Path) -> Te
     tensors: Tensors = {}
     for layer, arrays in read.items():
         if layer.startswith(HIDDEN_SCOPE):
-            tensors[f"{layer}/kernel"], tensors[f"{layer}/bias"] = arrays.values()
+            kernel, bias = arrays.values()
+            if flipped and kernel.ndim == 3:
+                kernel = kernel[::-1]
+            tensors[f"{layer}/kernel"], tensors[f"{layer}/bias"] = kernel, bias
     heads = [list(read[f"{HEAD_SCOPE}{cell}"].values()) for cell in config.cells]
     tensors["cpg/kernel"] = np.concatenate([kernel for kernel, _ in heads], axis=1)
     tensors["cpg/bias"] = np.concatenate([bias for _, bias in heads])

@@ -27,7 +27,8 @@ def load_model(preset: str | Path) -> DeepCpgDnaForSequencePrediction:
     See `DeepCpgDnaForSequencePrediction.from_preset`.
     """
     folder = Path(preset)
-    if not folder.exists() and str(preset) in PRESETS:
+    empty = not folder.is_dir() or not any(folder.iterdir())
+    if str(preset) in PRESETS and empty:
         published = PRESETS[str(preset)]
         files = store.cached(published) or store.fetch(published, progress=sys.stderr.isatty())
         return build_model(read_json_and_weights(files.model, files.weights))

@@ -85,6 +85,9 @@ def _read_config(fields: Mapping[str, Any], path: Path) -> DeepCpgDnaConfig:
         *("bottleneck_size", "hidden_act", "hidden_dropout"),
     )
     head = fields.get("head") or {}
+    labels = fields.get("id2label") or {}
+    if not isinstance(head, dict) or not isinstance(labels, dict):
+        raise CheckpointError(f"{path}: head, id2label: expected objects")
     for name, expected in (("transform", None), ("act", None), ("bias", True)):
         if head.get(name, expected) != expected:
             raise CheckpointError(
@@ -95,7 +98,6 @@ def _read_config(fields: Mapping[str, Any], path: Path) -> DeepCpgDnaConfig:
             f"{path}: vocab_size: expected 5 (A, C, G, T, N) or 4, "
             f"received {fields['vocab_size']!r}"
         )
-    labels = fields.get("id2label") or {}
     try:
         cells = tuple(labels[str(i)] for i in range(len(labels)))
         return DeepCpgDnaConfig(
@@ -112,6 +114,10 @@ def _read_config(fields: Mapping[str, Any], path: Path) -> DeepCpgDnaConfig:
         ) from None
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: expected MultiMolecule's configuration, but {error}"
+        ) from None
 
 
 def _layout(config: DeepCpgDnaConfig, vocab_size: int) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -132,7 +138,7 @@ def _layout(config: DeepCpgDnaConfig, vocab_size: int) -> list[tuple[str, str, t
         channels = filters
     flat = next(spec.channels for spec in config.layers if spec.kind == "flatten")
     add(f"dna/{names['dense']}", "model.encoder.bottleneck.dense", (config.bottleneck_size, flat))
-    add("cpg", "sequence_head.decoder", (config.num_labels, config.bottleneck_size))
+    add("cpg", "sequence_head.decoder", (len(config.cells), config.bottleneck_size))
     return rows
 
 

@@ -43,15 +43,38 @@ def check_writable(folder: Path) -> None:
     ------
     OutputError
     """
-    if folder.is_dir() and any(folder.iterdir()) and not is_preset_folder(folder):
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    others = sorted({file.name for file in folder.iterdir()} - {CONFIG_FILE, WEIGHTS_FILE})
+    if others or not _is_ours(folder):
         raise OutputError(
-            f"{folder}: expected a new folder, or one with a preset to replace; "
-            "it holds other files"
+            f"{folder}: expected a new folder, or one with nothing but a preset to replace; "
+            f"it holds {', '.join(others) or 'files that are no preset of ours'}"
         )
 
 
+def _is_ours(folder: Path) -> bool:
+    try:
+        return json.loads((folder / CONFIG_FILE).read_bytes())["format"] == _FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def save_folder(model: DeepCpgDnaForSequencePrediction, folder: Path) -> None:
-    """Write a model with its weights, whole or not at all."""
+    """Write a model with its weights, whole or not at all.
+
+    Parameters
+    ----------
+    model
+        The model.
+    folder
+        Where to write; an earlier preset there is replaced.
+
+    Raises
+    ------
+    OutputError
+        When the folder holds anything else, or cannot be written to.
+    """
     check_writable(folder)
     description = {
         "format": _FORMAT,
@@ -84,11 +107,11 @@ def read_folder(folder: Path) -> Checkpoint:
                 f"{description.get('format')!r} version {description.get('format_version')!r}"
             )
         config = DeepCpgDnaConfig.from_dict(description["config"])
-        provenance = description["provenance"]
-    except (json.JSONDecodeError, UnicodeDecodeError, AttributeError, KeyError) as error:
-        raise CheckpointError(f"{path}: expected the description of a model, but {error}") from None
+        provenance = dict(description["provenance"])
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from None
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: expected the description of a model, but {error}") from None
     tensors: dict[str, npt.NDArray[np.float32]] = {}
 
     def visit(name: str, item: h5py.HLObject) -> None:

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from deepcpg_tf.cache import cache_folder, writing_to_cache
 from deepcpg_tf.errors import ConfigError, DownloadError
-from deepcpg_tf.files import atomic_file, cache_folder, writing_to_cache
+from deepcpg_tf.files import atomic_file
 from deepcpg_tf.presets import PRESETS, Preset, PublishedFile
 from deepcpg_tf.weights.download import check_url, download, md5, progress_bars, quiet_pooch
 

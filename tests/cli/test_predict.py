@@ -169,15 +169,16 @@ def test_faults(fails, tmp_path, arguments, message):
 def test_require_cpg(fails, tmp_path):
     (tmp_path / "sites.tsv").write_text("1\t11\n")
     arguments = ("--sites", tmp_path / "sites.tsv", "--genome", GENOME, "--require-cpg")
-    assert "sites.tsv, line 1: expected a CG, as --require-cpg asks" in fails(
-        "predict", TINY, *arguments
-    )
+    error = fails("predict", TINY, *arguments, "--out", tmp_path / "out.tsv")
+    assert "sites.tsv, line 1: expected a CG, as --require-cpg asks" in error
+    assert [file.name for file in tmp_path.iterdir()] == ["sites.tsv"]
 
 
 def test_a_fault_in_the_last_line_shows_before_any_output(fails, tmp_path):
     windows = tmp_path / "windows.txt"
     windows.write_text(WINDOWS.read_text() * 500 + "ACGT\n")
-    error = fails("predict", TINY, "--sequences", windows)
+    error = fails("predict", TINY, "--sequences", windows, "--out", tmp_path / "out.tsv")
+    assert [file.name for file in tmp_path.iterdir()] == ["windows.txt"]
     assert f"{windows}, line 6001: expected a window of 101 letters, received 4" in error
 
 
@@ -205,8 +206,15 @@ def test_impossible_outputs(fails, tmp_path, name, message):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
-def test_memory_does_not_grow_with_the_number_of_windows(tmp_path):
-    """The peak of a process that predicts 120 times as many windows is the same."""
+@pytest.mark.parametrize(
+    ("option", "out"),
+    [("--sequences", "out.tsv"), ("--fasta", "out.parquet"), ("--sites", "out.tsv")],
+)
+def test_memory_does_not_grow_with_the_number_of_windows(tmp_path, option, out):
+    """The peak of a process that predicts four times as many windows is the same.
+
+    For each window more, its codes take 101 bytes and its embedding 64.
+    """
     # Not getrusage: what it says of a new process begins with the memory of its parent.
     code = (
         "import sys; from deepcpg_tf.cli.app import main\n"
@@ -215,21 +223,36 @@ def test_memory_does_not_grow_with_the_number_of_windows(tmp_path):
         "    with open('/proc/self/status') as file:\n"
         "        print(*(s.split()[1] for s in file if s.startswith('VmHWM')), file=sys.stderr)\n"
     )
+    letters = WINDOWS.read_text()
+    texts = {
+        "--sequences": letters,
+        "--fasta": "".join(f">w\n{window}\n" for window in letters.split()),
+        "--sites": "".join(f"1\t{position}\n" for position in range(1, 13)),
+    }
+    extra = ["--genome", GENOME] if option == "--sites" else []
     peaks = []
-    for repeats in (1000, 120_000):
-        windows = tmp_path / "windows.txt"
-        windows.write_text(WINDOWS.read_text() * repeats)
-        arguments = ["predict", TINY, "--sequences", windows, "--out", tmp_path / "out.tsv"]
+    for repeats in (12_000, 48_000):
+        source = tmp_path / "source"
+        with source.open("w") as file:
+            file.writelines(texts[option] for _ in range(repeats))
+        arguments = ["predict", TINY, option, source, *extra, "--values", "embedding"]
         result = subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)],
+            [sys.executable, "-c", code, *map(str, arguments), "--out", tmp_path / out],
             check=True,
             capture_output=True,
             text=True,
         )
-        peaks.append(int(result.stderr) / 1024)
-    # The windows alone, held as text and as codes, would take twice the file's size.
-    megabytes = windows.stat().st_size / 2**20
-    assert peaks[1] - peaks[0] < megabytes, peaks
+        peaks.append(int(result.stderr.splitlines()[-1]) / 1024)
+    assert peaks[1] - peaks[0] < 20, peaks
+
+
+def test_its_own_output_names_the_same_sites(run, tmp_path):
+    (tmp_path / "sites.bed").write_text("1\t9\t11\nX\t30\t31\tx\t0\t-\n1\t22\t23\n")
+    first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"
+    for sites, out in ((tmp_path / "sites.bed", first), (first, second)):
+        result = run("predict", TINY, "--sites", sites, "--genome", GENOME, "--out", out)
+        assert result.code == 0, result.err
+    assert first.read_text() == second.read_text()
 
 
 def test_the_same_from_python(run, expected):

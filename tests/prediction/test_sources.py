@@ -77,6 +77,8 @@ def test_fasta(tmp_path, form):
         ("ACG\n", "windows.fa: expected FASTA with a window a record, found none"),
         (">a\nACG\n>b\nAC\n", r"record 2 \(b\): expected a window of 3 letters, received 2"),
         (">a\n>b\nACG\n", r"record 1 \(a\): expected a window of 3 letters, received 0"),
+        ('>w"1\nACG\n', r"record 1 .*: expected a name without quotation marks"),
+        ("@a\nACG\n+\nIII\n", r"record 1 \(a\): expected FASTA, received FASTQ"),
         (">a\nA*G\n", r"record 1 \(a\), position 2: .* received '\*'"),
     ],
 )
@@ -95,6 +97,17 @@ def test_damaged_fasta(tmp_path, name, capfd):
     with pytest.raises(SequenceError, match="windows.fa.gz: expected"):
         FastaFile(path, 200_000).check()
     assert capfd.readouterr().err == ""
+
+
+def test_text_damaged_in_the_middle(tmp_path):
+    letters = "".join(np.random.default_rng(0).choice([*"ACGT"], 3000))
+    content = bytearray(
+        gzip.compress("\n".join(letters[i : i + 3] for i in range(0, 3000, 3)).encode())
+    )
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "windows.gz").write_bytes(content)
+    with pytest.raises(SequenceError, match="expected text, plain or gzipped, but"):
+        SequenceFile(tmp_path / "windows.gz", 3).check()
 
 
 def test_sites_keep_their_order(tmp_path):

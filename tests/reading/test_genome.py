@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.data.genome import Genome
-from deepcpg_tf.errors import GenomeError
+from deepcpg_tf.errors import GenomeError, OutputError
 from deepcpg_tf.sequence import decode
 from tests.conftest import DATA
 
@@ -112,6 +112,25 @@ def test_the_site_is_in_the_middle(fasta):
 def test_a_position_off_the_chromosome(fasta):
     with pytest.raises(GenomeError, match="chromosome chrX: expected positions from 0 to 3.*ved 4"):
         Genome(fasta).windows("chrX", np.array([0, 4]), 3)
+
+
+@pytest.mark.parametrize("length", [0, 2, -1])
+def test_a_window_has_a_middle(fasta, length):
+    with pytest.raises(GenomeError, match="length: expected an odd number of bases"):
+        Genome(fasta).windows("chrX", np.array([0]), length)
+
+
+@pytest.mark.parametrize("call", ["codes", "windows", "is_cg"])
+def test_chromosomes_go_by_the_genomes_own_names(fasta, call):
+    arguments = {"codes": (), "windows": (np.array([0]), 3), "is_cg": (np.array([0]),)}
+    with pytest.raises(GenomeError, match="chromosome '1': expected one of genome.fa"):
+        getattr(Genome(fasta), call)("1", *arguments[call])
+
+
+def test_an_index_that_cannot_be_kept(fasta, home):
+    (home / "fasta-indexes").write_text("a file is in the way")
+    with pytest.raises(OutputError, match="cannot write to the cache: .*DEEPCPG_TF_HOME"):
+        Genome(fasta)
 
 
 def test_is_cg(fasta):

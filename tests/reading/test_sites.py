@@ -53,6 +53,11 @@ def read(path, genome, **options):
         ("chr1\t1\t2\tx\t0\t.\n", [("chr1", 1, "+")]),
         ("\ufeff# a comment\ntrack name=x\n\nchrom\tpos\nchr1\t2\n", [("chr1", 1, "+")]),
         ("chr1\t9\n", [("chr1", 8, "+")]),
+        ("chromo\tpos\nchr1\t9\n", [("chr1", 8, "+")]),
+        (
+            "chromosome\tposition\tstrand\tcell\nchr1\t1\t+\t0.5\nchr1\t5\t-\t0.1\n",
+            [("chr1", 1, "+"), ("chr1", 5, "-")],
+        ),
     ],
 )
 def test_forms(write, genome, text, expected):
@@ -63,6 +68,15 @@ def test_gzip(write, genome, tmp_path):
     path = tmp_path / "sites.bed"
     path.write_bytes(gzip.compress(b"chr1\t1\t2\n"))
     assert read(path, genome) == [("chr1", 1, "+")]
+
+
+def test_gzip_damaged_in_the_middle(tmp_path, genome):
+    content = bytearray(gzip.compress(b"".join(b"chr1\t%d\n" % (i % 9 + 1) for i in range(9999))))
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "sites.gz").write_bytes(content)
+    # What comes out of the damage may be no site before it is found to be damage.
+    with pytest.raises(SiteError, match=r"sites.gz(, line \d+)?: "):
+        read(tmp_path / "sites.gz", genome)
 
 
 def test_chunks_keep_order_and_lines(write, genome):

@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import h5py
@@ -189,6 +190,88 @@ def test_other_architectures(checkpoint, edit, message):
     with pytest.raises(CheckpointError, match=message) as error:
         _read(checkpoint)
     assert "model.json: " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (_set("dna/conv1d_1", padding="same"), "conv1d_1: expected padding valid"),
+        (_set("dna/conv1d_1", strides=[2]), "conv1d_1: expected stride 1.* found 2"),
+        (_set("dna/conv1d_1", dilation_rate=[2]), "conv1d_1: expected dilation 1.* found 2"),
+        (_set("dna/conv1d_1", data_format="channels_first"), "conv1d_1: expected data_format"),
+        (_set("dna/conv1d_1", groups=2), "conv1d_1: expected groups 1.* found 2"),
+        (_set("dna/conv1d_1", use_bias=False), "conv1d_1: expected bias True"),
+        (_set("dna/max_pooling1d_1", padding="same"), "pooling1d_1: expected padding valid"),
+        (_set("dna/max_pooling1d_1", data_format="channels_first"), "pooling1d_1: expected data"),
+        (_set("dna/flatten_1", data_format="channels_first"), "flatten_1: expected data_format"),
+        (_set("dna/dense_1", activation="relu"), "dense_1: expected activation linear"),
+        (_set("dna/dense_1", use_bias=False), "dense_1: expected bias True"),
+        (_set("cpg/alpha", use_bias=False), "cpg/alpha: expected bias True"),
+        (_set_class("cpg/alpha", "Activation"), "cpg/alpha: expected class Dense"),
+        (_set_class("dna", "Masking"), "dna: expected an InputLayer, found Masking"),
+        (
+            lambda c: _layer(c, "dna/dense_1")["inbound_nodes"].append([["dna/flatten_1", 0, 0]]),
+            "dna/dense_1: expected one use, found 2",
+        ),
+        (
+            lambda c: (
+                c["layers"].append(
+                    {**_layer(c, "dna/dropout_1"), "name": "dna/x", "inbound_nodes": [[["dna/y"]]]}
+                )
+                or c["layers"].append(
+                    {**_layer(c, "dna/dropout_1"), "name": "dna/y", "inbound_nodes": [[["dna/x"]]]}
+                )
+            ),
+            "layer dna/x: not on the way from the input to the heads",
+        ),
+        (lambda c: _layer(c, "dna/dense_1").update(config=3), "missing or malformed"),
+        (lambda c: _layer(c, "dna/dense_1").update(inbound_nodes=3), "missing or malformed"),
+        (_set("dna/dense_1", units="many"), "bottleneck_size: expected positive integers"),
+    ],
+)
+def test_other_architectures_of_keras_2(tmp_path, edit, message):
+    write_checkpoint(tmp_path, TINY, random_tensors(TINY), keras=2)
+    _edit_json(tmp_path, edit)
+    with pytest.raises(CheckpointError, match=message):
+        _read(tmp_path)
+
+
+def test_names_outside_the_scope(checkpoint):
+    text = (checkpoint / "model.json").read_text().replace("dna/dense_1", "other/dense_1")
+    (checkpoint / "model.json").write_text(text)
+    with pytest.raises(CheckpointError, match="other/dense_1: expected a name in the scope 'dna/'"):
+        _read(checkpoint)
+
+
+def test_kernels_of_theano_are_flipped(tmp_path):
+    """Keras 2 records the backend; Theano's convolution runs over the kernel backwards."""
+    tensors = random_tensors(TINY)
+    flipped = {k: v[::-1] if v.ndim == 3 else v for k, v in tensors.items()}
+    write_checkpoint(tmp_path, TINY, flipped, keras=2)
+    with h5py.File(tmp_path / "model_weights.h5", "a") as file:
+        file.attrs["backend"] = b"theano"
+    for name, tensor in _read(tmp_path).tensors.items():
+        np.testing.assert_array_equal(tensor, tensors[name.replace("conv1d", "convolution1d")])
+
+
+def test_another_backend(tmp_path):
+    write_checkpoint(tmp_path, TINY, random_tensors(TINY), keras=2)
+    with h5py.File(tmp_path / "model_weights.h5", "a") as file:
+        file.attrs["backend"] = b"cntk"
+    with pytest.raises(CheckpointError, match="expected weights of the backend .* found cntk"):
+        _read(tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_hdf5_never_ends_otherwise(checkpoint, seed):
+    path = checkpoint / "model_weights.h5"
+    content = bytearray(path.read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(0, len(content), 200):
+        content[place] = rng.integers(256)
+    path.write_bytes(content)
+    with contextlib.suppress(CheckpointError):
+        _read(checkpoint)
 
 
 def test_additional_layer(checkpoint):

@@ -61,9 +61,31 @@ def test_a_preset_may_be_replaced(model, folder):
 
 def test_other_files_are_not_replaced(model, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="expected a new folder.* it holds other files"):
+    with pytest.raises(OutputError, match="expected a new folder.* it holds thesis.txt"):
         model.save_to_preset(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("name", ["results.tsv", "more"])
+def test_a_preset_with_other_files_is_not_replaced(model, folder, name):
+    path = folder / name
+    path.mkdir() if name == "more" else path.write_text("hours of work")
+    with pytest.raises(OutputError, match=f"nothing but a preset to replace; it holds {name}"):
+        model.save_to_preset(folder)
+    assert path.exists()
+
+
+def test_files_of_the_same_names_are_not_replaced(model, folder):
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(OutputError, match="it holds files that are no preset of ours"):
+        model.save_to_preset(folder)
+    assert (folder / "config.json").read_text() == "{}"
+
+
+def test_the_folder_worked_in_is_not_replaced(model, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    with pytest.raises(OutputError, match="expected a folder other than the one worked in"):
+        model.save_to_preset(".")
 
 
 def test_a_failed_save_leaves_the_old_preset(model, folder, monkeypatch):
@@ -87,6 +109,7 @@ def _edit(folder, **fields):
     [
         ({"format": "other"}, "expected format 'deepcpg_tf' version 1, received 'other'"),
         ({"format_version": 2}, "received 'deepcpg_tf' version 2"),
+        ({"provenance": 3}, "expected the description of a model"),
         ({"config": {"vocab_size": 9}}, "config.json: vocab_size"),
         (
             {"config": {**DeepCpgDnaConfig().to_dict(), "sequence_length": 101}},
@@ -171,12 +194,17 @@ def test_folder_of_the_originals_training(tmp_path):
 def test_published_preset_from_the_cache(tmp_path, monkeypatch):
     """The published files' names, holding weights of our own."""
     preset = PRESETS["hou2016-mesc"]
-    write_checkpoint(tmp_path, preset.config, random_tensors(preset.config))
+    config = DeepCpgDnaConfig.from_architecture(preset.architecture, cells=preset.cells)
+    write_checkpoint(tmp_path, config, random_tensors(config))
     model, weights = tmp_path / preset.model_file.name, tmp_path / preset.weights_file.name
     (tmp_path / "model.json").rename(model)
     (tmp_path / "model_weights.h5").rename(weights)
     monkeypatch.setattr(store, "cached", lambda preset: store.PresetFiles(model, weights))
     loaded = DeepCpgDnaForSequencePrediction.from_preset("hou2016-mesc")
     assert loaded.cells == preset.cells
+    (tmp_path / "hou2016-mesc").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert DeepCpgDnaForSequencePrediction.from_preset("hou2016-mesc").cells == preset.cells
+    (tmp_path / "hou2016-mesc").rmdir()
     in_folder = DeepCpgDnaForSequencePrediction.from_preset(tmp_path)
     assert in_folder.config == loaded.config

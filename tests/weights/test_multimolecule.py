@@ -56,6 +56,10 @@ def _edit_tensors(folder, edit):
         ({"id2label": {"0": "a", "2": "b"}}, "id2label: expected the keys 0 to 1, missing '1'"),
         ({"num_labels": 4}, "num_labels: expected 3, the number of cells, received 4"),
         ({"head": {"transform": "nonlinear"}}, "head.transform: expected None"),
+        ({"head": {"act": "tanh"}}, "head.act: expected None, received 'tanh'"),
+        ({"head": {"bias": False}}, "head.bias: expected True, received False"),
+        ({"head": 3}, "head, id2label: expected objects"),
+        ({"id2label": ["a"]}, "head, id2label: expected objects"),
         ({"bottleneck_size": 17}, r"bottleneck.dense.weight: expected shape \(17, 120\)"),
     ],
 )

@@ -184,7 +184,7 @@ class TestFetch:
             (500, "HTTP 500 Internal Server Error", 3),
             (404, "HTTP 404 Not Found", 1),
             (403, "HTTP 403 Forbidden", 1),
-            (429, "HTTP 429 Too Many Requests", 1),
+            (429, "HTTP 429 Too Many Requests", 3),
         ],
     )
     def test_gives_up_on_a_lasting_fault(
@@ -606,11 +606,3 @@ class TestCommand:
         self, arguments: list[str], kind: type[DeepCpgError]
     ) -> None:
         assert isinstance(CliRunner().invoke(self.app, arguments).exception, kind)
-
-    def test_refuses_a_folder_together_with_a_url(self, tmp_path: Path, home: Path) -> None:
-        folder = hand_downloaded(tmp_path)
-        arguments = ["tiny", "--from-dir", str(folder), "--base-url", "http://127.0.0.1"]
-        result = CliRunner().invoke(self.app, arguments)
-        assert result.exit_code == 2
-        assert "--from-dir or --base-url" in result.stderr
-        assert not home.exists()
