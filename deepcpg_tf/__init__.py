@@ -6,8 +6,9 @@ not wait for TensorFlow.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return version("deepcpg-tf")
+        with suppress(PackageNotFoundError):  # in a source tree that is not installed
+            return version("deepcpg-tf")
+        return "unknown"
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

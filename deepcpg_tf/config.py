@@ -122,7 +122,8 @@ class DeepCpgDnaConfig:
     hidden_dropout: float = 0.0
     num_labels: int | None = None
     head: HeadConfig = HeadConfig()
-    cells: tuple[str, ...] = ()
+    # None stands for "not given"; once made, a configuration always has its cells.
+    cells: tuple[str, ...] = None  # type: ignore[assignment]
     layer_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -132,8 +133,7 @@ class DeepCpgDnaConfig:
             self._set("head", from_mapping(HeadConfig, self.head, "head"))
         if not isinstance(self.head, HeadConfig):
             raise ConfigError(f"head: expected its options, received {self.head!r}")
-        for name in ("cells", "layer_names"):
-            self._set(name, strings(name, getattr(self, name)))
+        self._set("layer_names", strings("layer_names", self.layer_names))
         self._resolve_cells()
         self._check_values()
         kinds = layer_kinds(len(self.conv_channels))
@@ -154,10 +154,14 @@ class DeepCpgDnaConfig:
     def _resolve_cells(self) -> None:
         if self.num_labels is not None:
             positive_integers("num_labels", (self.num_labels,))
-            if not self.cells:
-                self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
-        elif not self.cells:
+        if self.cells is not None:
+            self._set("cells", strings("cells", self.cells))
+        elif self.num_labels is not None:
+            self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
+        else:
             self._set("cells", SERUM_CELLS)
+        if not self.cells:
+            raise ConfigError("cells: expected at least one, received none")
         if self.num_labels not in (None, len(self.cells)):
             raise ConfigError(
                 f"num_labels: expected {len(self.cells)}, the number of cells, "

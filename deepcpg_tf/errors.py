@@ -33,9 +33,37 @@ class SiteError(DeepCpgError, ValueError):
     """A site that cannot be read, or that does not lie where it should."""
 
 
+class ProfileError(DeepCpgError, ValueError):
+    """A methylation profile that cannot be read, or does not fit the reference."""
+
+
 class InputError(DeepCpgError):
     """An input file that is not there."""
 
 
 class OutputError(DeepCpgError):
     """An output that cannot be written where it was asked for."""
+
+
+class TrainingError(DeepCpgError):
+    """A training that cannot start, or that diverged."""
+
+
+class TableError(DeepCpgError):
+    """A methylation table that cannot be built or read, or that has another reference."""
+
+
+class SplitError(DeepCpgError, ValueError):
+    """A split into train, validation and test that cannot be made."""
+
+
+class LegacyDataError(DeepCpgError):
+    """A data file of the original that is damaged, foreign, or disagrees with another."""
+
+
+class AnnotationError(DeepCpgError, ValueError):
+    """An annotation file that cannot be read, or that lies on other chromosomes."""
+
+
+class EvaluationError(DeepCpgError, ValueError):
+    """Labels and probabilities that do not fit together, or that are none."""

@@ -77,6 +77,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """
     if path.is_dir():
         raise OutputError(f"{path}: expected the name of a file to write, received a folder")
+    path = path.resolve()  # what a link points to is replaced, not the link
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     except OSError as error:
@@ -86,7 +87,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         with _room_to_write(path):
             yield partial
-        partial.chmod(0o666 & ~_UMASK)
+        partial.chmod(path.stat().st_mode if path.exists() else 0o666 & ~_UMASK)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

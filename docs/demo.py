@@ -1,7 +1,8 @@
-"""The main job on small data, with the commands that a user would type.
+"""The two jobs on small data, with the commands that a user would type.
 
 A tiny but genuine DeepCpG checkpoint, written by Keras 1.2.2, is converted and
-predicts the CpG sites of a small made-up genome.
+predicts the CpG sites of a small genome. Then a model is trained on made-up cells,
+and evaluated on a chromosome that it has not seen.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from simulate import CELLS, MOTIF, simulate
 
 from deepcpg_tf import Genome
 
@@ -23,6 +25,7 @@ CHECKPOINT = DATA / "legacy" / "keras1-distributed"
 GENOME = DATA / "genome" / "mini.fa"
 OUT = Path("demo")
 SHOWN = 8
+METRICS = ("auc", "ap", "acc", "tpr", "tnr")
 
 console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
 
@@ -53,15 +56,14 @@ def show(path: Path) -> None:
     console.print(table)
 
 
-def main() -> None:
-    """Run the demonstration."""
+def convert_and_predict() -> None:
+    """From a legacy checkpoint and sites to a table of probabilities."""
+    console.rule("A legacy checkpoint predicts")
     console.print(
-        "This is a tiny test model with random weights and windows of 101 bases: what it predicts "
-        "shows how the tool works, and nothing about biology.",
+        "This is a tiny test model with windows of 101 bases: what it predicts shows how the tool "
+        "works, and nothing about biology.",
         style="yellow",
     )
-    shutil.rmtree(ROOT / OUT, ignore_errors=True)
-    (ROOT / OUT).mkdir()
     json, weights = CHECKPOINT / "model.json", CHECKPOINT / "model_weights.h5"
     run("convert", "--model-json", json, "--weights", weights, "--out", OUT / "model")
     write_sites(ROOT / OUT / "sites.bed")
@@ -70,6 +72,43 @@ def main() -> None:
     run("predict", OUT / "model", *sites, "--out", table)
     show(ROOT / table)
     console.print("Each column is a cell: the probability that the CpG is methylated in it.")
+
+
+def train_and_evaluate() -> None:
+    """From coverage files of cells to a trained and evaluated model."""
+    console.rule("Cells of your own")
+    console.print(
+        f"A made-up genome, and {len(CELLS)} cells: CpG islands are unmethylated, other sites "
+        f"methylated, but for those near {MOTIF} in every second cell.",
+        style="yellow",
+    )
+    simulate(ROOT / OUT)
+    genome = ("--genome", OUT / "genome.fa")
+    profiles = [OUT / f"{cell}.cov.gz" for cell in CELLS]
+    table, model, evaluation = OUT / "cells.h5ad", OUT / "trained", OUT / "evaluation"
+    run("data", "build", "--profiles", *profiles, *genome, "--out", table)
+    split = ("--train", "chr1", "--validation", "chr2", "--test", "chr3")
+    more = ("--epochs", "6", "--learning-rate", "1e-3")
+    run("train", table, *genome, *split, *more, "--out", model)
+    run("evaluate", model, table, *genome, *split, "--part", "test", "--out", evaluation)
+    shown = Table("cell", *METRICS, title="chr3, which the model has not seen")
+    rows = [
+        line.split("\t") for line in (ROOT / evaluation / "metrics.tsv").read_text().splitlines()
+    ]
+    values = {(metric, output): float(value) for metric, output, value in rows[1:]}
+    for cell in CELLS:
+        shown.add_row(cell, *(f"{values[name, f'cpg/{cell}']:.3f}" for name in METRICS))
+    console.print()
+    console.print(shown)
+    console.print(f"The report: {evaluation / 'report.html'}")
+
+
+def main() -> None:
+    """Run the demonstration."""
+    shutil.rmtree(ROOT / OUT, ignore_errors=True)
+    (ROOT / OUT).mkdir()
+    convert_and_predict()
+    train_and_evaluate()
 
 
 if __name__ == "__main__":

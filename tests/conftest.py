@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# As training sets it, which it cannot once TensorFlow is in use.
+os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
 DATA = Path(__file__).parent / "data"
 

@@ -99,6 +99,7 @@ def test_json_round_trip():
         ({"layer_names": ("dna", *"bcdefghij")}, "other than 'dna' .the input., received 'dna'"),
         ({"num_labels": 3, "cells": ("a", "b")}, "num_labels: expected 2.*received 3"),
         ({"cells": ("a", "b", "a")}, "cells: expected each name once, received 'a' twice"),
+        ({"cells": ()}, "cells: expected at least one, received none"),
         ({"cells": ("a", "")}, "cells: expected printable names, received ''"),
         ({"cells": ("a\tb",)}, "cells: expected printable names"),
         ({"cells": "abc"}, "cells: expected a list of names, received 'abc'"),

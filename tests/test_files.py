@@ -40,3 +40,15 @@ def test_the_cache_can_be_moved(home):
     message = f"{home}: cannot write to the cache: .*DEEPCPG_TF_HOME"
     with pytest.raises(OutputError, match=message), writing_to_cache():
         raise OSError(errno.EACCES, "Permission denied")
+
+
+def test_a_link_stays_and_so_do_permissions(tmp_path):
+    target = tmp_path / "target"
+    target.write_text("old")
+    target.chmod(0o640)
+    (tmp_path / "link").symlink_to(target)
+    with atomic_file(tmp_path / "link") as partial:
+        partial.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640

@@ -28,8 +28,8 @@ def test_examples(tmp_path):
 
 
 def test_documented_options_exist():
-    for command in ("predict", "convert", "fetch"):
-        arguments = [sys.executable, "-m", "deepcpg_tf", command, "--help"]
+    for command in ("predict", "convert", "fetch", "train", "evaluate", "data build"):
+        arguments = [sys.executable, "-m", "deepcpg_tf", *command.split(), "--help"]
         environment = {"PATH": "", "COLUMNS": "200"}
         text = subprocess.run(arguments, check=True, capture_output=True, env=environment).stdout
         used = set(re.findall(rf"deepcpg-tf {command}[^`\n]*", README))

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import deepcpg_tf
-from deepcpg_tf.cli import convert, predict, presets
+from deepcpg_tf.cli import convert, data, evaluate, predict, presets, train
 from deepcpg_tf.errors import DeepCpgError
 
 app = typer.Typer(
@@ -39,6 +39,9 @@ def _options(
 
 app.command("predict")(predict.predict)
 app.command("convert")(convert.convert)
+app.add_typer(data.app)
+app.command("train")(train.train)
+app.command("evaluate", cls=evaluate.ManyValues)(evaluate.evaluate)
 app.command("presets")(presets.presets)
 app.command("fetch")(presets.fetch)
 
@@ -50,14 +53,18 @@ def main() -> NoReturn:
     1 an error of ours · 130 interrupted.
     """
     _silence_tensorflow()
-    # A batch system's way to say stop: what is half written is removed on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # How a batch system and a lost connection say stop: what is half written is removed
+    # on the way out.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
         if code == 130:  # what Typer makes of Ctrl-C
             _fail("interrupted", 130)
     except typer.TyperException as error:
+        if not error.format_message():  # no command: the help has been printed
+            sys.exit(error.exit_code)
         _fail(f"{error.format_message().rstrip('.')} (see --help)", error.exit_code)
     except DeepCpgError as error:
         if debug:

@@ -7,11 +7,23 @@ from typing import Annotated
 
 import typer
 
-from deepcpg_tf.errors import InputError
+from deepcpg_tf.errors import InputError, OutputError
 
 Debug = Annotated[
     bool, typer.Option("--debug", help="Show the traceback of an error.", show_default=False)
 ]
+
+
+def check_out(out: Path | None, *inputs: Path | None) -> None:
+    """Refuse to write over an input.
+
+    Raises
+    ------
+    OutputError
+    """
+    for path in inputs:
+        if out is not None and path is not None and out.exists() and out.samefile(path):
+            raise OutputError(f"{out}: expected another file than the input, received the same")
 
 
 def check_files(*paths: Path | None) -> None:

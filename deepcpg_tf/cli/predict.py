@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from deepcpg_tf.cli.options import Debug, check_files
+from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.errors import ConfigError, GenomeError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def predict(
     if sites is None and (genome is not None or require_cpg):
         raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
     check_files(sequences, fasta, sites)
+    check_out(out, sequences, fasta, sites, genome)
 
     from deepcpg_tf.cli.quiet import import_tensorflow
     from deepcpg_tf.prediction.writers import check_output

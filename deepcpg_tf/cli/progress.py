@@ -14,16 +14,25 @@ def progress(what: str, total: int) -> Iterator[Callable[[int], object]]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class _Speed(ProgressColumn):
+        """Windows per second, once there is something to measure."""
+
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f} windows/s" if task.speed else "")
 
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.speed:,.0f} windows/s"),
+        _Speed(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

@@ -2,54 +2,60 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pysam
 
-from deepcpg_tf.cache import cache_folder, writing_to_cache
+from deepcpg_tf.data.fasta import FastaFile, FastaFolder, Letters
 from deepcpg_tf.errors import GenomeError, SequenceError
-from deepcpg_tf.files import is_gzip
 from deepcpg_tf.sequence import N_CODE, encode
 
 _C_CODE, _G_CODE = 3, 2
 _MITOCHONDRION = {"M": "MT", "MT": "M"}
+_PIECE = 1 << 20
 
 
 class Genome:
-    """A FASTA file, plain or bgzip, read one chromosome at a time.
+    """A reference genome, read one chromosome at a time.
 
-    Positions are 0-based everywhere. The index that random access needs is the
-    one beside the file (``.fai``) when it is up to date; otherwise one is made in
-    the cache folder.
+    Positions are 0-based everywhere. The index that random access to a FASTA file
+    needs is the one beside it (``.fai``) when it is up to date; otherwise one is
+    made in the cache folder.
 
     Parameters
     ----------
     path
-        FASTA file of any number of records.
+        A FASTA file of any number of records, plain or bgzip; or a folder with a
+        file a chromosome, called ``*.chromosome.N.fa`` or ``*.chromosome.N.fa.gz``
+        (plain, gzip or bgzip), as the original took. The chromosomes of a folder
+        are called by the N of its files.
 
     Attributes
     ----------
     lengths : mapping of str to int
-        Bases of each chromosome, in the order of the file.
+        Bases of each chromosome, in the order of the file; in a folder, those with
+        a number come first. There, a length is found by reading its file, once,
+        when it is first asked for.
 
     Raises
     ------
     GenomeError
-        When the file is missing, no FASTA, damaged, or compressed with plain gzip.
+        When the file is missing, no FASTA, damaged, or compressed with plain gzip;
+        when the folder has no chromosome, or two files of the same one.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._fasta = _open_fasta(self.path)
-        self.lengths: Mapping[str, int] = dict(
-            zip(self._fasta.references, self._fasta.lengths, strict=True)
+        self._letters: Letters = (
+            FastaFolder(self.path) if self.path.is_dir() else FastaFile(self.path)
+        )
+        lengths = self._letters.lengths()
+        self.lengths: Mapping[str, int] = (
+            _LazyLengths(self._letters.names, lambda name: len(self.codes(name)))
+            if lengths is None
+            else lengths
         )
         self._loaded: tuple[str, npt.NDArray[np.uint8]] | None = None
 
@@ -71,6 +77,7 @@ class Genome:
     def _unknown(self, name: str) -> GenomeError:
         names = list(self.lengths)
         shown = ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")
+        name = name if len(name) <= 60 else f"{name[:60]}..."
         return GenomeError(f"chromosome {name!r}: expected one of {self.path.name} ({shown})")
 
     def codes(self, chromosome: str) -> npt.NDArray[np.uint8]:
@@ -79,7 +86,7 @@ class Genome:
         Parameters
         ----------
         chromosome
-            A name as in `lengths`.
+            Its name, with or without ``chr``.
 
         Returns
         -------
@@ -90,29 +97,26 @@ class Genome:
         GenomeError
             When there is none of that name, or its letters cannot be read.
         """
-        if chromosome not in self.lengths:
-            raise self._unknown(chromosome)
+        chromosome = self.resolve(chromosome)
         if self._loaded is None or self._loaded[0] != chromosome:
             self._loaded = None
             self._loaded = (chromosome, self._read(chromosome))
         return self._loaded[1]
 
     def _read(self, chromosome: str) -> npt.NDArray[np.uint8]:
+        letters = self._letters.read(chromosome)
+        codes = np.empty(len(letters), np.uint8)
         try:
-            letters = self._fasta.fetch(chromosome)
-        except (OSError, ValueError) as error:
-            raise GenomeError(
-                f"{self.path}: cannot read chromosome {chromosome}: {error}"
-            ) from None
-        if len(letters) != self.lengths[chromosome]:
-            raise GenomeError(
-                f"{self.path}: chromosome {chromosome}: expected {self.lengths[chromosome]} bases, "
-                f"read {len(letters)}: the file is damaged, or not the one that was indexed"
-            )
-        try:
-            return encode(letters, f"chromosome {chromosome}")
-        except SequenceError as error:
-            raise GenomeError(f"{self.path}: {error}") from None
+            # In pieces, because encoding takes several times the memory of its letters.
+            for start in range(0, len(letters), _PIECE):
+                codes[start : start + _PIECE] = encode(letters[start : start + _PIECE])
+        except SequenceError:
+            where = f"{self._letters.file(chromosome)}: chromosome {chromosome}"
+            try:
+                encode(letters, where)
+            except SequenceError as error:
+                raise GenomeError(str(error)) from None
+        return codes
 
     def windows(
         self, chromosome: str, positions: npt.NDArray[np.int64], length: int
@@ -122,7 +126,7 @@ class Genome:
         Parameters
         ----------
         chromosome
-            A name as in `lengths`.
+            Its name, with or without ``chr``.
         positions : ndarray of integers, shape (n,)
             0-based positions of the forward-strand C of each site.
         length
@@ -142,10 +146,10 @@ class Genome:
             raise GenomeError(f"length: expected an odd number of bases, received {length}")
         codes = self.codes(chromosome)
         positions = np.asarray(positions, np.int64)
-        self._check_positions(chromosome, positions)
-        windows = np.full((len(positions), length), N_CODE, np.uint8)
+        check_positions(positions, np.full(len(positions), len(codes)), lambda i: chromosome)
         starts = positions - length // 2
         inside = (starts >= 0) & (starts + length <= len(codes))
+        windows = np.full((len(positions), length), N_CODE, np.uint8)
         if inside.any():
             views = np.lib.stride_tricks.sliding_window_view(codes, length)
             windows[inside] = views[starts[inside]]
@@ -160,7 +164,7 @@ class Genome:
         Parameters
         ----------
         chromosome
-            A name as in `lengths`.
+            Its name, with or without ``chr``.
         positions : ndarray of integers, shape (n,)
             0-based; a position off the chromosome is no CG.
 
@@ -176,67 +180,57 @@ class Genome:
         result[on] = (codes[at] == _C_CODE) & (codes[at + 1] == _G_CODE)
         return result
 
-    def _check_positions(self, chromosome: str, positions: npt.NDArray[np.int64]) -> None:
-        bases = self.lengths[chromosome]
-        wrong = positions[(positions < 0) | (positions >= bases)]
-        if wrong.size:
-            raise GenomeError(
-                f"chromosome {chromosome}: expected positions from 0 to {bases - 1}, "
-                f"received {wrong[0]}"
-            )
 
+def check_positions(
+    positions: npt.NDArray[np.int64],
+    bases: npt.NDArray[np.int64],
+    chromosome: Callable[[int], str],
+) -> None:
+    """Refuse positions that are not on their chromosome.
 
-def _open_fasta(path: Path) -> pysam.FastaFile:
-    if not path.is_file():
-        raise GenomeError(f"{path}: expected a FASTA file, found none there")
-    if is_gzip(path) and not _is_bgzip(path):
+    Parameters
+    ----------
+    positions : ndarray of int64, shape (n,)
+        0-based.
+    bases : ndarray of int64, shape (n,)
+        Lengths of their chromosomes.
+    chromosome
+        Gives the chromosome of the position with an index.
+
+    Raises
+    ------
+    GenomeError
+        At the first position that is not on its chromosome.
+    """
+    wrong = np.flatnonzero((positions < 0) | (positions >= bases))
+    if wrong.size:
+        first = int(wrong[0])
         raise GenomeError(
-            f"{path}: expected FASTA that is plain or compressed with bgzip, received plain gzip, "
-            f"which has no random access; decompress it: gunzip -k {path.name}"
+            f"chromosome {chromosome(first)}: expected positions from 0 to {bases[first] - 1}, "
+            f"received {positions[first]}"
         )
-    # htslib prints to stderr what we say in one line of our own.
-    verbosity = pysam.set_verbosity(0)
-    try:
-        fai, gzi = _index(path)
-        compressed_index = str(gzi) if is_gzip(path) else None
-        return pysam.FastaFile(
-            str(path), filepath_index=str(fai), filepath_index_compressed=compressed_index
-        )
-    except (OSError, ValueError, pysam.SamtoolsError):
-        raise GenomeError(
-            f"{path}: expected FASTA (records of a line '>name' and lines of letters, all but the "
-            "last of one width), received something else or a damaged file"
-        ) from None
-    finally:
-        pysam.set_verbosity(verbosity)
 
 
-def _is_bgzip(path: Path) -> bool:
-    """Tell bgzip: gzip with an extra field called BC in each block (SAM specification, 4.1)."""
-    with path.open("rb") as file:
-        header = file.read(14)
-    return len(header) == 14 and bool(header[3] & 4) and header[12:14] == b"BC"
+class _LazyLengths(Mapping[str, int]):
+    """Names that are known, with lengths that are found one by one when asked for."""
 
+    def __init__(self, names: tuple[str, ...], measure: Callable[[str], int]) -> None:
+        self._names = dict.fromkeys(names)
+        self._measure = measure
+        self._found: dict[str, int] = {}
 
-def _index(path: Path) -> tuple[Path, Path]:
-    """Return the .fai and .gzi of a FASTA file, making them in the cache if need be."""
-    changed = path.stat().st_mtime_ns
-    beside = [Path(f"{path}{ending}") for ending in (".fai", ".gzi")]
-    needed = beside if is_gzip(path) else beside[:1]
-    if all(file.is_file() and file.stat().st_mtime_ns >= changed for file in needed):
-        return beside[0], beside[1]
-    identity = f"{path.resolve()} {path.stat().st_size} {changed}"
-    stem = cache_folder() / "fasta-indexes" / hashlib.sha256(identity.encode()).hexdigest()[:32]
-    fai, gzi = Path(f"{stem}.fai"), Path(f"{stem}.gzi")
-    if not fai.is_file():
-        with writing_to_cache():
-            fai.parent.mkdir(parents=True, exist_ok=True)
-            folder = tempfile.mkdtemp(dir=fai.parent)
-        with contextlib.ExitStack() as stack:
-            stack.callback(shutil.rmtree, folder)
-            new_fai, new_gzi = Path(folder, "fai"), Path(folder, "gzi")
-            pysam.faidx(str(path), "--fai-idx", str(new_fai), "--gzi-idx", str(new_gzi))
-            if new_gzi.exists():
-                new_gzi.replace(gzi)
-            new_fai.replace(fai)
-    return fai, gzi
+    def __getitem__(self, name: str) -> int:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._found:
+            self._found[name] = self._measure(name)
+        return self._found[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

@@ -125,7 +125,7 @@ def _parse(file: TextIO, path: Path, genome: Genome) -> Iterator[_Site]:
         if not 0 <= position < bases:
             raise SiteError(
                 f"{where}: expected a site within the {bases} bases of chromosome {chromosome}, "
-                f"received {text!r}"
+                f"received {text[:60]!r}"
             )
         yield _Site(chromosome, references[chromosome], position, strand, number)
 
@@ -190,7 +190,11 @@ class CpgCount(NamedTuple):
         text = f"{self.here} of {self.sites} sites are CG in the reference"
         if self.here == self.sites:
             return text
-        return f"{text} ({self.before} are at offset -1, {self.after} at +1)"
+        text += f" ({self.before} are at offset -1, {self.after} at +1)"
+        for others, word in ((self.before, "1 too large"), (self.after, "1 too small")):
+            if others > 2 * self.here:
+                text += f"; WARNING: the positions look {word} for how they were read"
+        return text
 
 
 def count_cpgs(path: Path, genome: Genome, *, require: bool = False) -> CpgCount:

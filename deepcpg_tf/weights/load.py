@@ -52,7 +52,8 @@ def _read_legacy_folder(folder: Path) -> Checkpoint:
     models = [file for file in files if file.suffix == ".json" or file.name.endswith("-model")]
     if len(models) == 1:
         preferred = [folder / name for name in _ORIGINAL_WEIGHTS if folder / name in weights]
-        if preferred or len(weights) == 1:
+        others = {file.name for file in weights} - {*_ORIGINAL_WEIGHTS, "model.h5"}
+        if (preferred and not others) or len(weights) == 1:
             return read_json_and_weights(models[0], (preferred or weights)[0])
     if len(weights) == 1 and not models:
         return read_model_h5(weights[0])
@@ -60,5 +61,10 @@ def _read_legacy_folder(folder: Path) -> Checkpoint:
         f"{folder}: expected a preset ({preset_folder.CONFIG_FILE}, {preset_folder.WEIGHTS_FILE}), "
         f"a MultiMolecule model ({multimolecule.CONFIG_FILE}, {multimolecule.WEIGHTS_FILE}) or one "
         "legacy checkpoint (a JSON and an HDF5, or one HDF5), "
-        f"found {', '.join(file.name for file in files) or 'no file'}"
+        f"found {_listed(files)}"
     )
+
+
+def _listed(files: list[Path]) -> str:
+    names = [file.name for file in files[:6]] + (["..."] if len(files) > 6 else [])
+    return ", ".join(names) or "no file"

@@ -148,7 +148,7 @@ def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     except ModuleNotFoundError:
         raise CheckpointError(
             f"{path}: expected the package safetensors to read it with, found it not installed: "
-            "pip install 'deepcpg-tf[multimolecule]'"
+            "pip install safetensors"
         ) from None
     try:
         with safe_open(path, framework="numpy") as file:

@@ -8,6 +8,7 @@ missing with a warning.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,11 @@ def _is_ours(folder: Path) -> bool:
         return False
 
 
-def save_folder(model: DeepCpgDnaForSequencePrediction, folder: Path) -> None:
+def save_folder(
+    model: DeepCpgDnaForSequencePrediction,
+    folder: Path,
+    add: Callable[[Path], None] = lambda new: None,
+) -> None:
     """Write a model with its weights, whole or not at all.
 
     Parameters
@@ -69,6 +74,8 @@ def save_folder(model: DeepCpgDnaForSequencePrediction, folder: Path) -> None:
         The model.
     folder
         Where to write; an earlier preset there is replaced.
+    add
+        Called with the new folder before it appears, to add files to it.
 
     Raises
     ------
@@ -87,6 +94,7 @@ def save_folder(model: DeepCpgDnaForSequencePrediction, folder: Path) -> None:
         with h5py.File(new / WEIGHTS_FILE, "w") as file:
             for name, variable in model.variables_by_name.items():
                 file[name] = variable.numpy()
+        add(new)
         (new / CONFIG_FILE).write_text(json.dumps(description, indent=2) + "\n")
 
 

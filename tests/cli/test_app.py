@@ -1,3 +1,6 @@
+import contextlib
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -92,7 +95,7 @@ def test_version(run):
     assert (result.code, result.out) == (0, f"deepcpg-tf {deepcpg_tf.__version__}\n")
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_leaves_nothing_half_written(tmp_path, name):
     windows, out = tmp_path / "windows.txt", tmp_path / "out"
     windows.write_text((TINY / "sequences.txt").read_text() * 50_000)
@@ -104,6 +107,49 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, name):
             time.sleep(0.05)
         process.send_signal(getattr(signal, name))
         _, errors = process.communicate()
-    assert process.returncode == {"SIGINT": 130, "SIGTERM": 143}[name]
+    assert process.returncode == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[name]
     assert b"Traceback" not in errors
     assert list(out.iterdir()) == []
+
+
+def in_terminal(*arguments):
+    """Run a command whose standard error is a terminal, and return its exit code and output."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command(*arguments), stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while part := os.read(ours, 1 << 16):
+                shown += part
+    os.close(ours)
+    return process.returncode, shown.decode()
+
+
+def test_progress_in_a_terminal(tmp_path):
+    windows = tmp_path / "windows.txt"
+    windows.write_text((TINY / "sequences.txt").read_text() * 2000)
+    arguments = ("predict", TINY, "--sequences", windows, "--out", tmp_path / "out.tsv")
+    code, shown = in_terminal(*arguments)
+    assert code == 0, shown
+    assert "predicting" in shown
+    assert "24000/24000" in shown
+    assert "windows/s" in shown
+
+
+def test_training_in_a_terminal(tmp_path):
+    data = sorted((DATA / "original-run" / "data").glob("*.h5"))
+    more = ("--train", "1", "--validation", "2", "--epochs", "1", "--architecture", "CnnL1h128")
+    code, shown = in_terminal("train", *data, *more, "--out", tmp_path / "model")
+    assert code == 0, shown
+    assert "epoch 1/1" in shown
+    arguments = ("--out", tmp_path / "evaluation")
+    code, shown = in_terminal("evaluate", tmp_path / "model", *data, *arguments)
+    assert code == 0, shown
+    assert "evaluating" in shown
+
+
+@pytest.mark.parametrize("command", [[], ["data"]])
+def test_no_command_shows_the_help(run, command):
+    result = run(*command)
+    assert "Usage" in result.out + result.err
+    assert "error:  " not in result.err

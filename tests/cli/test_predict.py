@@ -260,3 +260,16 @@ def test_the_same_from_python(run, expected):
     _, rows = table(run("predict", TINY, "--sequences", WINDOWS).out)
     letters = WINDOWS.read_text().split()
     np.testing.assert_allclose(floats(rows), model.predict_sequences(letters), atol=1e-7)
+
+
+@pytest.mark.parametrize("option", ["--sequences", "--genome"])
+def test_an_input_is_not_written_over(fails, tmp_path, option):
+    path = tmp_path / "input.tsv"
+    path.write_bytes((WINDOWS if option == "--sequences" else GENOME).read_bytes())
+    sites = tmp_path / "sites.bed"
+    sites.write_text("1\t9\t10\n")
+    before = path.read_bytes()
+    more = ["--sites", sites] if option == "--genome" else []
+    error = fails("predict", TINY, option, path, *more, "--out", path)
+    assert "expected another file than the input, received the same" in error
+    assert path.read_bytes() == before

@@ -1,0 +1,193 @@
+"""``deepcpg-tf data``: methylation tables, made, shown and split."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepcpg_tf.cli.many_values import ManyValues
+from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.errors import OutputError
+
+if TYPE_CHECKING:
+    from deepcpg_tf.data.methylation import MethylationTable
+    from deepcpg_tf.data.profiles import Profile
+
+app = typer.Typer(
+    name="data", help="Make, show and split tables of methylation.", no_args_is_help=True
+)
+
+_Table = Annotated[Path, typer.Argument(help="A table (.h5ad).", metavar="TABLE")]
+_Genome = Annotated[
+    Path,
+    typer.Option(
+        help="The reference: FASTA, plain or bgzip, or a folder of *.chromosome.N.fa[.gz].",
+        metavar="FASTA",
+    ),
+]
+_Out = Annotated[Path, typer.Option(help="The table to write (.h5ad).", metavar="FILE")]
+
+
+@app.command("build", cls=ManyValues)
+def build(
+    profiles: Annotated[
+        list[Path],
+        typer.Option(help="Methylation profiles, a file a cell.", metavar="FILE..."),
+    ],
+    genome: _Genome,
+    out: _Out,
+    min_coverage: Annotated[
+        int, typer.Option(help="Reads that a site must have in a cell.", min=1)
+    ] = 1,
+    min_cells: Annotated[int, typer.Option(help="Cells that must observe a site.", min=1)] = 1,
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option(help="Format of the profiles (default: told by their content)."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Make a table from methylation profiles: sites of the genome by cells.
+
+    What was read, kept and dropped of each file is told on stderr.
+    """
+    _check_files(profiles)
+    _check_out(out)
+    from deepcpg_tf.data.code_store import MappedGenome
+    from deepcpg_tf.data.methylation import build_table
+    from deepcpg_tf.data.profiles import read_profile
+
+    reference = MappedGenome(genome)
+
+    def read() -> Iterator[Profile]:
+        for path in profiles:
+            profile = read_profile(path, reference, format=format, min_coverage=min_coverage)
+            print(profile.account, file=sys.stderr)
+            yield profile
+
+    table = build_table(read(), reference, min_cells=min_cells)
+    table.save(out)
+    _tell(out, table)
+
+
+@app.command("import-legacy")
+def import_legacy(
+    files: Annotated[
+        list[Path], typer.Argument(help="Data files of the original (HDF5).", metavar="FILES...")
+    ],
+    genome: _Genome,
+    out: _Out,
+    debug: Debug = False,
+) -> None:
+    """Make a table from data files that the original DeepCpG wrote."""
+    _check_out(out)
+    from deepcpg_tf.data.code_store import MappedGenome
+    from deepcpg_tf.data.legacy_hdf5 import LegacyData
+    from deepcpg_tf.data.legacy_import import import_table
+
+    table = import_table(LegacyData(files), MappedGenome(genome))
+    table.save(out)
+    _tell(out, table)
+
+
+@app.command("show")
+def show(table: _Table, debug: Debug = False) -> None:
+    """Show what each cell of a table holds, by chromosome and in all.
+
+    Coverage is the share of the table's sites that a cell has; the methylation rate
+    is the share of these that are methylated.
+    """
+    from deepcpg_tf.data.methylation import MethylationTable
+    from deepcpg_tf.data.summary import summarize
+
+    _print_rows(
+        ("cell", "chromosome", "sites", "observed", "coverage", "methylation_rate"),
+        [
+            (*row[:4], f"{row.coverage:.4f}", f"{row.methylation_rate:.4f}")
+            for row in summarize(MethylationTable.load(table))
+        ],
+    )
+
+
+@app.command("split")
+def split(
+    table: _Table,
+    split: Annotated[
+        str | None, typer.Option(help="published: the split of the paper.", metavar="NAME")
+    ] = None,
+    train: Annotated[
+        str | None, typer.Option(help="Chromosomes to train on: 1,3,5.", metavar="LIST")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Chromosomes to validate on.", metavar="LIST")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Chromosomes to test on.", metavar="LIST")
+    ] = None,
+    fractions: Annotated[
+        str | None,
+        typer.Option(help="Shares of sites, over whole chromosomes: 0.6,0.2,0.2.", metavar="A,B,C"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Show how many sites of which chromosomes would train, validate and test."""
+    from deepcpg_tf.data.methylation import MethylationTable
+    from deepcpg_tf.data.splits import count_sites, split_from_options
+
+    loaded = MethylationTable.load(table)
+    made = split_from_options(
+        loaded, split=split, train=train, validation=validation, test=test, fractions=fractions
+    )
+    rows = count_sites(loaded, made)
+    totals = {row.part: 0 for row in rows}
+    for row in rows:
+        totals[row.part] += row.sites
+    _print_rows(
+        ("part", "chromosome", "sites", "share"),
+        [(row.part, row.chromosome, row.sites, _share(row.sites, loaded)) for row in rows]
+        + [(part, "all", sites, _share(sites, loaded)) for part, sites in totals.items()],
+    )
+
+
+def _share(sites: int, table: MethylationTable) -> str:
+    return f"{sites / len(table):.4f}"
+
+
+def _check_files(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.is_file():
+            raise FileNotFoundError(2, "expected a file, found none there", str(path))
+
+
+def _check_out(path: Path) -> None:
+    """Refuse an output before hours of reading."""
+    if path.suffix != ".h5ad":
+        raise OutputError(f"{path}: expected a name that ends in .h5ad, received {path.name!r}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: expected a folder that exists, found none at {path.parent}")
+
+
+def _tell(path: Path, table: MethylationTable) -> None:
+    share = table.states.nnz / (len(table) * len(table.cells))
+    print(
+        f"{path}: {len(table)} sites on {len(table.chromosomes)} chromosomes, "
+        f"{len(table.cells)} cells, {share:.1%} observed"
+    )
+
+
+def _print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table: for reading on a terminal, as TSV elsewhere."""
+    if not sys.stdout.isatty():
+        for row in (header, *rows):
+            print(*row, sep="\t")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*header, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row))
+    Console().print(table)

@@ -1,0 +1,128 @@
+"""What became of the sites of a methylation profile, and how it lies on the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+_FEWEST = 5  # calls that must speak for another offset
+_SHOWN = 5  # names of chromosomes
+
+
+@dataclass
+class Account:
+    """The counts of one file: ``read = kept + joined + duplicates`` + those dropped.
+
+    Attributes
+    ----------
+    path, format
+        The file, and the format that it was read as.
+    read
+        Sites of the file: its lines of data.
+    kept
+        CpGs with a state.
+    joined
+        Sites joined with that of the other strand of the same CpG.
+    duplicates
+        Sites that are there again, with the same state.
+    dropped
+        Sites or CpGs without use, by reason.
+    absent
+        Chromosomes that the reference lacks, as named in the file.
+    offsets
+        Sites that the reference has a CG at, at their own position (0) and one base
+        before (-1) and after (1) it; the site of a reverse strand is at -1.
+    """
+
+    path: Path
+    format: str
+    read: int = 0
+    kept: int = 0
+    joined: int = 0
+    duplicates: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    absent: list[str] = field(default_factory=list)
+    offsets: dict[int, int] = field(default_factory=lambda: {0: 0, -1: 0, 1: 0})
+
+    def drop(self, reason: str, count: int) -> None:
+        """Count sites that are dropped."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def __str__(self) -> str:
+        absent = ", ".join(self.absent[:_SHOWN]) + (", …" if len(self.absent) > _SHOWN else "")
+        reasons = [
+            f"{count} {reason}" + (f" ({absent})" if reason == ABSENT else "")
+            for reason, count in self.dropped.items()
+        ]
+        parts = [
+            f"{self.path.name}: {self.format}, {self.read} sites read, {self.kept} kept",
+            f"{sum(self.dropped.values())} dropped" + f": {', '.join(reasons)}" * bool(reasons),
+        ]
+        if self.joined:
+            parts.append(f"{self.joined} joined with the other strand")
+        if self.duplicates:
+            parts.append(f"{self.duplicates} duplicates")
+        on_cg = ", ".join(f"{count} at {offset:+d}" for offset, count in self.offsets.items())
+        parts.append(f"on a CG: {on_cg.replace('+0', 'offset 0')}")
+        return "; ".join(parts)
+
+
+ABSENT = "on chromosomes that the reference lacks"
+
+
+class Fit:
+    """How many sites lie on a CpG if all of them are moved by some bases.
+
+    Attributes
+    ----------
+    sites
+        Sites counted.
+    on_cpg
+        Those on the right base of a CpG, by the move: on either base where the file
+        tells no strand.
+    """
+
+    def __init__(self) -> None:
+        self.sites = 0
+        self.on_cpg = {0: 0, -1: 0, 1: 0}
+        self._free = {0: 0, -1: 0}
+
+    def add(self, is_cg: dict[int, npt.NDArray[np.bool_]], strands: npt.NDArray[np.int64]) -> None:
+        """Count some sites.
+
+        Parameters
+        ----------
+        is_cg : dict of int to ndarray of bool, shape (n,)
+            For offsets -2 to 1: whether a CG is there, seen from each site.
+        strands : ndarray of int64, shape (n,)
+            1, -1, or 0 where the file does not tell.
+        """
+        self.sites += len(strands)
+        for move in self.on_cpg:
+            on = (is_cg[move] & (strands >= 0)) | (is_cg[move - 1] & (strands <= 0))
+            self.on_cpg[move] += int(on.sum())
+        for move in self._free:
+            self._free[move] += int((is_cg[move] & (strands == 0)).sum())
+
+    def better_move(self) -> int | None:
+        """Return the move by which the sites fit clearly better than where they are, if any.
+
+        That is one that brings most sites onto CpGs, a third more of them or better than
+        lie there already. Sites without strand that are all on the G of a CpG, and
+        none on the C, are a base too high as well: of two strands both would be seen,
+        and of CpGs as a whole the C is the position.
+        """
+        here = self.on_cpg[0]
+        for move in (-1, 1):
+            there = self.on_cpg[move]
+            is_clear = there - here >= _FEWEST and 4 * here <= 3 * there
+            if 2 * there > self.sites and (is_clear or not here):
+                return move
+        on_c, on_g = self._free[0], self._free[-1]
+        if on_g >= _FEWEST and 2 * on_g > self.sites and 20 * on_c <= on_g:
+            return -1
+        return None

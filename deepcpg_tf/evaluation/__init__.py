@@ -1,0 +1,1 @@
+"""How well predictions fit what was measured: metrics, figures and a report."""

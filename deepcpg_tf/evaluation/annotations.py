@@ -1,0 +1,195 @@
+"""Annotations of the genome, read from BED files, and the sites that lie in them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.errors import AnnotationError
+from deepcpg_tf.files import open_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_INTERVAL = r"^(\S+)[ \t]+(\d{1,18})[ \t]+(\d{1,18})(?:\s|$)"
+_COMMENT = r"^\s*(?:#|$)|^(?:track|browser)\b"
+_HEADERS = ("chrom", "chr", "chromosome", "seqname")
+_ENDINGS = (".gz", ".bgz", ".bed")
+
+
+class Intervals(NamedTuple):
+    """Intervals of one chromosome (int64, 0-based, half-open), sorted and apart."""
+
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
+class Annotation(NamedTuple):
+    """A named set of intervals; chromosomes are named without ``chr``."""
+
+    name: str
+    intervals: dict[str, Intervals]
+
+    def contains(
+        self,
+        chromosomes: Sequence[str],
+        chromosome_ids: npt.NDArray[np.integer],
+        positions: npt.NDArray[np.integer],
+    ) -> npt.NDArray[np.bool_]:
+        """Return which sites lie in an interval.
+
+        Parameters
+        ----------
+        chromosomes
+            Names, with or without ``chr``.
+        chromosome_ids : ndarray of integers, shape (n,)
+            Index into `chromosomes`.
+        positions : ndarray of integers, shape (n,)
+            0-based.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+        """
+        inside = np.zeros(len(positions), bool)
+        for i, chromosome in enumerate(chromosomes):
+            intervals = self.intervals.get(_bare(chromosome))
+            if intervals is None:
+                continue
+            sites = np.flatnonzero(chromosome_ids == i)
+            index = np.searchsorted(intervals.starts, positions[sites], side="right") - 1
+            # Before the first interval the index is -1, the last one, which starts later.
+            ends = np.where(index >= 0, intervals.ends[index], 0)
+            inside[sites] = positions[sites] < ends
+        return inside
+
+
+def _bare(chromosome: str) -> str:
+    """Return a chromosome's name as the intervals of an `Annotation` have it."""
+    name = chromosome.removeprefix("chr")
+    return "M" if name == "MT" else name
+
+
+def read_annotation(path: Path) -> Annotation:
+    """Read a BED file, plain or gzipped; intervals that overlap or touch are merged.
+
+    Parameters
+    ----------
+    path
+        Its first three columns are chromosome, start and end (0-based, half-open),
+        in any order of lines. The annotation is named as the file, without ``.bed``
+        and ``.gz``.
+
+    Raises
+    ------
+    AnnotationError
+        When the file is missing or has no interval, and at the first line that is none.
+    """
+    try:
+        with open_text(path) as file:
+            table = _parse(path, file.read())
+    except OSError as error:
+        raise AnnotationError(f"{path}: cannot read it: {error.strerror or error}") from None
+    except (UnicodeDecodeError, EOFError, zlib.error) as error:
+        raise AnnotationError(f"{path}: expected text, plain or gzipped, but {error}") from None
+    intervals: dict[str, Intervals] = {}
+    for (chromosome,), rows in table.group_by("chromosome", maintain_order=True):
+        merged = _merge(rows["start"].to_numpy(), rows["end"].to_numpy())
+        intervals[str(chromosome)] = merged
+    return Annotation(_name(path), intervals)
+
+
+def _name(path: Path) -> str:
+    name = path.name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name or path.name
+
+
+def _parse(path: Path, text: str) -> pl.DataFrame:
+    import polars as pl
+
+    lines = pl.Series("text", [text]).str.split("\n").explode()
+    table = lines.to_frame().with_row_index("line", 1)
+    table = table.filter(~pl.col("text").str.contains(_COMMENT))
+    if len(table) and table["text"][0].split()[0].lower() in _HEADERS:
+        table = table[1:]
+    if not len(table):
+        raise AnnotationError(f"{path}: expected an interval a line, found none")
+    names = ["chromosome", "start", "end"]
+    groups = pl.col("text").str.extract_groups(_INTERVAL).struct.rename_fields(names)
+    table = table.with_columns(groups.alias("groups")).unnest("groups")
+    table = table.with_columns(pl.col("start", "end").cast(pl.Int64))
+    wrong = table.filter(pl.col("end").is_null() | (pl.col("start") > pl.col("end")))
+    if len(wrong):
+        raise AnnotationError(
+            f"{path}, line {wrong['line'][0]}: expected the BED columns chromosome, start, end "
+            f"(whole numbers, start not above end), received {wrong['text'][0][:80]!r}"
+        )
+    bare = pl.col("chromosome").str.strip_prefix("chr").replace("MT", "M")
+    return table.select(bare, "start", "end")
+
+
+def _merge(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Intervals:
+    """Return the union of intervals as intervals that neither overlap nor touch."""
+    order = np.argsort(starts, kind="stable")
+    starts, ends = starts[order], np.maximum.accumulate(ends[order])
+    first = np.append(True, starts[1:] > ends[:-1])
+    last = np.append(first[1:], True)
+    return Intervals(starts[first], ends[last])
+
+
+def annotate(
+    paths: Iterable[Path],
+    chromosomes: Sequence[str],
+    chromosome_ids: npt.NDArray[np.integer],
+    positions: npt.NDArray[np.integer],
+) -> dict[str, npt.NDArray[np.bool_]]:
+    """Read annotations and find the sites in each.
+
+    Parameters
+    ----------
+    paths
+        BED files, see `read_annotation`.
+    chromosomes, chromosome_ids, positions
+        The sites, see `Annotation.contains`.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (n,)
+        In the order of `paths`.
+
+    Raises
+    ------
+    AnnotationError
+        When a file cannot be read, shares no chromosome with the sites, or has the
+        name of another.
+    """
+    known = {_bare(chromosomes[i]) for i in np.unique(chromosome_ids)}
+    sources: dict[str, Path] = {}
+    masks: dict[str, npt.NDArray[np.bool_]] = {}
+    for path in paths:
+        annotation = read_annotation(path)
+        if annotation.name in sources:
+            raise AnnotationError(
+                f"{path}: expected a name that no other annotation has, received "
+                f"{annotation.name!r}, that of {sources[annotation.name]}"
+            )
+        if known and known.isdisjoint(annotation.intervals):
+            raise AnnotationError(
+                f"{path}: expected a chromosome of the sites ({_listed(known)}), "
+                f"found {_listed(annotation.intervals)}"
+            )
+        sources[annotation.name] = path
+        masks[annotation.name] = annotation.contains(chromosomes, chromosome_ids, positions)
+    return masks
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = sorted(names)
+    return ", ".join(shown[:5]) + (f", … ({len(shown)} in all)" if len(shown) > 5 else "")

@@ -1,0 +1,258 @@
+"""Figures of an evaluation, readable with one cell and with a hundred."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from deepcpg_tf.evaluation.curves import BINS, Calibration, ratio
+from deepcpg_tf.files import atomic_file
+
+if TYPE_CHECKING:
+    from deepcpg_tf.evaluation.run import Evaluation
+
+# Okabe and Ito's palette, told apart with any kind of colour vision; yellow is too light.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+_MAIN, _CELL, _GUIDE = _COLOURS[0], "#A9BCCB", "#8A8A8A"
+_MAX_NAMED_LINES = len(_COLOURS)
+_MAX_NAMED_ROWS = 40
+_MAX_NAME = 28
+# A share of fewer labels than this is too rough to draw for a single cell.
+_MIN_LABELS = 20
+_DPI = 150
+
+
+def figures(evaluation: Evaluation) -> dict[str, Figure]:
+    """Return all figures of an evaluation, by the name of their file without ``.png``."""
+    drawn = {
+        "roc": roc_figure(evaluation),
+        "precision_recall": precision_recall_figure(evaluation),
+        "auc": auc_figure(evaluation),
+        "calibration": calibration_figure(evaluation.calibration),
+    }
+    if evaluation.annotations:
+        drawn["annotations"] = annotations_figure(evaluation)
+    return drawn
+
+
+def render(figure: Figure) -> bytes:
+    """Return a figure as PNG."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A cell's name in a script that the font lacks shows as boxes.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG.
+
+    Raises
+    ------
+    OutputError
+        When the folder does not exist or cannot be written to.
+    """
+    with atomic_file(path) as partial:
+        partial.write_bytes(render(figure))
+
+
+def roc_figure(evaluation: Evaluation) -> Figure:
+    """Draw the ROC curve of each cell, and their mean if there are many."""
+    figure, axes = _square("false positive rate (1 - TNR)", "true positive rate (TPR)")
+    axes.plot([0, 1], [0, 1], color=_GUIDE, ls="--", lw=1, label="chance")
+    curves = {
+        i: (np.append(0, curve.false_positive_rate), np.append(0, curve.recall))
+        for i, curve in enumerate(evaluation.curves)
+        if curve is not None
+    }
+    _draw_cells(axes, curves, evaluation.scores.cells, evaluation.scores.values["auc"], "AUC")
+    return figure
+
+
+def precision_recall_figure(evaluation: Evaluation) -> Figure:
+    """Draw the precision-recall curve of each cell, and their mean if there are many."""
+    figure, axes = _square("recall (TPR)", "precision")
+    curves = {
+        i: (curve.recall, curve.precision)
+        for i, curve in enumerate(evaluation.curves)
+        if curve is not None
+    }
+    if curves:
+        share = float(evaluation.calibration.methylated[list(curves)].mean())
+        axes.axhline(share, color=_GUIDE, ls="--", lw=1, label=f"chance ({share:.2f})")
+    scores = evaluation.scores
+    _draw_cells(axes, curves, scores.cells, scores.values["ap"], "average precision")
+    return figure
+
+
+def calibration_figure(calibration: Calibration) -> Figure:
+    """Draw the share of methylated sites against the probability, and how many there are."""
+    figure = Figure(figsize=(4.8, 5.4), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
+    axes.plot([0, 1], [0, 1], color=_GUIDE, ls="--", lw=1, label="perfect")
+    cells = len(calibration.counts)
+    if cells > 1:
+        enough = np.where(calibration.counts >= _MIN_LABELS, calibration.counts, 0.0)
+        means, shares = (
+            ratio(p, enough) for p in (calibration.probabilities, calibration.positives)
+        )
+        for mean, share in zip(means, shares, strict=True):
+            axes.plot(mean, share, color=_CELL, lw=0.8, alpha=_alpha(cells))
+        axes.plot([], [], color=_CELL, lw=0.8, label="each cell")
+    counts = calibration.counts.sum(axis=0)
+    mean = ratio(calibration.probabilities.sum(axis=0), counts)
+    share = ratio(calibration.positives.sum(axis=0), counts)
+    label = "all cells together" if cells > 1 else "this cell"
+    axes.plot(mean, share, "o-", color=_MAIN, ms=5, lw=1.6, label=label)
+    axes.set(ylabel="observed share methylated", xlim=(0, 1), ylim=(-0.02, 1.02))
+    axes.legend(frameon=False, loc="upper left")
+    edges = np.linspace(0, 1, BINS + 1)
+    below.bar(edges[:-1], counts, 1 / BINS, align="edge", color=_MAIN, ec="white", lw=0.8)
+    below.set(xlabel="predicted probability of methylation", ylabel="labels")
+    below.yaxis.set_major_formatter(lambda value, _: _short(value))
+    below.locator_params(axis="y", nbins=3)
+    _plain(axes, below)
+    return figure
+
+
+def auc_figure(evaluation: Evaluation) -> Figure:
+    """Draw the AUC of each cell: a named dot each, or a histogram of many cells."""
+    values = evaluation.scores.values["auc"]
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    named = len(order) <= _MAX_NAMED_ROWS
+    figure = Figure(
+        figsize=(6, 1.5 + 0.22 * max(len(order), 2)) if named else (6, 3.4), layout="constrained"
+    )
+    axes = figure.subplots()
+    if not len(order):
+        return _nothing(figure, axes)
+    if named:
+        rows = np.arange(len(order))
+        axes.hlines(rows, 0, values[order], color="0.9", lw=1)
+        axes.plot(values[order], rows, "o", color=_MAIN, ms=6)
+        axes.set_yticks(rows, [_name(evaluation.scores.cells[i]) for i in order])
+        axes.set_ylim(-0.8, len(order) - 0.2)
+    else:
+        axes.hist(values[order], bins="auto", color=_MAIN, ec="white")
+        axes.set_ylabel("cells")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    mean = float(values[order].mean())
+    if len(order) > 1:
+        axes.axvline(mean, color=_COLOURS[1], lw=1.4, label=f"mean ({mean:.3f})")
+    _auc_axis(axes, values[order])
+    return figure
+
+
+def annotations_figure(evaluation: Evaluation) -> Figure:
+    """Draw the mean AUC of the cells within each annotation, and each cell as a dot."""
+    groups = [("all sites", evaluation.sites, evaluation.scores)]
+    groups += [(name, one.sites, one.scores) for name, one in evaluation.annotations.items()]
+    figure = Figure(figsize=(6.4, 1.3 + 0.5 * len(groups)), layout="constrained")
+    axes = figure.subplots()
+    for row, (_, _, scores) in enumerate(groups):
+        values = scores.values["auc"][~np.isnan(scores.values["auc"])]
+        if not len(values):
+            axes.text(0.01, row, "no cell with both classes", va="center", color=_GUIDE, size=9)
+            continue
+        axes.barh(row, values.mean(), 0.62, color=_MAIN if row else _GUIDE, alpha=0.75)
+        if len(values) > 1:
+            # A fixed pattern spreads the dots, so that equal input draws equal figures.
+            spread = row + 0.2 * np.sin(np.arange(len(values)) * 2.4)
+            axes.plot(values, spread, "o", color="0.15", ms=3, alpha=_alpha(len(values)), mew=0)
+        axes.text(1.015, row, f"{values.mean():.3f}", va="center", size=9)
+    axes.axvline(0.5, color=_GUIDE, ls="--", lw=1)
+    labels = [f"{_name(name)}\n{_short(sites)} sites" for name, sites, _ in groups]
+    axes.set_yticks(range(len(groups)), labels, size=9)
+    axes.set(xlim=(0, 1), xlabel="AUC (bar: mean of cells, dot: cell, dashed: chance)")
+    axes.invert_yaxis()
+    _plain(axes)
+    return figure
+
+
+def _square(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    _plain(axes)
+    return figure, axes
+
+
+def _draw_cells(
+    axes: Axes,
+    curves: dict[int, tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]],
+    cells: tuple[str, ...],
+    values: npt.NDArray[np.float64],
+    metric: str,
+) -> None:
+    """Draw a line a cell, in a colour of its own while there are few."""
+    if not curves:
+        axes.text(0.5, 0.55, "no cell with both classes", ha="center", color=_GUIDE)
+    elif len(curves) <= _MAX_NAMED_LINES:
+        for colour, (i, (x, y)) in zip(_COLOURS, curves.items(), strict=False):
+            axes.plot(x, y, color=colour, lw=1.6, label=f" {_name(cells[i])} ({values[i]:.3f})")
+    else:
+        for x, y in curves.values():
+            axes.plot(x, y, color=_CELL, lw=0.8, alpha=_alpha(len(curves)))
+        axes.plot([], [], color=_CELL, lw=0.8, label=f"each of {len(curves)} cells")
+        grid = np.linspace(0, 1, 201)
+        mean = np.mean([np.interp(grid, x, y) for x, y in curves.values()], axis=0)
+        area = float(np.nanmean(values))
+        axes.plot(grid, mean, color=_MAIN, lw=2.2, label=f"mean of cells ({area:.3f})")
+    title = f"cell ({metric})" if 0 < len(curves) <= _MAX_NAMED_LINES else None
+    if not axes.get_legend_handles_labels()[0]:
+        return
+    axes.legend(
+        frameon=False,
+        loc="lower right" if metric == "AUC" else "lower left",
+        title=title,
+        alignment="left",
+        fontsize=9,
+    )
+
+
+def _auc_axis(axes: Axes, values: npt.NDArray[np.float64]) -> None:
+    low = min(0.48, float(values.min()) - 0.02)
+    axes.axvline(0.5, color=_GUIDE, ls="--", lw=1, label="chance")
+    axes.set(xlim=(low, 1.0), xlabel="AUC")
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    _plain(axes)
+
+
+def _nothing(figure: Figure, axes: Axes) -> Figure:
+    axes.text(0.5, 0.5, "no cell with both classes", ha="center", va="center", color=_GUIDE)
+    axes.set_axis_off()
+    return figure
+
+
+def _plain(*all_axes: Axes) -> None:
+    for axes in all_axes:
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def _alpha(lines: int) -> float:
+    return max(0.35, min(1.0, 12 / max(lines, 1)))
+
+
+def _name(name: str) -> str:
+    """Return a name as matplotlib shows it as it is; a long one is cut in the middle."""
+    if len(name) > _MAX_NAME:
+        half = _MAX_NAME // 2
+        name = f"{name[: half - 1]}…{name[-half:]}"
+    return name.replace("$", r"\$")
+
+
+def _short(number: float) -> str:
+    for size, letter in ((1e6, " M"), (1e3, " k")):
+        if number >= size:
+            return f"{number / size:.3g}{letter}"
+    return f"{number:g}"

@@ -1,0 +1,1 @@
+"""Training on single-cell methylation, with the loss and defaults of the original."""

@@ -1,0 +1,87 @@
+"""What training can be asked for; the defaults are the original's."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from deepcpg_tf.errors import ConfigError
+
+PRECISIONS = ("float32", "mixed_bfloat16")
+JIT = ("auto", "on", "off")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How a model is trained.
+
+    Parameters
+    ----------
+    learning_rate
+        Of Adam, in the first epoch.
+    decay
+        What the learning rate is multiplied by after each epoch.
+    batch_size
+        Sites in a step, over all devices.
+    epochs
+        Epochs at most.
+    patience
+        Epochs without a smaller validation loss after which training stops.
+    l1, l2
+        Regularisation of the kernels of convolutions and dense layer.
+    class_weights
+        Whether the two classes are balanced in each cell, in training.
+    seed
+        Of initial weights, order of sites, and dropout.
+    precision
+        ``"float32"`` or ``"mixed_bfloat16"``.
+    jit
+        Whether XLA compiles the step: ``"on"``, ``"off"``, or ``"auto"``, which is
+        on with a GPU only: on CPUs it makes training slower.
+    devices
+        Devices to share each batch: GPUs where there are any, else CPUs.
+
+    Raises
+    ------
+    ConfigError
+        When a value is out of range.
+    """
+
+    learning_rate: float = 1e-4
+    decay: float = 0.975
+    batch_size: int = 128
+    epochs: int = 30
+    patience: int = 5
+    l1: float = 1e-4
+    l2: float = 1e-4
+    class_weights: bool = True
+    seed: int = 0
+    precision: str = "float32"
+    jit: str = "auto"
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "patience", "devices"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}: expected at least 1, received {getattr(self, name)}")
+        if not (0 < self.learning_rate < math.inf and 0 < self.decay <= 1):
+            raise ConfigError(
+                "learning_rate, decay: expected a positive rate and a decay above 0 and at most 1, "
+                f"received {self.learning_rate} and {self.decay}"
+            )
+        for name in ("l1", "l2"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name}: expected 0 or more, received {getattr(self, name)}")
+        if self.seed < 0:
+            raise ConfigError(f"seed: expected 0 or more, received {self.seed}")
+        for name, choices in (("precision", PRECISIONS), ("jit", JIT)):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(choices)}, "
+                    f"received {getattr(self, name)!r}"
+                )
+        if self.batch_size % self.devices:
+            raise ConfigError(
+                f"batch_size: expected a multiple of the {self.devices} devices, "
+                f"received {self.batch_size}"
+            )

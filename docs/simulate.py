@@ -1,0 +1,86 @@
+"""A small made-up genome, and cells whose methylation depends on its sequence.
+
+Sites in CpG islands are unmethylated. Elsewhere they are methylated, but for the
+sites near a motif, which half of the cells keep unmethylated.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+MOTIF = "TTGACATA"
+CHROMOSOMES = {"chr1": 500_000, "chr2": 150_000, "chr3": 150_000}
+CELLS = ("cell_A", "cell_B", "cell_C", "cell_D")
+ISLAND, ISLAND_SPACING = 1_500, 15_000
+MOTIF_SPACING, MOTIF_REACH = 1_500, 150
+COVERED = 0.5  # share of sites that a cell is measured at
+READS = 3
+
+
+def simulate(folder: Path, seed: int = 0) -> None:
+    """Write ``genome.fa`` and a Bismark coverage file for each cell."""
+    rng = np.random.default_rng(seed)
+    lines: dict[str, list[str]] = {cell: [] for cell in CELLS}
+    with (folder / "genome.fa").open("w") as genome:
+        for name, length in CHROMOSOMES.items():
+            letters = _chromosome(rng, length)
+            genome.write(f">{name}\n{letters}\n")
+            positions = np.array([i for i in range(length - 1) if letters[i : i + 2] == "CG"])
+            for i, cell in enumerate(CELLS):
+                probability = _methylation(positions, letters, sensitive=i % 2 == 0)
+                lines[cell] += _reads(rng, name, positions, probability)
+    for cell, rows in lines.items():
+        with gzip.open(folder / f"{cell}.cov.gz", "wt") as file:
+            file.writelines(rows)
+
+
+def _chromosome(rng: np.random.Generator, length: int) -> str:
+    """Return a sequence poor in CG, with islands rich in it and motifs all over."""
+    codes = rng.choice(4, size=length, p=[0.3, 0.2, 0.2, 0.3])
+    pairs = np.flatnonzero((codes[:-1] == 1) & (codes[1:] == 2))
+    lost = pairs[rng.random(len(pairs)) < 0.75]
+    codes[lost + 1] = 0
+    for start in range(ISLAND_SPACING // 2, length - ISLAND, ISLAND_SPACING):
+        codes[start : start + ISLAND] = rng.choice(4, size=ISLAND, p=[0.18, 0.32, 0.32, 0.18])
+    letters = np.array([*"ACGT"])[codes]
+    for start in rng.integers(0, length - len(MOTIF), length // MOTIF_SPACING):
+        letters[start : start + len(MOTIF)] = [*MOTIF]
+    return "".join(letters)
+
+
+def _methylation(
+    positions: npt.NDArray[np.int64], letters: str, *, sensitive: bool
+) -> npt.NDArray[np.float64]:
+    probability = np.full(len(positions), 0.9)
+    if sensitive:
+        motifs = [i for i in range(len(letters)) if letters.startswith(MOTIF, i)]
+        near = np.searchsorted(motifs, positions - MOTIF_REACH)
+        ahead = np.append(motifs, 1 << 40)[near]
+        probability[ahead <= positions + MOTIF_REACH] = 0.1
+    in_island = (positions - ISLAND_SPACING // 2) % ISLAND_SPACING < ISLAND
+    probability[in_island & (positions >= ISLAND_SPACING // 2)] = 0.05
+    return probability
+
+
+def _reads(
+    rng: np.random.Generator,
+    name: str,
+    positions: npt.NDArray[np.int64],
+    probability: npt.NDArray[np.float64],
+) -> list[str]:
+    """Return lines of a coverage file: a cell has one state, which its reads show."""
+    rows = []
+    states = rng.random(len(positions)) < probability
+    covered = rng.random(len(positions)) < COVERED
+    for position, state in zip(positions[covered], states[covered], strict=True):
+        reads = 1 + rng.integers(READS)
+        methylated, unmethylated = (reads, 0) if state else (0, reads)
+        percent = 100.0 * state
+        rows.append(
+            f"{name}\t{position + 1}\t{position + 1}\t{percent:g}\t{methylated}\t{unmethylated}\n"
+        )
+    return rows

@@ -1,0 +1,87 @@
+import math
+
+import h5py
+import numpy as np
+import pytest
+
+from tests.conftest import DATA
+
+RUN = DATA / "original-run"
+LEGACY = sorted((RUN / "data").glob("*.h5"))
+
+
+def metrics(path):
+    rows = [line.split("\t") for line in path.read_text().splitlines()]
+    assert rows[0] == ["metric", "output", "value"]
+    return {(metric, output): float(value) for metric, output, value in rows[1:]}
+
+
+def test_equals_the_original_program(run, tmp_path):
+    """Model and data to metrics, against what dcpg_eval.py reported."""
+    out = tmp_path / "evaluation"
+    result = run("evaluate", RUN / "model", *LEGACY, "--out", out)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{out / 'report.html'}\n"
+    found, expected = metrics(out / "metrics.tsv"), metrics(RUN / "eval.tsv")
+    assert len(expected) == 21
+    for key, value in expected.items():
+        tolerance = 1e-5 if key[0] == "auc" else 1e-6
+        assert math.isclose(found[key], value, abs_tol=tolerance), key
+    assert {key[0] for key in found} == {key[0] for key in expected} | {"ap"}
+    assert "<img" in (out / "report.html").read_text()
+
+
+def test_part_and_annotations(run, tmp_path):
+    out = tmp_path / "evaluation"
+    (tmp_path / "half.bed").write_text("chr2\t0\t3000\n")
+    split = ("--train", "1", "--test", "2", "--part", "test")
+    annotations = ("--annotations", tmp_path / "half.bed")
+    result = run("evaluate", RUN / "model", *LEGACY, *split, *annotations, "--out", out)
+    assert result.code == 0, result.err
+    with h5py.File(RUN / "data" / "c2_000000-000500.h5") as one, h5py.File(LEGACY[4]) as two:
+        labels = np.concatenate([file["outputs/cpg/c1"][:] for file in (one, two)])
+        positions = np.concatenate([file["pos"][:] for file in (one, two)])
+    assert metrics(out / "metrics.tsv")["n", "cpg/c1"] == (labels >= 0).sum()
+    rows = (out / "metrics_by_annotation.tsv").read_text().splitlines()
+    within = {tuple(row.split("\t")[:3]): row.split("\t")[3] for row in rows}
+    assert float(within["half", "n", "cpg/c1"]) == (labels[positions <= 3000] >= 0).sum()
+
+
+@pytest.mark.parametrize("ending", [".h5", ".parquet"])
+def test_predictions(run, tmp_path, ending):
+    path = tmp_path / f"predictions{ending}"
+    arguments = ("--out", tmp_path / "evaluation", "--predictions", path)
+    assert run("evaluate", RUN / "model", *LEGACY, *arguments).code == 0
+    with h5py.File(RUN / "eval.h5") as file:
+        expected = file["preds/cpg/c1"][:]
+        if ending == ".h5":
+            with h5py.File(path) as own:
+                assert set(own) == set(file)
+                for name in ("chromo", "pos", "outputs/cpg/c2"):
+                    np.testing.assert_array_equal(own[name][:], file[name][:])
+                found = own["preds/cpg/c1"][:]
+        else:
+            import pyarrow.parquet
+
+            found = pyarrow.parquet.read_table(path)["c1"].to_numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--part", "all"), "--part: expected one of train, validation, test, received 'all'"),
+        (("--train", "1"), "--part: expected sites in test, found none"),
+        (("--annotations", "no.bed"), "no.bed: expected a file, found none there"),
+        (("--predictions", "x.txt"), "x.txt: expected a name ending in .h5, .parquet"),
+    ],
+)
+def test_faults(fails, tmp_path, arguments, message):
+    assert message in fails("evaluate", RUN / "model", *LEGACY, *arguments, "--out", tmp_path / "o")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_cells(fails, tmp_path):
+    model = DATA / "legacy" / "keras1-distributed"
+    error = fails("evaluate", model, *LEGACY, "--out", tmp_path / "o")
+    assert "found no BS27_1_SER, BS27_10_SER, BS27_3_SER among c1, c2, c3" in error

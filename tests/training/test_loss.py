@@ -1,0 +1,92 @@
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.training.loss import class_weights, masked_cross_entropy, regularisation
+
+
+def logit(p):
+    return math.log(p / (1 - p))
+
+
+def test_by_hand():
+    """Two cells, four sites: -log of the probability of what was seen, missing left out."""
+    labels = np.array([[1, -1], [0, 1], [-1, 0], [1, 1]], np.int8)
+    p = np.array([[0.5, 0.9], [0.25, 0.8], [0.1, 0.75], [0.8, 0.5]])
+    logits = tf.constant(np.log(p / (1 - p)), tf.float32)
+    first = -math.log(0.5) - math.log(0.75) - math.log(0.8)
+    second = -math.log(0.8) - math.log(0.25) - math.log(0.5)
+    found = masked_cross_entropy(tf.constant(labels), logits)
+    assert float(found) == pytest.approx(first + second, rel=1e-6)
+
+
+def test_class_weights_by_hand():
+    labels = tf.constant([[1], [0], [-1]], tf.int8)
+    logits = tf.constant([[logit(0.5)], [logit(0.25)], [logit(0.9)]])
+    weights = tf.constant([[0.2, 0.8]])
+    found = masked_cross_entropy(labels, logits, weights)
+    assert float(found) == pytest.approx(-0.8 * math.log(0.5) - 0.2 * math.log(0.75), rel=1e-6)
+
+
+def test_equals_the_originals_formula():
+    """As Keras 2.2.4 computes it with the sample weights that the original gives it.
+
+    There a missing label has weight 1e-7, and each output's loss is the mean of
+    weight times cross-entropy over the batch divided by the share of weights that
+    are not zero, which is 1.
+    """
+    rng = np.random.default_rng(0)
+    labels = rng.choice([-1, 0, 1], size=(64, 5), p=[0.6, 0.1, 0.3]).astype(np.int8)
+    p = rng.uniform(0.01, 0.99, size=(64, 5))
+    weights = class_weights(np.stack([(labels == 0).sum(0), (labels == 1).sum(0)], axis=1))
+    expected = 0.0
+    for cell in range(5):
+        sample_weights = np.full(64, 1e-7)
+        sample_weights[labels[:, cell] == 0] = weights[cell, 0]
+        sample_weights[labels[:, cell] == 1] = weights[cell, 1]
+        y = labels[:, cell]
+        score = -(y * np.log(p[:, cell]) + (1 - y) * np.log(1 - p[:, cell]))
+        expected += np.mean(score * sample_weights) / np.mean(sample_weights != 0)
+    logits = tf.constant(np.log(p / (1 - p)), tf.float32)
+    found = masked_cross_entropy(tf.constant(labels), logits, tf.constant(weights)) / 64
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_class_weights_are_the_inverse_frequencies():
+    weights = class_weights(np.array([[1, 3], [2, 2]]))
+    np.testing.assert_allclose(weights, [[0.75, 0.25], [0.5, 0.5]], rtol=1e-5)
+
+
+def test_class_weights_of_cells_that_show_one_class_or_none():
+    weights = class_weights(np.array([[0, 7], [3, 0], [0, 0]]))
+    np.testing.assert_array_equal(weights, [[0, 1], [1, 0], [0, 0]])
+
+
+def test_a_gradient_flows_from_observed_labels_only():
+    labels = tf.constant([[1, -1], [-1, 0]], tf.int8)
+    logits = tf.Variable([[0.0, 0.0], [0.0, 0.0]])
+    with tf.GradientTape() as tape:
+        loss = masked_cross_entropy(labels, logits)
+    np.testing.assert_allclose(tape.gradient(loss, logits), [[-0.5, 0.0], [0.0, 0.5]])
+
+
+def test_extreme_logits_stay_finite():
+    labels = tf.constant([[0, 1, -1]], tf.int8)
+    logits = tf.constant([[500.0, -500.0, 1e30]])
+    assert float(masked_cross_entropy(labels, logits)) == pytest.approx(1000.0)
+
+
+def test_regularisation_is_of_the_backbones_kernels():
+    keras.utils.set_random_seed(0)
+    config = DeepCpgDnaConfig(sequence_length=101, num_labels=2)
+    model = DeepCpgDnaForSequencePrediction(config)
+    expected = 0.0
+    for name, variable in model.variables_by_name.items():
+        if name.endswith("kernel") and name.startswith("dna/"):
+            value = variable.numpy().astype(np.float64)
+            expected += 0.01 * np.abs(value).sum() + 0.1 * (value**2).sum()
+    assert float(regularisation(model, 0.01, 0.1)) == pytest.approx(expected, rel=1e-5)
