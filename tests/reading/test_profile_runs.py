@@ -14,7 +14,7 @@ from tests.conftest import DATA
 from tests.reading.profile_texts import states
 
 RUN = DATA / "original-run"
-REAL = Path("/work/shared/real-profiles")
+REAL = Path(__file__).parents[3] / "shared" / "real-profiles"
 
 
 @pytest.mark.parametrize("cell", ["c1", "c2", "c3"])
