@@ -8,6 +8,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As training sets it, which it cannot once TensorFlow is in use.
 os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
+import tensorflow as tf
+
+# Two devices to share batches between; later than here, TensorFlow may be in use already.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
 DATA = Path(__file__).parent / "data"
 
 
