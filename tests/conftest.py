@@ -8,7 +8,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As training sets it, which it cannot once TensorFlow is in use.
 os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
-import tensorflow as tf
+from deepcpg_tf.cli.quiet import import_tensorflow
+
+import_tensorflow()
+import tensorflow as tf  # noqa: E402
 
 # Two devices to share batches between; later than here, TensorFlow may be in use already.
 tf.config.set_logical_device_configuration(

@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
 
 import deepcpg_tf
 from deepcpg_tf.cli import convert, data, evaluate, predict, presets, train
+from deepcpg_tf.cli.many_values import ManyValues
 from deepcpg_tf.errors import DeepCpgError
 
 app = typer.Typer(
@@ -41,7 +43,7 @@ app.command("predict")(predict.predict)
 app.command("convert")(convert.convert)
 app.add_typer(data.app)
 app.command("train")(train.train)
-app.command("evaluate", cls=evaluate.ManyValues)(evaluate.evaluate)
+app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
 app.command("presets")(presets.presets)
 app.command("fetch")(presets.fetch)
 
@@ -57,6 +59,7 @@ def main() -> NoReturn:
     # on the way out.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
+    warnings.showwarning = _show_warning
     debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
@@ -85,6 +88,10 @@ def main() -> NoReturn:
 def _fail(message: str, code: int) -> NoReturn:
     print(f"deepcpg-tf: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
+
+
+def _show_warning(message: Warning | str, *where: object, **how: object) -> None:
+    print(f"deepcpg-tf: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def _silence_tensorflow() -> None:

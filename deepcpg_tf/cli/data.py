@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepcpg_tf.cli.many_values import ManyValues
-from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.cli.options import Debug, check_files
+from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
 from deepcpg_tf.errors import OutputError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def build(
 
     What was read, kept and dropped of each file is told on stderr.
     """
-    _check_files(profiles)
+    check_files(*profiles)
     _check_out(out)
     from deepcpg_tf.data.code_store import MappedGenome
     from deepcpg_tf.data.methylation import build_table
@@ -115,22 +116,11 @@ def show(table: _Table, debug: Debug = False) -> None:
 @app.command("split")
 def split(
     table: _Table,
-    split: Annotated[
-        str | None, typer.Option(help="published: the split of the paper.", metavar="NAME")
-    ] = None,
-    train: Annotated[
-        str | None, typer.Option(help="Chromosomes to train on: 1,3,5.", metavar="LIST")
-    ] = None,
-    validation: Annotated[
-        str | None, typer.Option(help="Chromosomes to validate on.", metavar="LIST")
-    ] = None,
-    test: Annotated[
-        str | None, typer.Option(help="Chromosomes to test on.", metavar="LIST")
-    ] = None,
-    fractions: Annotated[
-        str | None,
-        typer.Option(help="Shares of sites, over whole chromosomes: 0.6,0.2,0.2.", metavar="A,B,C"),
-    ] = None,
+    split: SplitName = None,
+    train: Train = None,
+    validation: Validation = None,
+    test: Test = None,
+    fractions: Fractions = None,
     debug: Debug = False,
 ) -> None:
     """Show how many sites of which chromosomes would train, validate and test."""
@@ -154,12 +144,6 @@ def split(
 
 def _share(sites: int, table: MethylationTable) -> str:
     return f"{sites / len(table):.4f}"
-
-
-def _check_files(paths: Sequence[Path]) -> None:
-    for path in paths:
-        if not path.is_file():
-            raise FileNotFoundError(2, "expected a file, found none there", str(path))
 
 
 def _check_out(path: Path) -> None:

@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepcpg_tf.cli.many_values import ManyValues
-from deepcpg_tf.cli.options import Debug, check_files
-from deepcpg_tf.cli.train import Fractions, SplitName, Test, Train, Validation
+from deepcpg_tf.cli.options import Debug, check_files, check_out
+from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.dataset import Examples
-
-__all__ = ["ManyValues", "evaluate"]
 
 _PARTS = ("train", "validation", "test")
 _BATCH_SIZE = 4096
@@ -52,11 +49,15 @@ def evaluate(
 ) -> None:
     """Evaluate a model on labelled sites: metrics.tsv, figures and a report to read.
 
-    Without a split, all sites are evaluated.
+    Without a split, all sites are evaluated. Metrics are over all of them together; the
+    original's are means over chunks of 100,000.
     """
-    from deepcpg_tf.errors import ConfigError
+    from deepcpg_tf.errors import ConfigError, OutputError
 
     check_files(*data, *(annotations or []))
+    check_out(predictions, *data)
+    if out.is_file():
+        raise OutputError(f"{out}: expected the name of a folder to write, received a file")
     if part not in _PARTS:
         raise ConfigError(f"--part: expected one of {', '.join(_PARTS)}, received {part!r}")
     from deepcpg_tf.cli.quiet import import_tensorflow
@@ -68,12 +69,13 @@ def evaluate(
     from deepcpg_tf.data.examples import open_examples
     from deepcpg_tf.data.splits import split_from_options
     from deepcpg_tf.evaluation.annotations import annotate
-    from deepcpg_tf.evaluation.predictions import check_predictions_path, write_predictions
+    from deepcpg_tf.evaluation.predictions import Batch, check_predictions, open_predictions
     from deepcpg_tf.evaluation.run import evaluate as evaluate_arrays
     from deepcpg_tf.weights.load import load_model
 
-    check_predictions_path(predictions)
     loaded = load_model(model)
+    if predictions is not None:
+        check_predictions(predictions, loaded.cells)
     examples = open_examples(data, genome, loaded.config.sequence_length)
     columns = _columns(loaded.cells, examples)
     indices = np.arange(len(examples.positions))
@@ -119,7 +121,9 @@ def evaluate(
     result = evaluate_arrays(labels, probabilities, loaded.cells, masks, about)
     result.write(out)
     if predictions is not None:
-        write_predictions(predictions, loaded.cells, examples, indices, labels, probabilities)
+        with open_predictions(predictions, loaded.cells, examples.chromosomes) as write:
+            sites = (examples.chromosome_ids[indices], examples.positions[indices])
+            write(Batch(*sites, labels, probabilities))
     print(out / "report.html")
 
 

@@ -11,29 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deepcpg_tf.cli.options import Debug, check_files
+from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
+from deepcpg_tf.cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.dataset import Examples
     from deepcpg_tf.data.splits import Split
     from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.settings import TrainingSettings
-
-SplitName = Annotated[
-    str | None, typer.Option("--split", help="published: the split of the paper.", metavar="NAME")
-]
-Train = Annotated[
-    str | None, typer.Option("--train", help="Chromosomes to train on: 1,3,5.", metavar="LIST")
-]
-Validation = Annotated[
-    str | None, typer.Option("--validation", help="Chromosomes to validate on.", metavar="LIST")
-]
-Test = Annotated[
-    str | None, typer.Option("--test", help="Chromosomes kept for evaluation.", metavar="LIST")
-]
-Fractions = Annotated[
-    str | None,
-    typer.Option("--fractions", help="Shares of sites, over whole chromosomes.", metavar="A,B,C"),
-]
 
 
 def train(
@@ -145,7 +130,7 @@ def train(
     identity = _identity(model, digest(examples), parts, settings, start, freeze)
     model.provenance = _provenance(identity, data)
     state = out.resolve().parent / f".{out.name}.training"
-    with _Watcher(settings.epochs, tensorboard) as watcher:
+    with TrainingProgress(settings.epochs, tensorboard) as watcher:
         history = train_model(
             model,
             examples,
@@ -281,60 +266,3 @@ def _best(history: list[dict[str, float]]) -> str:
         f", the weights of epoch {row['epoch']} kept: validation loss "
         f"{row['validation_loss']:.4f}, mean AUC {row['validation_auc']:.4f}"
     )
-
-
-class _Watcher:
-    """Shows a training on stderr: a bar on a terminal, and a line an epoch."""
-
-    def __init__(self, epochs: int, tensorboard: Path | None) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed}/{task.total} steps"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=None)
-        self._epochs = epochs
-        self._logs = tensorboard and self._open(tensorboard)
-
-    @staticmethod
-    def _open(folder: Path) -> Any:
-        import tensorflow as tf
-
-        return tf.summary.create_file_writer(str(folder))
-
-    def __enter__(self) -> _Watcher:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-    def epoch_starts(self, epoch: int, steps: int) -> None:
-        description = f"epoch {epoch}/{self._epochs}"
-        self._bar.reset(self._task, total=steps, description=description)
-
-    def step_ends(self) -> None:
-        self._bar.advance(self._task)
-
-    def epoch_ends(self, row: Mapping[str, float]) -> None:
-        figures = "  ".join(
-            f"{name.replace('_', ' ')} {row[name]:.4f}"
-            for name in ("loss", "validation_loss", "validation_auc")
-            if name in row
-        )
-        self._bar.console.print(f"epoch {row['epoch']}/{self._epochs}  {figures}", highlight=False)
-        if self._logs:
-            import tensorflow as tf
-
-            with self._logs.as_default():
-                for name, value in row.items():
-                    tf.summary.scalar(name, value, step=int(row["epoch"]))
-            self._logs.flush()

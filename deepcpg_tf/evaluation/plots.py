@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from deepcpg_tf.evaluation.curves import BINS, Calibration, ratio
 from deepcpg_tf.files import atomic_file
@@ -43,38 +42,35 @@ def figures(evaluation: Evaluation) -> dict[str, Figure]:
     return drawn
 
 
-def render(figure: Figure) -> bytes:
-    """Return a figure as PNG."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A cell's name in a script that the font lacks shows as boxes.
-        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
-        figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG.
+def save_png(figure: Figure, path: Path) -> bytes:
+    """Write a figure as PNG and return the same bytes.
 
     Raises
     ------
     OutputError
         When the folder does not exist or cannot be written to.
     """
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # A cell's name in a script that the font lacks shows as boxes.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+        figure.savefig(buffer, format="png", dpi=_DPI)
     with atomic_file(path) as partial:
-        partial.write_bytes(render(figure))
+        partial.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def roc_figure(evaluation: Evaluation) -> Figure:
     """Draw the ROC curve of each cell, and their mean if there are many."""
     figure, axes = _square("false positive rate (1 - TNR)", "true positive rate (TPR)")
-    axes.plot([0, 1], [0, 1], color=_GUIDE, ls="--", lw=1, label="chance")
     curves = {
         i: (np.append(0, curve.false_positive_rate), np.append(0, curve.recall))
         for i, curve in enumerate(evaluation.curves)
         if curve is not None
     }
     _draw_cells(axes, curves, evaluation.scores.cells, evaluation.scores.values["auc"], "AUC")
+    axes.plot([0, 1], [0, 1], color=_GUIDE, ls="--", lw=1, label="chance")
+    _legend(axes, "lower right")
     return figure
 
 
@@ -86,11 +82,12 @@ def precision_recall_figure(evaluation: Evaluation) -> Figure:
         for i, curve in enumerate(evaluation.curves)
         if curve is not None
     }
+    scores = evaluation.scores
+    _draw_cells(axes, curves, scores.cells, scores.values["ap"], "AP")
     if curves:
         share = float(evaluation.calibration.methylated[list(curves)].mean())
-        axes.axhline(share, color=_GUIDE, ls="--", lw=1, label=f"chance ({share:.2f})")
-    scores = evaluation.scores
-    _draw_cells(axes, curves, scores.cells, scores.values["ap"], "average precision")
+        axes.axhline(share, color=_GUIDE, ls="--", lw=1, label=f"chance ({share:.3f})")
+        _legend(axes, "lower left")
     return figure
 
 
@@ -131,7 +128,7 @@ def auc_figure(evaluation: Evaluation) -> Figure:
     order = known[np.argsort(values[known], kind="stable")]
     named = len(order) <= _MAX_NAMED_ROWS
     figure = Figure(
-        figsize=(6, 1.5 + 0.22 * max(len(order), 2)) if named else (6, 3.4), layout="constrained"
+        figsize=(4.8, 1.5 + 0.2 * max(len(order), 2) if named else 3.4), layout="constrained"
     )
     axes = figure.subplots()
     if not len(order):
@@ -140,12 +137,12 @@ def auc_figure(evaluation: Evaluation) -> Figure:
         rows = np.arange(len(order))
         axes.hlines(rows, 0, values[order], color="0.9", lw=1)
         axes.plot(values[order], rows, "o", color=_MAIN, ms=6)
-        axes.set_yticks(rows, [_name(evaluation.scores.cells[i]) for i in order])
+        axes.set_yticks(rows, [_name(evaluation.scores.cells[i]) for i in order], size=9)
         axes.set_ylim(-0.8, len(order) - 0.2)
     else:
         axes.hist(values[order], bins="auto", color=_MAIN, ec="white")
         axes.set_ylabel("cells")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.locator_params(axis="y", integer=True)
     mean = float(values[order].mean())
     if len(order) > 1:
         axes.axvline(mean, color=_COLOURS[1], lw=1.4, label=f"mean ({mean:.3f})")
@@ -162,7 +159,7 @@ def annotations_figure(evaluation: Evaluation) -> Figure:
     for row, (_, _, scores) in enumerate(groups):
         values = scores.values["auc"][~np.isnan(scores.values["auc"])]
         if not len(values):
-            axes.text(0.01, row, "no cell with both classes", va="center", color=_GUIDE, size=9)
+            axes.text(0.02, row, "no cell with both classes", va="center", color=_GUIDE, size=9)
             continue
         axes.barh(row, values.mean(), 0.62, color=_MAIN if row else _GUIDE, alpha=0.75)
         if len(values) > 1:
@@ -171,10 +168,10 @@ def annotations_figure(evaluation: Evaluation) -> Figure:
             axes.plot(values, spread, "o", color="0.15", ms=3, alpha=_alpha(len(values)), mew=0)
         axes.text(1.015, row, f"{values.mean():.3f}", va="center", size=9)
     axes.axvline(0.5, color=_GUIDE, ls="--", lw=1)
-    labels = [f"{_name(name)}\n{_short(sites)} sites" for name, sites, _ in groups]
+    labels = [f"{_name(name)}\n{sites:,} sites" for name, sites, _ in groups]
     axes.set_yticks(range(len(groups)), labels, size=9)
-    axes.set(xlim=(0, 1), xlabel="AUC (bar: mean of cells, dot: cell, dashed: chance)")
-    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), ylim=(len(groups) - 0.5, -0.5))
+    axes.set_xlabel("AUC (bar: mean of cells, dot: one cell, dashed: chance)")
     _plain(axes)
     return figure
 
@@ -199,7 +196,10 @@ def _draw_cells(
         axes.text(0.5, 0.55, "no cell with both classes", ha="center", color=_GUIDE)
     elif len(curves) <= _MAX_NAMED_LINES:
         for colour, (i, (x, y)) in zip(_COLOURS, curves.items(), strict=False):
-            axes.plot(x, y, color=colour, lw=1.6, label=f" {_name(cells[i])} ({values[i]:.3f})")
+            # matplotlib leaves labels that begin with "_" out of the legend.
+            axes.plot(
+                x, y, color=colour, lw=1.6, label=f" {_name(cells[i])} ({metric} {values[i]:.3f})"
+            )
     else:
         for x, y in curves.values():
             axes.plot(x, y, color=_CELL, lw=0.8, alpha=_alpha(len(curves)))
@@ -207,24 +207,18 @@ def _draw_cells(
         grid = np.linspace(0, 1, 201)
         mean = np.mean([np.interp(grid, x, y) for x, y in curves.values()], axis=0)
         area = float(np.nanmean(values))
-        axes.plot(grid, mean, color=_MAIN, lw=2.2, label=f"mean of cells ({area:.3f})")
-    title = f"cell ({metric})" if 0 < len(curves) <= _MAX_NAMED_LINES else None
-    if not axes.get_legend_handles_labels()[0]:
-        return
-    axes.legend(
-        frameon=False,
-        loc="lower right" if metric == "AUC" else "lower left",
-        title=title,
-        alignment="left",
-        fontsize=9,
-    )
+        axes.plot(grid, mean, color=_MAIN, lw=2.2, label=f"mean ({metric} {area:.3f})")
+
+
+def _legend(axes: Axes, place: Literal["lower left", "lower right"]) -> None:
+    axes.legend(frameon=False, loc=place, fontsize=9)
 
 
 def _auc_axis(axes: Axes, values: npt.NDArray[np.float64]) -> None:
     low = min(0.48, float(values.min()) - 0.02)
     axes.axvline(0.5, color=_GUIDE, ls="--", lw=1, label="chance")
     axes.set(xlim=(low, 1.0), xlabel="AUC")
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, fontsize=9)
     _plain(axes)
 
 

@@ -1,110 +1,173 @@
-"""Predictions beside what was measured, as the original's ``eval.h5`` or as Parquet."""
+"""Predictions beside what was measured, as files that are written batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+import h5py
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet
 
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file
 
-if TYPE_CHECKING:
-    from deepcpg_tf.data.dataset import Examples
-
-ENDINGS = (".h5", ".parquet")
+_ROWS = 1 << 16
+_KEYS = ("chromosome", "position")
 
 
-def check_predictions_path(path: Path | None) -> None:
-    """Refuse an ending that names no format, or a folder that does not exist.
+class Batch(NamedTuple):
+    """Some sites with labels and predictions.
+
+    ``chromosome_ids`` (integers, shape (n,)) index the chromosomes of the file,
+    ``positions`` (integers, shape (n,), 0-based) are those of the forward-strand C,
+    ``labels`` (int8, shape (n, cells)) are 1, 0 and -1 for missing, and
+    ``probabilities`` are float32, shape (n, cells).
+    """
+
+    chromosome_ids: npt.NDArray[np.integer]
+    positions: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.int8]
+    probabilities: npt.NDArray[np.float32]
+
+
+Write = Callable[[Batch], None]
+
+
+@contextmanager
+def _legacy_file(path: Path, cells: Sequence[str], chromosomes: Sequence[str]) -> Iterator[Write]:
+    """Write the original's layout: positions from 1, chromosomes without ``chr``."""
+    names = np.array([name.removeprefix("chr") for name in chromosomes], "S")
+    # The original's names are at least two bytes wide.
+    names = names.astype(f"S{max(2, names.itemsize)}")
+    with h5py.File(path, "w") as file:
+
+        def create(name: str, dtype: npt.DTypeLike) -> h5py.Dataset:
+            return file.create_dataset(
+                name, (0,), dtype, maxshape=(None,), chunks=(_ROWS,), compression="gzip"
+            )
+
+        chromo, pos = create("chromo", names.dtype), create("pos", np.int32)
+        outputs = [create(f"outputs/cpg/{cell}", np.int8) for cell in cells]
+        preds = [create(f"preds/cpg/{cell}", np.float32) for cell in cells]
+
+        def write(batch: Batch) -> None:
+            start = len(pos)
+            columns = [names[batch.chromosome_ids], batch.positions + 1]
+            columns += [*batch.labels.T, *batch.probabilities.T]
+            for dataset, column in zip([chromo, pos, *outputs, *preds], columns, strict=True):
+                dataset.resize(start + len(column), axis=0)
+                dataset[start:] = column
+
+        yield write
+
+
+@contextmanager
+def _parquet_file(path: Path, cells: Sequence[str], chromosomes: Sequence[str]) -> Iterator[Write]:
+    """Write columns chromosome, position (from 0), ``<cell>`` and ``<cell>_label`` (or null)."""
+    columns = _columns(cells)
+    names = pa.array(chromosomes, pa.string())
+    types = [pa.float32(), pa.int8()] * len(cells)
+    key_types = [pa.dictionary(pa.int32(), pa.string()), pa.int64()]
+    schema = pa.schema(zip((*_KEYS, *columns), (*key_types, *types), strict=True))
+    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
+
+        def write(batch: Batch) -> None:
+            ids = pa.array(batch.chromosome_ids, pa.int32())
+            arrays = [pa.DictionaryArray.from_arrays(ids, names)]
+            arrays.append(pa.array(batch.positions, pa.int64()))
+            for labels, probabilities in zip(batch.labels.T, batch.probabilities.T, strict=True):
+                arrays += [pa.array(probabilities, pa.float32())]
+                arrays += [pa.array(labels, pa.int8(), mask=labels < 0)]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
+
+        yield write
+
+
+_WRITERS = {".h5": _legacy_file, ".parquet": _parquet_file}
+
+
+def _columns(cells: Sequence[str]) -> list[str]:
+    return [name for cell in cells for name in (cell, f"{cell}_label")]
+
+
+def check_predictions(path: Path, cells: Sequence[str]) -> None:
+    """Refuse a file that cannot be written, before anything is computed.
 
     Raises
     ------
     OutputError
+        When the ending is unknown, the folder does not exist, or two columns of a table
+        would have the same name.
     """
-    if path is None:
-        return
-    if path.suffix not in ENDINGS:
-        raise OutputError(f"{path}: expected a name ending in {', '.join(ENDINGS)}")
+    if path.suffix not in _WRITERS:
+        raise OutputError(f"{path}: expected a name ending in {' or '.join(_WRITERS)}")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: expected an existing folder, found no {path.parent}")
+    if path.suffix == ".parquet":
+        names = [*_KEYS, *_columns(cells)]
+        twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+        if twice is not None:
+            raise OutputError(
+                f"{path}: expected cells that give each column a name of its own, "
+                f"received {twice!r} twice; a file ending in .h5 has no such limit"
+            )
 
 
-def write_predictions(
-    path: Path,
-    cells: Sequence[str],
-    examples: Examples,
-    indices: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int8],
-    probabilities: npt.NDArray[np.float32],
-) -> None:
-    """Write labels and predictions of some sites.
+@contextmanager
+def open_predictions(
+    path: Path, cells: Sequence[str], chromosomes: Sequence[str]
+) -> Iterator[Write]:
+    """Yield a function that writes a batch of sites with labels and predictions.
+
+    The file appears under its name once everything is written; on an error there is
+    none. Memory does not grow with the number of sites.
 
     Parameters
     ----------
     path
-        ``.h5`` is the layout of the original's ``dcpg_eval.py``: ``chromo``, ``pos``
-        (1-based), ``outputs/cpg/<cell>`` and ``preds/cpg/<cell>``. ``.parquet`` has
-        the columns chromosome, position (0-based), a probability ``<cell>`` and a
-        label ``<cell>_label`` (null where missing) for each cell.
+        ``.h5`` has the layout of the original's evaluations: ``chromo`` (bytes,
+        without ``chr``), ``pos`` (int32, 1-based), ``outputs/cpg/<cell>`` (int8, -1
+        missing) and ``preds/cpg/<cell>`` (float32). ``.parquet`` has the columns
+        ``chromosome``, ``position`` (int64, 0-based), and for each cell ``<cell>``
+        (float32) and ``<cell>_label`` (int8, null where missing).
     cells
-        Names of the columns.
-    examples
-        Where the sites are from.
-    indices : ndarray of int64, shape (n,)
-        Which sites of `examples` they are.
-    labels : ndarray of int8, shape (n, cells)
-        1 methylated, 0 unmethylated, -1 missing.
-    probabilities : ndarray of float32, shape (n, cells)
+        Names of the columns of labels and probabilities.
+    chromosomes
+        Names that `Batch.chromosome_ids` index.
 
     Raises
     ------
     OutputError
-        When the file cannot be written.
+        As `check_predictions`, and when the place cannot be written to.
     """
-    names = np.array(examples.chromosomes)[examples.chromosome_ids[indices]]
-    positions = examples.positions[indices]
-    with atomic_file(path) as partial:
-        if path.suffix == ".h5":
-            _write_hdf5(partial, cells, names, positions, labels, probabilities)
-        else:
-            _write_parquet(partial, cells, names, positions, labels, probabilities)
+    check_predictions(path, cells)
+    with (
+        atomic_file(path) as partial,
+        _WRITERS[path.suffix](partial, cells, chromosomes) as write,
+        _buffered(write) as gather,
+    ):
+        yield gather
 
 
-def _write_hdf5(
-    path: Path,
-    cells: Sequence[str],
-    names: npt.NDArray[np.str_],
-    positions: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int8],
-    probabilities: npt.NDArray[np.float32],
-) -> None:
-    import h5py
+@contextmanager
+def _buffered(write: Write) -> Iterator[Write]:
+    """Gather small batches, which both formats would store poorly."""
+    waiting: list[Batch] = []
 
-    with h5py.File(path, "w") as file:
-        file["chromo"] = np.char.encode(names, "ascii")
-        file["pos"] = (positions + 1).astype(np.int32)
-        for i, cell in enumerate(cells):
-            file[f"outputs/cpg/{cell}"] = labels[:, i]
-            file[f"preds/cpg/{cell}"] = probabilities[:, i]
+    def flush() -> None:
+        if waiting:
+            write(Batch(*(np.concatenate(parts) for parts in zip(*waiting, strict=True))))
+            waiting.clear()
 
+    def gather(batch: Batch) -> None:
+        waiting.append(batch)
+        if sum(len(one.positions) for one in waiting) >= _ROWS:
+            flush()
 
-def _write_parquet(
-    path: Path,
-    cells: Sequence[str],
-    names: npt.NDArray[np.str_],
-    positions: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.int8],
-    probabilities: npt.NDArray[np.float32],
-) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet
-
-    columns = {"chromosome": pa.array(names.tolist()), "position": pa.array(positions)}
-    for i, cell in enumerate(cells):
-        columns[cell] = pa.array(probabilities[:, i])
-        columns[f"{cell}_label"] = pa.array(labels[:, i], mask=labels[:, i] < 0)
-    pyarrow.parquet.write_table(pa.table(columns), path)
+    yield gather
+    flush()

@@ -1,114 +1,237 @@
-"""The evaluation as one HTML file that opens anywhere, without a network."""
+"""The report: one HTML file that holds everything and opens without a network."""
 
 from __future__ import annotations
 
 import base64
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from deepcpg_tf.evaluation.scores import METRICS, Scores
+from deepcpg_tf.evaluation.scores import Scores
 
 if TYPE_CHECKING:
     from deepcpg_tf.evaluation.run import Evaluation
 
+_COLUMNS = {
+    "auc": "AUC",
+    "ap": "AP",
+    "acc": "ACC",
+    "tpr": "TPR",
+    "tnr": "TNR",
+    "f1": "F1",
+    "mcc": "MCC",
+}
 _DEFINITIONS = {
-    "n": "sites at which the cell was measured",
-    "auc": "area under the ROC curve: how often a methylated site has a higher probability than an "
-    "unmethylated one; 0.5 is chance",
-    "ap": "average precision, the area under the precision-recall curve",
-    "acc": "share of sites called right, a probability above 0.5 being a call of methylated",
-    "tpr": "share of methylated sites called methylated",
-    "tnr": "share of unmethylated sites called unmethylated",
-    "f1": "harmonic mean of precision and recall of the methylated sites",
-    "mcc": "Matthews correlation of calls and measurements, from -1 to 1; 0 is chance",
+    "n": "Number of sites where the cell was measured. All other figures are over these.",
+    "methylated": "Share of these sites that are methylated.",
+    "AUC": "Area under the ROC curve: how often a methylated site has a higher probability than "
+    "an unmethylated one. 1 is perfect, 0.5 is chance; independent of the share methylated.",
+    "AP": "Average precision: area under the precision-recall curve. Chance is the share "
+    "methylated, so compare it only between cells whose shares are alike.",
+    "ACC": "Accuracy: share of sites predicted rightly. Always answering with the commoner "
+    "state already reaches that state's share.",
+    "TPR": "True positive rate (recall): share of the methylated sites predicted methylated.",
+    "TNR": "True negative rate: share of the unmethylated sites predicted unmethylated.",
+    "F1": "Harmonic mean of precision and recall.",
+    "MCC": "Matthews correlation coefficient of measured and predicted states: 1 is perfect, "
+    "0 is no better than chance; fair when one state is rare.",
 }
-
-_CAPTIONS = {
-    "auc": "AUC of each cell, lowest first. Cells far below the others are often thinly measured.",
-    "roc": "ROC curves: further towards the upper left is better; the diagonal is chance.",
-    "precision_recall": "Precision-recall curves: of the sites called methylated, the share that "
-    "is, as more and more of the methylated sites are found.",
-    "calibration": "Calibration: among sites given a probability, the share that is methylated. On "
-    "the diagonal, probabilities mean what they say.",
-    "annotations": "AUC within each annotation, over all sites first.",
+_CONVENTIONS = (
+    "A site counts as predicted methylated where its probability is above 0.5. Mean and sd are "
+    "over the cells for which a metric is defined; sd is the standard deviation between cells. "
+    "A dash means not defined: AUC and AP need sites of both states. As in the original DeepCpG, "
+    "TPR, F1 and MCC are 0 where their denominator is, and TNR is 1 for a cell whose sites are "
+    "all methylated and all predicted so."
+)
+_FIGURES = {
+    "roc": (
+        "ROC curves",
+        "Each point is a threshold on the probability: how many methylated sites lie above it, "
+        "against how many unmethylated ones do. The nearer a curve comes to the upper left "
+        "corner, the better; the dashed diagonal is guessing.",
+    ),
+    "precision_recall": (
+        "Precision-recall curves",
+        "For each threshold, the share of the sites called methylated that are (precision), "
+        "against the share of all methylated sites that are found (recall). The higher the "
+        "better; the dashed line is guessing, the mean share methylated.",
+    ),
+    "auc": (
+        "AUC of the cells",
+        "How much the cells differ. A cell far below the others often has few measured sites or "
+        "poor data.",
+    ),
+    "calibration": (
+        "Calibration",
+        "Whether probabilities can be taken at their word: of the sites with a probability near "
+        "0.8, about 80% should be methylated, which puts the point on the dashed line. Points "
+        "above it mean that methylation is underestimated there. The bars below count the "
+        "labels in each bin; points of small bins are uncertain.",
+    ),
+    "annotations": (
+        "AUC within annotations",
+        "The same model, judged on the sites within each annotation only. Within an annotation "
+        "whose sites are nearly all in one state, such as unmethylated CpG islands, sites are "
+        "harder to tell apart, and AUC can be lower although more predictions are right.",
+    ),
 }
-
+_UNDEFINED = "\N{EN DASH}"
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { padding: 0.2rem 0.7rem; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
-tfoot td { font-weight: 600; }
-dt { font-weight: 600; } dd { margin: 0 0 0.4rem 1rem; }
-figure { margin: 1.5rem 0; } img { max-width: 100%; } figcaption { color: #555; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem;
+  margin: 2rem auto; padding: 0 1.25rem; }
+h1 { font-size: 1.7rem; margin-bottom: .25rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; }
+p, dd, figcaption { max-width: 46rem; } .lead { font-size: 1.1rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #e4e4e4;
+  white-space: nowrap; }
+th { border-bottom: 2px solid #999; } th:first-child, td:first-child { text-align: left; }
+tfoot td { font-weight: 600; background: #f3f6f8; border-bottom: none; }
+.about td { white-space: normal; text-align: left; overflow-wrap: anywhere; }
+.about td:first-child { color: #666; white-space: nowrap; vertical-align: top; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr));
+  gap: 1rem 2.5rem; align-items: start; }
+figure { margin: 0; break-inside: avoid; } figure img { max-width: min(100%, 38rem); }
+figure h3 { margin: .5rem 0; font-size: 1.05rem; }
+figcaption, .note { color: #555; font-size: .93rem; }
+dt { font-weight: 600; margin-top: .5rem; } dd { margin-left: 0; }
 """
 
 
 def report_html(evaluation: Evaluation, images: Mapping[str, bytes]) -> str:
-    """Return the report of an evaluation.
+    """Return the report of an evaluation as HTML.
 
     Parameters
     ----------
     evaluation
-        What to report.
+        What to report; texts in it are escaped.
     images
-        Figures as PNG, by the names that `deepcpg_tf.evaluation.plots.figures` gives.
+        PNG by name, as `deepcpg_tf.evaluation.plots.figures` names them.
     """
-    about = "".join(
-        f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>"
-        for name, value in evaluation.about.items()
-    )
-    pictures = "".join(
-        f'<figure><img alt="{escape(name)}" src="data:image/png;base64,'
-        f'{base64.b64encode(image).decode()}"><figcaption>{_CAPTIONS.get(name, "")}</figcaption>'
-        "</figure>"
-        for name, image in images.items()
-    )
-    within = "".join(
-        f"<h3>{escape(name)}: {one.sites:,} sites</h3>{_table(one.scores)}"
-        for name, one in evaluation.annotations.items()
-    )
-    definitions = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in _DEFINITIONS.items())
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>Evaluation of DeepCpG</title><style>{_STYLE}</style></head><body>"
-        f"<h1>Evaluation of DeepCpG</h1><dl>{about}</dl>"
-        f"<p>{evaluation.sites:,} sites, {len(evaluation.scores.cells)} cells.</p>"
-        f"<h2>Cells</h2>{_table(evaluation.scores)}<h2>Figures</h2>{pictures}"
-        + (f"<h2>Annotations</h2>{within}" if within else "")
-        + f"<h2>What the metrics mean</h2><dl>{definitions}</dl></body></html>\n"
-    )
+    parts = [
+        "<!DOCTYPE html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>Evaluation of methylation predictions</title><style>{_STYLE}</style></head><body>",
+        "<h1>Evaluation of methylation predictions</h1>",
+        f'<p class="lead">{_summary(evaluation)}</p>',
+        _about(evaluation.about),
+        "<h2>Cells</h2>",
+        _cells_table(evaluation),
+        "<h2>Figures</h2>",
+        _figures(images, [name for name in _FIGURES if name != "annotations"]),
+    ]
+    if evaluation.annotations:
+        parts += [
+            "<h2>Annotations</h2>",
+            _annotations_table(evaluation),
+            _figures(images, ["annotations"]),
+        ]
+    parts += ["<h2>What the metrics mean</h2>", _definitions(), "</body></html>\n"]
+    return "\n".join(parts)
 
 
-def _table(scores: Scores) -> str:
-    names = ["n", *(name for name in METRICS if name != "n")]
-    head = _row("th", ["cell", *names])
+def _summary(evaluation: Evaluation) -> str:
+    values = evaluation.scores.values
+    labels = f"{values['n'].sum():,.0f} measured states"
+    cells = len(evaluation.scores.cells)
+    what = f"{cells} cell{'s' * (cells != 1)}, {evaluation.sites:,} sites, {labels}"
+    if np.isnan(values["auc"]).all():
+        return f"{what}. AUC is not defined, as no cell has sites of both states."
+    return f"{what}. {'Mean AUC' if cells > 1 else 'AUC'}: <b>{_mean_sd(values['auc'])}</b>."
+
+
+def _about(about: Mapping[str, object]) -> str:
     rows = "".join(
-        _row("td", [cell, *(_shown(name, scores.values[name][i]) for name in names)])
-        for i, cell in enumerate(scores.cells)
+        f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>"
+        for name, value in about.items()
     )
-    mean = _row("td", ["mean ± sd", *(_mean(scores.values[name]) for name in names)])
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody><tfoot>{mean}</tfoot></table>"
+    return f'<table class="about">{rows}</table>' if rows else ""
 
 
-def _row(tag: str, values: Iterable[str]) -> str:
-    return "<tr>" + "".join(f"<{tag}>{escape(value)}</{tag}>" for value in values) + "</tr>"
+def _cells_table(evaluation: Evaluation) -> str:
+    cells, values = evaluation.scores
+    shares = evaluation.calibration.methylated
+    rows = [
+        [cell, f"{values['n'][i]:,.0f}", _number(shares[i])]
+        + [_number(values[metric][i]) for metric in _COLUMNS]
+        for i, cell in enumerate(cells)
+    ]
+    header = ["cell", "n", "methylated", *_COLUMNS.values()]
+    if len(cells) < 2:
+        return _table(header, rows)
+    columns = [shares, *(values[metric] for metric in _COLUMNS)]
+    mean = ["mean", f"{values['n'].mean():,.0f}", *(_number(_mean(one)) for one in columns)]
+    sd = ["sd", f"{values['n'].std(ddof=1):,.0f}", *(_number(_sd(one)) for one in columns)]
+    return _table(header, rows, [mean, sd])
 
 
-def _shown(name: str, value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:,.0f}" if name == "n" else f"{value:.3f}"
+def _annotations_table(evaluation: Evaluation) -> str:
+    groups: list[tuple[str, int, Scores]] = [("all sites", evaluation.sites, evaluation.scores)]
+    groups += [(name, one.sites, one.scores) for name, one in evaluation.annotations.items()]
+    rows = [
+        [name, f"{sites:,}", f"{scores.values['n'].sum():,.0f}"]
+        + [_mean_sd(scores.values["auc"])]
+        + [_number(_mean(scores.values[metric])) for metric in _COLUMNS if metric != "auc"]
+        for name, sites, scores in groups
+    ]
+    note = (
+        "Means over the cells, for AUC ± sd; metrics_by_annotation.tsv has the values of each cell."
+    )
+    table = _table(["annotation", "sites", "measured states", *_COLUMNS.values()], rows)
+    return f'{table}<p class="note">{note}</p>'
 
 
-def _mean(values: np.ndarray) -> str:
+def _table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], totals: Iterable[Sequence[str]] = ()
+) -> str:
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "\n".join(line(row, "td") for row in rows)
+    foot = "\n".join(line(row, "td") for row in totals)
+    return (
+        f'<div class="scroll"><table><thead>{line(header, "th")}</thead>\n'
+        f"<tbody>{body}</tbody><tfoot>{foot}</tfoot></table></div>"
+    )
+
+
+def _figures(images: Mapping[str, bytes], names: Iterable[str]) -> str:
+    parts = []
+    for name in names:
+        title, reading = _FIGURES[name]
+        data = base64.b64encode(images[name]).decode("ascii")
+        parts.append(
+            f'<figure><h3>{title}</h3><img alt="{title}" src="data:image/png;base64,{data}">'
+            f"<figcaption>{reading}</figcaption></figure>"
+        )
+    return '<div class="figures">' + "\n".join(parts) + "</div>"
+
+
+def _definitions() -> str:
+    items = "".join(f"<dt>{name}</dt><dd>{text}</dd>" for name, text in _DEFINITIONS.items())
+    return f'<dl>{items}</dl><p class="note">{_CONVENTIONS}</p>'
+
+
+def _number(value: float) -> str:
+    return _UNDEFINED if np.isnan(value) else f"{value:.3f}"
+
+
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    """Return the mean over the cells that have a value."""
     known = values[~np.isnan(values)]
-    if not len(known):
-        return "-"
-    digits = 0 if known.max() > 1 else 3
-    return f"{known.mean():,.{digits}f} ± {known.std():,.{digits}f}"
+    return float(known.mean()) if len(known) else np.nan
+
+
+def _sd(values: npt.NDArray[np.float64]) -> float:
+    """Return the standard deviation between the cells that have a value, if there are two."""
+    known = values[~np.isnan(values)]
+    return float(known.std(ddof=1)) if len(known) > 1 else np.nan
+
+
+def _mean_sd(values: npt.NDArray[np.float64]) -> str:
+    sd = _sd(values)
+    return _number(_mean(values)) + ("" if np.isnan(sd) else f" ± {sd:.3f}")

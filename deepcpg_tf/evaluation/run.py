@@ -79,7 +79,7 @@ class Evaluation:
         OutputError
             When the folder cannot be made or written to.
         """
-        from deepcpg_tf.evaluation.plots import figures, render
+        from deepcpg_tf.evaluation.plots import figures, save_png
         from deepcpg_tf.evaluation.report import report_html
 
         try:
@@ -93,10 +93,9 @@ class Evaluation:
         else:
             for stale in (ANNOTATIONS_FILE, "annotations.png"):
                 (folder / stale).unlink(missing_ok=True)
-        images = {name: render(figure) for name, figure in figures(self).items()}
-        for name, image in images.items():
-            with atomic_file(folder / f"{name}.png") as partial:
-                partial.write_bytes(image)
+        images = {
+            name: save_png(figure, folder / f"{name}.png") for name, figure in figures(self).items()
+        }
         with atomic_file(folder / REPORT_FILE) as partial:
             partial.write_text(report_html(self, images), encoding="utf-8")
 

@@ -92,7 +92,7 @@ def test_build_with_min_coverage_and_format(run, tmp_path):
 def test_build_refuses_before_reading(fails, tmp_path):
     build = ("data", "build", "--genome", GENOME)
     missing = tmp_path / "no.tsv"
-    assert "no.tsv: " in fails(
+    assert "no.tsv: expected a file, found none there" in fails(
         *build, "--profiles", PROFILES[0], missing, "--out", tmp_path / "t.h5ad"
     )
     assert "t.txt: expected a name that ends in .h5ad" in fails(
@@ -252,3 +252,15 @@ def test_nothing_heavy_is_imported_for_help():
         [sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
     assert result.stderr == "set()\n"
+
+
+def test_a_warning_is_one_line(tmp_path):
+    profile = tmp_path / "c1.tsv"
+    text = PROFILES[0].read_text().splitlines(keepends=True)
+    profile.write_text("".join([text[0], *text]))
+    arguments = ("data", "build", "--profiles", profile, "--genome", GENOME)
+    command = [sys.executable, "-m", "deepcpg_tf", *arguments, "--out", tmp_path / "t.h5ad"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    first, _ = told.splitlines()
+    assert first.startswith("deepcpg-tf: warning: ")
+    assert "c1.tsv" in first

@@ -73,7 +73,7 @@ def test_predictions(run, tmp_path, ending):
         (("--part", "all"), "--part: expected one of train, validation, test, received 'all'"),
         (("--train", "1"), "--part: expected sites in test, found none"),
         (("--annotations", "no.bed"), "no.bed: expected a file, found none there"),
-        (("--predictions", "x.txt"), "x.txt: expected a name ending in .h5, .parquet"),
+        (("--predictions", "x.txt"), "x.txt: expected a name ending in .h5 or .parquet"),
     ],
 )
 def test_faults(fails, tmp_path, arguments, message):
@@ -85,3 +85,12 @@ def test_other_cells(fails, tmp_path):
     model = DATA / "legacy" / "keras1-distributed"
     error = fails("evaluate", model, *LEGACY, "--out", tmp_path / "o")
     assert "found no BS27_1_SER, BS27_10_SER, BS27_3_SER among c1, c2, c3" in error
+
+
+def test_an_input_is_not_written_over(fails, tmp_path):
+    data = tmp_path / "data.h5"
+    data.write_bytes(LEGACY[0].read_bytes())
+    more = ("--predictions", data, "--out", tmp_path / "o")
+    error = fails("evaluate", RUN / "model", data, *more)
+    assert "expected another file than the input, received the same" in error
+    assert data.read_bytes() == LEGACY[0].read_bytes()
