@@ -90,3 +90,14 @@ def test_regularisation_is_of_the_backbones_kernels():
             value = variable.numpy().astype(np.float64)
             expected += 0.01 * np.abs(value).sum() + 0.1 * (value**2).sum()
     assert float(regularisation(model, 0.01, 0.1)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_gradient_of_the_regularisation():
+    model = DeepCpgDnaForSequencePrediction(DeepCpgDnaConfig(sequence_length=101, num_labels=2))
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        penalty = 3 * regularisation(model, 0.01, 0.1)
+    for variable, gradient in zip(variables, tape.gradient(penalty, variables), strict=True):
+        if gradient is not None:
+            w = variable.numpy()
+            np.testing.assert_allclose(gradient, 3 * (0.01 * np.sign(w) + 0.2 * w), rtol=1e-5)
