@@ -58,9 +58,10 @@ def build(
     check_files(*profiles)
     _check_out(out)
     from deepcpg_tf.data.code_store import MappedGenome
-    from deepcpg_tf.data.methylation import build_table
+    from deepcpg_tf.data.methylation import build_table, check_cells
     from deepcpg_tf.data.profiles import read_profile
 
+    check_cells(profiles)
     reference = MappedGenome(genome)
 
     def read() -> Iterator[Profile]:

@@ -39,7 +39,10 @@ def predict(
     ] = None,
     genome: Annotated[
         Path | None,
-        typer.Option(help="The reference of --sites: FASTA, plain or bgzip.", metavar="FASTA"),
+        typer.Option(
+            help="The reference of --sites: FASTA, plain or bgzip, or a folder of it.",
+            metavar="FASTA",
+        ),
     ] = None,
     require_cpg: Annotated[
         bool, typer.Option("--require-cpg", help="Refuse a site that is no CG.")

@@ -60,6 +60,9 @@ def train(
     precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
     jit: Annotated[str, typer.Option(help="XLA: auto, on or off.")] = "auto",
     devices: Annotated[int, typer.Option(help="GPUs (or CPUs) to share each batch.")] = 1,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Hold the genome in memory: for slow disks.")
+    ] = False,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Write logs for TensorBoard here.", metavar="DIR")
     ] = None,
@@ -100,7 +103,6 @@ def train(
 
     import_tensorflow()
     from deepcpg_tf.data.examples import digest, open_examples
-    from deepcpg_tf.data.legacy_hdf5 import LegacyData
     from deepcpg_tf.data.splits import split_from_options
     from deepcpg_tf.training.finetune import freeze as freeze_layers
     from deepcpg_tf.training.step import make_strategy, prepare_devices
@@ -123,8 +125,7 @@ def train(
     )
     with strategy.scope():
         model = _make_model(examples, settings, architecture, dropout, source)
-    if isinstance(examples, LegacyData):
-        examples.unpack()
+    examples.prepare(hold=cache)
     freeze_layers(model, freeze)
     _tell_start(examples, parts, settings)
     identity = _identity(model, digest(examples), parts, settings, start, freeze)

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-import os
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +19,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.cache import cache_folder, writing_to_cache
 from deepcpg_tf.data.genome import Genome, check_positions
+from deepcpg_tf.data.pieces import Pieces
 from deepcpg_tf.files import atomic_file
 from deepcpg_tf.sequence import N_CODE
 
@@ -41,8 +40,8 @@ class MappedGenome(Genome):
 
     Attributes
     ----------
-    file : int
-        Descriptor of the open file of codes.
+    pieces : Pieces
+        The file of codes.
     offsets : dict of str to int
         Where each chromosome starts in it, in bytes.
 
@@ -56,9 +55,10 @@ class MappedGenome(Genome):
 
     def __init__(self, path: str | Path) -> None:
         super().__init__(path)
-        self.file = os.open(self._encoded(), os.O_RDONLY)
-        weakref.finalize(self, os.close, self.file)
-        self._map = mmap.mmap(self.file, 0, access=mmap.ACCESS_READ)
+        encoded = self._encoded()
+        self.pieces = Pieces(encoded)
+        with encoded.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         size = int.from_bytes(self._map[-_TAIL:], "little")
         index = json.loads(self._map[-_TAIL - size : -_TAIL])
         self.lengths = dict(zip(index["names"], index["lengths"], strict=True))
@@ -139,6 +139,10 @@ class CodeStore:
         self._lengths = np.array([self._genome.lengths[name] for name in names], np.int64)
         self._offsets = np.array([self._genome.offsets[name] for name in names], np.int64)
 
+    def hold(self) -> None:
+        """Keep the whole genome in memory, a byte a base."""
+        self._genome.pieces.hold()
+
     def windows(
         self,
         chromosome_ids: npt.NDArray[np.integer],
@@ -174,14 +178,10 @@ class CodeStore:
         starts = positions - length // 2
         firsts = np.maximum(starts, 0)
         lasts = np.minimum(starts + length, bases)
-        # Reading each window is faster than indexing the mapped file: the system maps up
-        # to two megabytes around every base touched, which then have to be given back.
         offsets = firsts + self._offsets[chromosome_ids]
-        windows = [
-            os.pread(self._genome.file, size, offset)
-            for size, offset in zip((lasts - firsts).tolist(), offsets.tolist(), strict=True)
-        ]
-        for i in np.flatnonzero(lasts - firsts < length):
+        sizes = lasts - firsts
+        windows = self._genome.pieces.read(zip(offsets.tolist(), sizes.tolist(), strict=True))
+        for i in np.flatnonzero(sizes < length):
             before, after = firsts[i] - starts[i], starts[i] + length - lasts[i]
             windows[i] = _N * before + windows[i] + _N * after
         return np.frombuffer(bytearray().join(windows), np.uint8).reshape(len(windows), length)

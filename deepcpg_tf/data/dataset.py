@@ -40,6 +40,9 @@ class Examples(Protocol):
     def positions(self) -> npt.NDArray[np.int64]:
         """Position of each site, 0-based."""
 
+    def prepare(self, *, hold: bool) -> None:
+        """Make reading windows in random order fast; with `hold`, from memory."""
+
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the codes [n, length] of some sites."""
 

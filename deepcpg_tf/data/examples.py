@@ -58,6 +58,11 @@ class TableExamples:
         """Position of each site, 0-based."""
         return self.table.positions
 
+    def prepare(self, *, hold: bool) -> None:
+        """Keep the genome in memory where `hold` asks for it, a byte a base."""
+        if hold:
+            self._store.hold()
+
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the codes of some sites, uint8 [n, length]."""
         table = self.table

@@ -123,7 +123,7 @@ class LegacyData:
         Parameters
         ----------
         indices : ndarray of integers, shape (n,)
-            In any order; reading is fast when they lie close together, or after `unpack`.
+            In any order; reading is fast when they lie close together, or after `prepare`.
 
         Returns
         -------
@@ -137,12 +137,12 @@ class LegacyData:
         """
         return self._windows_on_disk().read(indices)
 
-    def unpack(self) -> None:
+    def prepare(self, *, hold: bool) -> None:
         """Prepare for reading windows in random order.
 
         The files are compressed in blocks of many windows, so that one of them costs
         a thousand. This copies all to the cache folder once, a byte a base, from where
-        any window is read as fast as the next.
+        any window is read as fast as the next; with `hold`, it then keeps them in memory.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class LegacyData:
         OutputError
             When the cache cannot be written to.
         """
-        self._windows_on_disk().unpack()
+        self._windows_on_disk().unpack(hold=hold)
 
     def _windows_on_disk(self) -> LegacyWindows:
         if self._windows is None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.cache import cache_folder, writing_to_cache
 from deepcpg_tf.data.fasta import file_key
+from deepcpg_tf.data.pieces import Pieces
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.files import atomic_file
 from deepcpg_tf.sequence import N_CODE
@@ -45,14 +44,14 @@ class LegacyWindows:
         self._starts = np.cumsum([0, *counts])
         self._lock = threading.Lock()
         self._open: OrderedDict[Path, h5py.File] = OrderedDict()
-        self._unpacked: int | None = None
+        self._unpacked: Pieces | None = None
 
     def read(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Read some windows; see `LegacyData.windows`."""
         indices = np.asarray(indices, np.int64)
         if self._unpacked is not None:
             offsets = (indices * self.length).tolist()
-            rows = [os.pread(self._unpacked, self.length, offset) for offset in offsets]
+            rows = self._unpacked.read((offset, self.length) for offset in offsets)
             return np.frombuffer(bytearray().join(rows), np.uint8).reshape(-1, self.length)
         windows = np.empty((len(indices), self.length), np.uint8)
         order = np.argsort(indices, kind="stable")
@@ -63,8 +62,8 @@ class LegacyWindows:
                 windows[own] = self._read_file(self._paths[i], indices[own] - self._starts[i])
         return windows
 
-    def unpack(self) -> None:
-        """Keep the windows uncompressed in the cache; see `LegacyData.unpack`."""
+    def unpack(self, *, hold: bool) -> None:
+        """Keep the windows uncompressed; see `LegacyData.prepare`."""
         path = cache_folder() / "windows" / file_key(*self._paths)
         if not path.is_file():
             with writing_to_cache():
@@ -73,8 +72,9 @@ class LegacyWindows:
                     for start in range(0, self._starts[-1], _ROWS_AT_ONCE):
                         end = min(start + _ROWS_AT_ONCE, self._starts[-1])
                         file.write(self.read(np.arange(start, end)).data)
-        self._unpacked = os.open(path, os.O_RDONLY)
-        weakref.finalize(self, os.close, self._unpacked)
+        self._unpacked = Pieces(path)
+        if hold:
+            self._unpacked.hold()
 
     def _read_file(self, path: Path, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         try:

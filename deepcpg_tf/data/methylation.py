@@ -182,12 +182,7 @@ def build_table(
     paths: dict[str, Path] = {}
     observed: dict[str, list[tuple[int, ChromosomeStates]]] = {}
     for column, profile in enumerate(profiles):
-        if profile.cell in paths:
-            raise TableError(
-                f"{profile.path}: expected a cell that no other file has, received "
-                f"{profile.cell!r}, the cell of {paths[profile.cell]}"
-            )
-        paths[profile.cell] = profile.path
+        _add_cell(paths, profile.cell, profile.path)
         for chromosome, sites in profile.sites.items():
             observed.setdefault(chromosome, []).append((column, sites))
     if not paths:
@@ -216,6 +211,29 @@ def build_table(
         scipy.sparse.csr_array(scipy.sparse.vstack(states, format="csr")),
         reference_of(genome, chromosomes),
     )
+
+
+def check_cells(profiles: Iterable[Path]) -> None:
+    """Refuse files with the same cell, before any of them is read.
+
+    Raises
+    ------
+    TableError
+    """
+    from deepcpg_tf.data.profiles import cell_name
+
+    paths: dict[str, Path] = {}
+    for path in profiles:
+        _add_cell(paths, cell_name(path), path)
+
+
+def _add_cell(paths: dict[str, Path], cell: str, path: Path) -> None:
+    if cell in paths:
+        raise TableError(
+            f"{path}: expected a cell that no other file has, received {cell!r}, "
+            f"the cell of {paths[cell]}"
+        )
+    paths[cell] = path
 
 
 def _chromosome_table(

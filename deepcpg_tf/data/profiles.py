@@ -98,7 +98,7 @@ def read_profile(
             f"of {min_coverage} asks, received {lines.layout.format}"
         )
     sites, account = _Reading(lines, genome, min_coverage).result()
-    return Profile(_cell_name(path) if cell is None else cell, path, sites, account)
+    return Profile(cell_name(path) if cell is None else cell, path, sites, account)
 
 
 class _CpgReads(NamedTuple):

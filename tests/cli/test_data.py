@@ -122,12 +122,12 @@ def test_build_usage(fails, arguments, message):
     assert message in fails("data", "build", *arguments)
 
 
-def test_a_cell_twice(run, tmp_path):
+def test_a_cell_twice_is_told_before_anything_is_read(fails, tmp_path):
     (tmp_path / "c1.tsv.gz").write_bytes(gzip.compress(PROFILES[0].read_bytes()))
     arguments = ("--genome", GENOME, "--out", tmp_path / "t.h5ad")
-    result = run("data", "build", "--profiles", PROFILES[0], tmp_path / "c1.tsv.gz", *arguments)
-    assert result.code == 2
-    assert f"received 'c1', the cell of {PROFILES[0]}" in result.err
+    profiles = (PROFILES[0], tmp_path / "c1.tsv.gz")
+    message = fails("data", "build", "--profiles", *profiles, *arguments)
+    assert f"received 'c1', the cell of {PROFILES[0]}" in message
     assert not (tmp_path / "t.h5ad").exists()
 
 

@@ -357,12 +357,18 @@ def test_a_digest_tells_sequences_apart_and_nothing_else(tmp_path):
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5999))), st.sampled_from([1, 11, 7001]))
-def test_the_store_cuts_the_windows_of_each_chromosome(sites, length):
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5999))),
+    st.sampled_from([1, 11, 7001]),
+    st.booleans(),
+)
+def test_the_store_cuts_the_windows_of_each_chromosome(sites, length, hold):
     genome, chromosomes = _GENOME[0], ["chrX", "2", "1"]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("DEEPCPG_TF_HOME", folder)
         store = CodeStore(genome, chromosomes)
+        if hold:
+            store.hold()
         ids = np.array([i for i, _ in sites], int)
         windows = store.windows(ids, np.array([p for _, p in sites], int), length)
     assert windows.shape == (len(sites), length)

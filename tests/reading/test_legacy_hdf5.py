@@ -106,20 +106,29 @@ def test_reading_in_threads(data, monkeypatch):
 
 def test_unpacked_windows_are_the_same(home, monkeypatch):
     monkeypatch.setattr(legacy_windows, "_ROWS_AT_ONCE", 300)
-    LegacyData(LEGACY_FILES).unpack()
+    LegacyData(LEGACY_FILES).prepare(hold=False)
     assert [file.stat().st_size for file in (home / "windows").iterdir()] == [WINDOWS.size]
     monkeypatch.setattr(legacy_windows, "_read_rows", lambda *_: pytest.fail("read again"))
     data = LegacyData(LEGACY_FILES)
-    data.unpack()
+    data.prepare(hold=False)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
     assert (data.windows(order) == WINDOWS[order]).all()
     assert data.windows(order[:0]).shape == (0, 101)
 
 
+def test_windows_are_held_in_memory(home):
+    data = LegacyData(LEGACY_FILES)
+    data.prepare(hold=True)
+    (file,) = (home / "windows").iterdir()
+    os.truncate(file, 0)
+    order = np.random.default_rng(0).permutation(len(WINDOWS))
+    assert (data.windows(order) == WINDOWS[order]).all()
+
+
 def test_other_files_are_unpacked_for_themselves(home):
-    LegacyData(LEGACY_FILES).unpack()
+    LegacyData(LEGACY_FILES).prepare(hold=False)
     data = LegacyData(LEGACY_FILES[::-1])
-    data.unpack()
+    data.prepare(hold=False)
     assert (data.windows(np.array([0, 2296])) == WINDOWS[[2005, 499]]).all()
 
 
@@ -142,7 +151,11 @@ def test_chromosomes_of_several_files(write):
 def test_without_windows(write):
     data = LegacyData([write(**{"inputs/dna": None})])
     assert data.labels(np.array([0])).tolist() == [[0, -1, 1]]
-    for read in (lambda: data.length, data.unpack, lambda: data.windows(np.array([0]))):
+    for read in (
+        lambda: data.length,
+        lambda: data.prepare(hold=False),
+        lambda: data.windows(np.array([0])),
+    ):
         with pytest.raises(LegacyDataError, match=r"data.h5: expected windows \(inputs/dna\)"):
             read()
 
