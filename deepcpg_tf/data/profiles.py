@@ -230,7 +230,8 @@ class _Reading:
             raise ProfileError(f"{where}: is it of another assembly?")
 
 
-def _cell_name(path: Path) -> str:
+def cell_name(path: Path) -> str:
+    """Return the name of a file without the endings of formats: ``c1`` of ``c1.cov.gz``."""
     name = path.name
     while (shorter := _ENDING.sub("", name)) != name:
         name = shorter
