@@ -67,3 +67,7 @@ class AnnotationError(DeepCpgError, ValueError):
 
 class EvaluationError(DeepCpgError, ValueError):
     """Labels and probabilities that do not fit together, or that are none."""
+
+
+class ExportError(DeepCpgError):
+    """A model that cannot be exported, or an export that is damaged or not equal to it."""

@@ -135,6 +135,17 @@ def one_hot_rows(vocab_size: int = 4) -> npt.NDArray[np.float32]:
     )
 
 
+def one_hot_of_bytes(vocab_size: int = 4) -> npt.NDArray[np.float32]:
+    """Return the one-hot row of each ASCII code, where no error can be raised.
+
+    Returns
+    -------
+    ndarray of float32, shape (256, vocab_size)
+        A byte that is no nucleotide letter counts as N.
+    """
+    return one_hot(np.minimum(_CODE_OF_BYTE, N_CODE), vocab_size)
+
+
 def one_hot(codes: npt.NDArray[np.uint8], vocab_size: int = 4) -> npt.NDArray[np.float32]:
     """Turn codes into one-hot rows.
 
@@ -149,6 +160,11 @@ def one_hot(codes: npt.NDArray[np.uint8], vocab_size: int = 4) -> npt.NDArray[np
     ndarray of float32, shape (..., length, vocab_size)
     """
     return np.take(one_hot_rows(vocab_size), codes, axis=0)
+
+
+def letters_of_codes(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Turn codes into the ASCII codes of their letters, in the same shape."""
+    return _LETTER_OF_CODE.take(codes)
 
 
 def graph_encode(letters: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # As training sets it, which it cannot once TensorFlow is in use.
 os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
-from deepcpg_tf.cli.quiet import import_tensorflow
+from deepcpg_tf.quiet import import_tensorflow
 
 import_tensorflow()
 import tensorflow as tf  # noqa: E402

@@ -53,7 +53,7 @@ def convert(
         checkpoint = keras_legacy.read_model_h5(model_h5)
     elif multimolecule is not None:
         checkpoint = read_multimolecule(multimolecule)
-    from deepcpg_tf.cli.quiet import import_tensorflow
+    from deepcpg_tf.quiet import import_tensorflow
     from deepcpg_tf.weights.checkpoint import build_model
 
     import_tensorflow()

@@ -60,7 +60,7 @@ def evaluate(
         raise OutputError(f"{out}: expected the name of a folder to write, received a file")
     if part not in _PARTS:
         raise ConfigError(f"--part: expected one of {', '.join(_PARTS)}, received {part!r}")
-    from deepcpg_tf.cli.quiet import import_tensorflow
+    from deepcpg_tf.quiet import import_tensorflow
 
     import_tensorflow()
     import numpy as np

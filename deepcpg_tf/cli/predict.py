@@ -79,7 +79,7 @@ def predict(
     check_files(sequences, fasta, sites)
     check_out(out, sequences, fasta, sites, genome)
 
-    from deepcpg_tf.cli.quiet import import_tensorflow
+    from deepcpg_tf.quiet import import_tensorflow
     from deepcpg_tf.prediction.writers import check_output
 
     check_output(out)

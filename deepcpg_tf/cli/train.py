@@ -99,7 +99,7 @@ def train(
     if start is None and freeze != "none":
         raise ConfigError("--freeze: expected --from MODEL with it, received none")
 
-    from deepcpg_tf.cli.quiet import import_tensorflow
+    from deepcpg_tf.quiet import import_tensorflow
 
     import_tensorflow()
     from deepcpg_tf.data.examples import digest, open_examples

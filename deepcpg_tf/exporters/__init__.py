@@ -1,0 +1,1 @@
+"""Models as SavedModel, TFLite and ONNX, each proven equal to the model it came from."""

@@ -1,0 +1,132 @@
+"""A plain 1-D graph out of what tf2onnx makes of 1-D convolutions.
+
+TensorFlow computes them as 2-D ones of height 1, and tf2onnx keeps the detours: an
+Unsqueeze before and a Squeeze after each of them, and transposes between the two
+orders of axes. In float32 that costs little; in int8 every detour would be computed,
+between the quantised operations that it keeps from being fused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+_SPATIAL = ("kernel_shape", "strides", "dilations")
+_TO_CHANNELS_FIRST = [0, 2, 1]
+
+
+def simplify(model: onnx.ModelProto) -> None:
+    """Rewrite a model in place: 1-D operations, biases inside them, one transpose.
+
+    The numbers stay the same but for the rounding of the bias.
+    """
+    graph = _Graph(model.graph)
+    _make_one_dimensional(graph)
+    _join(graph, "Conv", _bias_of_convolution)
+    _join(graph, "MatMul", _bias_of_dense)
+    _fold_transpose_into_dense(graph)
+    graph.write()
+
+
+class _Graph:
+    """Nodes in order, and constants as arrays."""
+
+    def __init__(self, proto: onnx.GraphProto) -> None:
+        self._proto = proto
+        self.nodes: list[Any] = list(proto.node)
+        self.constants: dict[str, npt.NDArray[Any]] = {
+            tensor.name: numpy_helper.to_array(tensor) for tensor in proto.initializer
+        }
+
+    def readers(self, name: str) -> list[Any]:
+        return [node for node in self.nodes if name in node.input]
+
+    def drop(self, node: Any) -> None:
+        """Take out a node; who read its output reads its input."""
+        self.nodes.remove(node)
+        for reader in self.readers(node.output[0]):
+            _replace(reader.input, node.output[0], node.input[0])
+
+    def write(self) -> None:
+        for i, node in enumerate(self.nodes):
+            node.name = f"{node.op_type}_{i}"
+        used = {name for node in self.nodes for name in node.input}
+        tensors = [
+            numpy_helper.from_array(np.ascontiguousarray(value), name)
+            for name, value in self.constants.items()
+            if name in used
+        ]
+        for field, values in (("node", self.nodes), ("initializer", tensors)):
+            copies = [type(value).FromString(value.SerializeToString()) for value in values]
+            self._proto.ClearField(field)
+            getattr(self._proto, field).extend(copies)
+        self._proto.ClearField("value_info")
+
+
+def _make_one_dimensional(graph: _Graph) -> None:
+    for node in list(graph.nodes):
+        if node.op_type in ("Unsqueeze", "Squeeze"):
+            graph.drop(node)
+        elif node.op_type in ("Conv", "MaxPool"):
+            for attribute in node.attribute:
+                if attribute.name in _SPATIAL:
+                    attribute.ints[:] = attribute.ints[1:]
+            if node.op_type == "Conv":
+                kernel = graph.constants[node.input[1]]
+                graph.constants[node.input[1]] = kernel.reshape(*kernel.shape[:2], -1)
+        elif node.op_type == "Transpose" and len(node.attribute[0].ints) == 4:
+            node.attribute[0].ints[:] = _TO_CHANNELS_FIRST
+
+
+def _join(graph: _Graph, kind: str, join: Callable[[Any, npt.NDArray[Any], str], Any]) -> None:
+    """Take the Add of a constant after each node of a kind into the node."""
+    for i, node in enumerate(graph.nodes):
+        if node.op_type != kind:
+            continue
+        (add,) = graph.readers(node.output[0])
+        (bias,) = (name for name in add.input if name in graph.constants)
+        graph.constants[bias] = graph.constants[bias].ravel()
+        graph.nodes[i] = join(node, graph.constants[bias], bias)
+        graph.nodes[i].output[0] = add.output[0]
+        graph.nodes.remove(add)
+
+
+def _bias_of_convolution(node: Any, _: npt.NDArray[Any], bias: str) -> Any:
+    node.input.append(bias)
+    return node
+
+
+def _bias_of_dense(node: Any, _: npt.NDArray[Any], bias: str) -> Any:
+    return helper.make_node("Gemm", [*node.input, bias], list(node.output))
+
+
+def _fold_transpose_into_dense(graph: _Graph) -> None:
+    """Let the dense layer read channels first, by the order of its rows."""
+    *_, transpose = (node for node in graph.nodes if node.op_type == "Transpose")
+    (reshape,) = graph.readers(transpose.output[0])
+    if reshape.op_type != "Reshape":
+        return
+    (dense,) = graph.readers(reshape.output[0])
+    channels = _channels_before(graph, transpose)
+    kernel = graph.constants[dense.input[1]]
+    steps = kernel.shape[0] // channels
+    rows = kernel.reshape(steps, channels, -1).swapaxes(0, 1)
+    graph.constants[dense.input[1]] = rows.reshape(kernel.shape)
+    graph.drop(transpose)
+
+
+def _channels_before(graph: _Graph, node: Any) -> int:
+    """Return the channels of the last convolution before a node."""
+    convolutions = [n for n in graph.nodes[: graph.nodes.index(node)] if n.op_type == "Conv"]
+    return int(graph.constants[convolutions[-1].input[1]].shape[0])
+
+
+def _replace(names: Any, old: str, new: str) -> None:
+    for i, name in enumerate(names):
+        if name == old:
+            names[i] = new
