@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import deepcpg_tf
-from deepcpg_tf.cli import convert, data, evaluate, predict, presets, train
+from deepcpg_tf.cli import convert, data, evaluate, export, predict, presets, train
 from deepcpg_tf.cli.many_values import ManyValues
 from deepcpg_tf.errors import DeepCpgError
 
@@ -44,6 +44,8 @@ app.command("convert")(convert.convert)
 app.add_typer(data.app)
 app.command("train")(train.train)
 app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
+app.command("export")(export.export)
+app.command("verify")(export.verify)
 app.command("presets")(presets.presets)
 app.command("fetch")(presets.fetch)
 

@@ -79,8 +79,8 @@ def predict(
     check_files(sequences, fasta, sites)
     check_out(out, sequences, fasta, sites, genome)
 
-    from deepcpg_tf.quiet import import_tensorflow
     from deepcpg_tf.prediction.writers import check_output
+    from deepcpg_tf.quiet import import_tensorflow
 
     check_output(out)
     import_tensorflow()

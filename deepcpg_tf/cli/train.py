@@ -129,7 +129,7 @@ def train(
     freeze_layers(model, freeze)
     _tell_start(examples, parts, settings)
     identity = _identity(model, digest(examples), parts, settings, start, freeze)
-    model.provenance = _provenance(identity, data)
+    model.provenance = _provenance(identity, data, genome)
     state = out.resolve().parent / f".{out.name}.training"
     with TrainingProgress(settings.epochs, tensorboard) as watcher:
         history = train_model(
@@ -215,7 +215,9 @@ def _identity(
     }
 
 
-def _provenance(identity: Mapping[str, Any], data: list[Path]) -> dict[str, Any]:
+def _provenance(
+    identity: Mapping[str, Any], data: list[Path], genome: Path | None
+) -> dict[str, Any]:
     import keras
     import tensorflow as tf
 
@@ -224,7 +226,8 @@ def _provenance(identity: Mapping[str, Any], data: list[Path]) -> dict[str, Any]
     return {
         "format": "trained by deepcpg_tf",
         "command": shlex.join(["deepcpg-tf", *sys.argv[1:]]),
-        "files": [str(path) for path in data],
+        "files": [str(path.resolve()) for path in data],
+        "genome": None if genome is None else str(genome.resolve()),
         **{name: value for name, value in identity.items() if name != "architecture"},
         "versions": {
             "deepcpg_tf": deepcpg_tf.__version__,

@@ -56,13 +56,13 @@ def write_onnx(
         What is written into each file, as JSON.
     """
     metadata = {"cells": json.dumps(model.cells), "description": json.dumps(description)}
-    converted = _convert(model)
-    simplify(converted)
-    quantised = _quantise(converted, folder / "int8.onnx", calibration)
-    for path, proto in ((folder / "float32.onnx", converted), (folder / "int8.onnx", quantised)):
-        onnx.helper.set_model_props(proto, metadata)
-        onnx.checker.check_model(proto, full_check=True)
-        onnx.save(proto, path)
+    proto = _convert(model)
+    simplify(proto)
+    onnx.helper.set_model_props(proto, metadata)
+    onnx.save(proto, folder / "float32.onnx")
+    _quantise(folder / "float32.onnx", folder / "int8.onnx", _head_of(proto), calibration)
+    for path in (folder / "float32.onnx", folder / "int8.onnx"):
+        onnx.checker.check_model(path, full_check=True)
 
 
 def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:
@@ -83,33 +83,40 @@ def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:
     return proto
 
 
-def _quantise(proto: Any, path: Path, calibration: npt.NDArray[np.uint8]) -> Any:
+def _head_of(proto: Any) -> list[str]:
+    """Return the nodes after the embedding.
+
+    They cost nothing, and in float32 they keep what int8 would round once more.
+    """
+    return [node.name for node in proto.graph.node if node.op_type in ("Gemm", "Sigmoid")][1:]
+
+
+def _quantise(
+    source: Path, path: Path, excluded: list[str], calibration: npt.NDArray[np.uint8]
+) -> None:
     from onnxruntime import quantization
 
-    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(quantization.CalibrationDataReader):
         def __init__(self) -> None:
             self._batches = _batches(calibration)
 
         def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
             return next(self._batches, None)
 
-    # The head costs nothing, and in float32 it keeps what int8 would round once more.
-    head = [node.name for node in proto.graph.node if node.op_type in ("Gemm", "Sigmoid")][1:]
     logging.disable(logging.WARNING)
     try:
         quantization.quantize_static(
-            proto,
+            source,
             path,
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
-            nodes_to_exclude=head,
+            nodes_to_exclude=excluded,
         )
     finally:
         logging.disable(logging.NOTSET)
-    return onnx.load(path)
 
 
 def _batches(calibration: npt.NDArray[np.uint8]) -> Iterator[dict[str, npt.NDArray[np.uint8]]]:

@@ -27,6 +27,8 @@ Outputs = dict[str, tf.Tensor]
 WARM_UP_FILE = "tf_serving_warmup_requests"
 """What TF Serving runs before it says that a model is ready, in ``assets.extra``."""
 
+_WARM_UP_WINDOWS = 8
+
 
 def write_saved_model(
     model: DeepCpgDnaForSequencePrediction,
@@ -139,7 +141,7 @@ def _write_warm_up(path: Path, letters: npt.NDArray[np.uint8], channels: int) ->
     }
     with tf.io.TFRecordWriter(str(path)) as file:
         for signature, (name, values) in inputs.items():
-            for batch in (values[:1], values):
+            for batch in (values[:1], values[:_WARM_UP_WINDOWS]):
                 request = predict_pb2.PredictRequest()
                 request.model_spec.signature_name = signature
                 request.inputs[name].CopyFrom(tf.make_tensor_proto(batch))

@@ -17,7 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -155,18 +155,23 @@ class Session:
 
 
 _CODES = {
-    **{3: "INVALID_ARGUMENT", 5: "NOT_FOUND", 8: "RESOURCE_EXHAUSTED"},
-    **{9: "FAILED_PRECONDITION", 11: "OUT_OF_RANGE", 12: "UNIMPLEMENTED", 13: "INTERNAL"},
+    3: "INVALID_ARGUMENT",
+    5: "NOT_FOUND",
+    8: "RESOURCE_EXHAUSTED",
+    9: "FAILED_PRECONDITION",
+    11: "OUT_OF_RANGE",
+    12: "UNIMPLEMENTED",
+    13: "INTERNAL",
 }
 
 
-def send(stream: BinaryIO, header: Mapping[str, Any], data: bytes = b"") -> None:
+def send(stream: IO[bytes], header: Mapping[str, Any], data: bytes = b"") -> None:
     """Write a message."""
     stream.write(json.dumps({**header, "size": len(data)}).encode() + b"\n" + data)
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
+def receive(stream: IO[bytes]) -> tuple[dict[str, Any], bytes] | None:
     """Read a message, or None at the end."""
     line = stream.readline()
     if not line:
@@ -178,14 +183,14 @@ def receive(stream: BinaryIO) -> tuple[dict[str, Any], bytes] | None:
 def pack(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Turn arrays into the bytes of a NumPy archive."""
     file = io.BytesIO()
-    np.savez(file, **{str(i): value for i, value in enumerate(arrays.values())})
+    np.savez(file, *arrays.values())
     return file.getvalue()
 
 
 def unpack(names: list[str], data: bytes) -> Arrays:
     """Turn the bytes of `pack` into arrays by name."""
     with np.load(io.BytesIO(data)) as file:
-        return {name: file[str(i)] for i, name in enumerate(names)}
+        return {name: file[f"arr_{i}"] for i, name in enumerate(names)}
 
 
 def main(library: str, folder: str) -> None:

@@ -1,0 +1,100 @@
+"""``deepcpg-tf export`` and ``deepcpg-tf verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepcpg_tf.cli.options import Debug, check_files
+
+if TYPE_CHECKING:
+    from deepcpg_tf.exporters.parity import Measured
+
+_HEADER = ("artefact", "difference", "calls changed", "ms", "windows/s")
+
+
+def export(
+    model: Annotated[
+        str, typer.Argument(help="Name of a published variant, or a folder.", metavar="MODEL")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write (default: saved_models/NAME).", metavar="DIR"),
+    ] = None,
+    formats: Annotated[
+        str, typer.Option(help="Some of them, with commas.", metavar="LIST")
+    ] = "saved_model,tflite,onnx",
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            help="Windows (FASTA), or sites with --genome, that set the scales of int8 "
+            "(default: the training data, or generated).",
+            metavar="FILE",
+        ),
+    ] = None,
+    genome: Annotated[
+        Path | None,
+        typer.Option(help="The reference of sites for --calibration.", metavar="FASTA"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a model as SavedModel, TFLite and ONNX, each proven equal to it.
+
+    Every artefact is run in its own runtime and compared; one that is not within its
+    bounds ends the export, and nothing is written. manifest.json has what was measured.
+    """
+    from deepcpg_tf.errors import ConfigError
+
+    if genome is not None and calibration is None:
+        raise ConfigError("--genome: expected --calibration SITES with it, received none")
+    check_files(calibration)
+    asked = [name.strip() for name in formats.split(",") if name.strip()]
+    name = Path(model).resolve().name
+    folder = Path("saved_models") / name if out is None else out
+
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    from deepcpg_tf.exporters.bundle import check_export_folder
+    from deepcpg_tf.exporters.bundle import export as export_model
+    from deepcpg_tf.exporters.windows import draw_windows
+    from deepcpg_tf.weights.load import load_model
+
+    check_export_folder(folder)
+    loaded = load_model(model)
+    drawn = draw_windows(loaded, calibration, genome)
+    _tell_header()
+    content = export_model(loaded, name, folder, drawn, formats=asked, told=_tell)
+    print(f"{folder}: {len(content['artefacts'])} artefacts, on {drawn.source} windows")
+
+
+def verify(
+    folder: Annotated[Path, typer.Argument(help="What export wrote.", metavar="DIR")],
+    debug: Debug = False,
+) -> None:
+    """Check the files of an export, then run and compare each artefact again."""
+    from deepcpg_tf.exporters.manifest import read_manifest
+
+    read_manifest(folder)
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    from deepcpg_tf.exporters.bundle import verify as verify_folder
+
+    _tell_header()
+    content = verify_folder(folder, _tell)
+    print(f"{folder}: {len(content['artefacts'])} artefacts are as they should be")
+
+
+def _tell_header() -> None:
+    print("{:28} {:>10} {:>13} {:>7} {:>10}".format(*_HEADER))
+
+
+def _tell(path: str, measured: Measured) -> None:
+    print(
+        f"{path:28} {measured.maximum_difference:10.1e} {measured.calls_changed:13.2%} "
+        f"{measured.latency_ms:7.2f} {measured.windows_per_second:10,.0f}",
+        flush=True,
+    )

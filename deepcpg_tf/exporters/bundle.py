@@ -1,0 +1,281 @@
+"""A model as a folder of artefacts, each measured before it appears."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit
+
+import deepcpg_tf
+from deepcpg_tf.errors import ConfigError, ExportError, OutputError
+from deepcpg_tf.exporters import parity
+from deepcpg_tf.exporters.card import write_card
+from deepcpg_tf.exporters.describe import describe, interface
+from deepcpg_tf.exporters.manifest import (
+    MANIFEST_FILE,
+    changes,
+    fingerprint,
+    read_manifest,
+    write_manifest,
+)
+from deepcpg_tf.exporters.windows import Drawn
+from deepcpg_tf.sequence import encode_windows
+
+if TYPE_CHECKING:
+    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+
+FORMATS = ("saved_model", "tflite", "onnx")
+WINDOWS_FILE = "parity.npz"
+CARD_FILE = "README.md"
+
+_WARM_UP_WINDOWS = 32
+
+Told = Callable[[str, parity.Measured], object]
+
+
+def check_export_folder(out: Path) -> None:
+    """Refuse a folder that holds anything but an earlier export.
+
+    Raises
+    ------
+    OutputError
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: expected the name of a folder to write, received a file")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    known = {*FORMATS, "keras", WINDOWS_FILE, CARD_FILE, MANIFEST_FILE}
+    others = sorted({file.name for file in out.iterdir()} - known)
+    if others or not (out / MANIFEST_FILE).is_file():
+        raise OutputError(
+            f"{out}: expected a new folder or an earlier export, "
+            f"it holds {', '.join(others) or 'no ' + MANIFEST_FILE}"
+        )
+
+
+def export(
+    model: DeepCpgDnaForSequencePrediction,
+    name: str,
+    out: Path,
+    drawn: Drawn,
+    *,
+    formats: Sequence[str] = FORMATS,
+    told: Told = lambda path, measured: None,
+) -> dict[str, Any]:
+    """Write a model in deployable formats, after each was run and compared with it.
+
+    An earlier export in the folder is replaced but for the versions of its
+    SavedModel, which stay beside the new one, whose number is the next.
+
+    Parameters
+    ----------
+    model
+        The model, in float32.
+    name
+        What it is called in file names and the model card.
+    out
+        The folder.
+    drawn
+        Windows to calibrate and to compare on.
+    formats
+        Some of `FORMATS`.
+    told
+        Called with the path of each artefact and what was measured of it.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    ConfigError
+        When a format is none of `FORMATS`.
+    ExportError
+        When an artefact is not within its bounds; nothing is written then.
+    OutputError
+        When the folder holds something else, or cannot be written to.
+    """
+    for found in formats:
+        if found not in FORMATS:
+            raise ConfigError(f"formats: expected some of {', '.join(FORMATS)}, received {found!r}")
+    check_export_folder(out)
+    out = out.resolve()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        workspace = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise OutputError(f"{out}: cannot write there: {error.strerror}") from error
+    try:
+        new = workspace / out.name
+        new.mkdir()
+        artefacts = _write_artefacts(model, name, new, drawn, formats, _next_version(out))
+        reference = _reference(model, drawn)
+        reference.save(new / WINDOWS_FILE)
+        measured = _measure(new, artefacts, reference, told)
+        content = _content(model, name, new, drawn, measured)
+        write_card(new / CARD_FILE, content)
+        content["other_files"][CARD_FILE] = fingerprint(new / CARD_FILE)
+        write_manifest(new, content)
+        _publish(new, out)
+    finally:
+        shutil.rmtree(workspace, ignore_errors=True)
+    return content
+
+
+def verify(folder: Path, told: Told = lambda path, measured: None) -> dict[str, Any]:
+    """Check the files of an export, then run and compare every artefact again.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    ExportError
+        When a file is missing or changed, or an artefact is not within its bounds.
+    """
+    content = read_manifest(folder)
+    faults = list(changes(folder, content))
+    if not faults:
+        reference = parity.Reference.load(folder / WINDOWS_FILE)
+        for name in content["artefacts"]:
+            found = parity.measure(folder / name, reference)
+            told(name, found)
+            if fault := parity.fault(name, found):
+                faults.append(f"{name}: {fault}")
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise ExportError(f"{folder}/{faults[0]}{more}")
+    return content
+
+
+def _write_artefacts(
+    model: DeepCpgDnaForSequencePrediction,
+    name: str,
+    folder: Path,
+    drawn: Drawn,
+    formats: Sequence[str],
+    version_number: int,
+) -> list[str]:
+    """Write the artefacts and return their paths within the folder."""
+    description = describe(model, name)
+    (folder / "keras").mkdir()
+    model.save(folder / "keras" / f"{name}.keras")
+    artefacts = [f"keras/{name}.keras"]
+    if "saved_model" in formats:
+        from deepcpg_tf.exporters.saved_model import write_saved_model
+
+        (folder / "saved_model").mkdir()
+        artefacts.append(f"saved_model/{version_number}")
+        write_saved_model(
+            model, folder / artefacts[-1], drawn.parity[:_WARM_UP_WINDOWS], description
+        )
+    if "tflite" in formats:
+        from deepcpg_tf.exporters.tflite import write_tflite
+
+        (folder / "tflite").mkdir()
+        write_tflite(model, folder / "tflite", drawn.calibration, description)
+    if "onnx" in formats:
+        from deepcpg_tf.exporters.onnx import write_onnx
+
+        (folder / "onnx").mkdir()
+        write_onnx(model, folder / "onnx", drawn.calibration, description)
+    files = (path for kind in ("tflite", "onnx") for path in (folder / kind).glob("*"))
+    return artefacts + sorted(path.relative_to(folder).as_posix() for path in files)
+
+
+def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.Reference:
+    letters = [row.tobytes().decode() for row in drawn.parity]
+    windows = encode_windows(letters, model.config.sequence_length)
+    logits = model.predict_windows(windows, "logits")
+    labels = np.empty((0, len(model.cells)), np.int8) if drawn.labels is None else drawn.labels
+    return parity.Reference(drawn.parity, logits, expit(logits), labels)
+
+
+def _measure(
+    folder: Path, artefacts: Sequence[str], reference: parity.Reference, told: Told
+) -> dict[str, parity.Measured]:
+    result = {}
+    for path in artefacts:
+        result[path] = parity.measure(folder / path, reference)
+        told(path, result[path])
+        if fault := parity.fault(path, result[path]):
+            raise ExportError(f"{path}: {fault}")
+    return result
+
+
+def _content(
+    model: DeepCpgDnaForSequencePrediction,
+    name: str,
+    folder: Path,
+    drawn: Drawn,
+    measured: dict[str, parity.Measured],
+) -> dict[str, Any]:
+    return {
+        **describe(model, name),
+        "calibration": {"windows": len(drawn.calibration), "source": drawn.source},
+        "parity": {
+            "windows": len(drawn.parity),
+            "source": drawn.source,
+            "labels": drawn.labels is not None,
+            "bounds": {**parity.BOUNDS, "mean_auc": parity.AUC_BOUND},
+        },
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+        "versions": {
+            "deepcpg_tf": deepcpg_tf.__version__,
+            **{package: version(package) for package in ("tensorflow", "keras", "tf2onnx")},
+        },
+        "artefacts": {
+            path: {
+                **fingerprint(folder / path),
+                "precision": parity.precision_of(path),
+                **interface(model, path),
+                **found.as_dict(),
+            }
+            for path, found in measured.items()
+        },
+        "other_files": {WINDOWS_FILE: fingerprint(folder / WINDOWS_FILE)},
+    }
+
+
+def _next_version(out: Path) -> int:
+    """Return the number after the largest of the SavedModel's versions."""
+    versions = (path.name for path in (out / "saved_model").glob("*") if path.name.isdigit())
+    return max(map(int, versions), default=0) + 1
+
+
+def _publish(new: Path, out: Path) -> None:
+    """Move a finished export to its place; of an earlier one the SavedModel's versions stay."""
+    if not out.exists() or not any(out.iterdir()):
+        if out.exists():
+            out.rmdir()
+        new.rename(out)
+        return
+    old = new.parent / "old"
+    old.mkdir()
+    # The manifest first: without one, what is there is no export, should this be cut off.
+    (out / MANIFEST_FILE).rename(old / MANIFEST_FILE)
+    for path in out.iterdir():
+        if path.name != "saved_model":
+            path.rename(old / path.name)
+    for source in (new / "saved_model").glob("*"):
+        (out / "saved_model").mkdir(exist_ok=True)
+        source.rename(out / "saved_model" / source.name)
+    for path in sorted(new.iterdir(), key=lambda path: path.name == MANIFEST_FILE):
+        if path.name != "saved_model":
+            path.rename(out / path.name)

@@ -1,0 +1,167 @@
+"""How far an artefact is from the model it came from, and how fast it is."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+from sklearn.metrics import roc_auc_score
+
+from deepcpg_tf.errors import ExportError
+from deepcpg_tf.exporters.runtimes import Runtime, Tokens, Values, open_artefact, run
+
+BOUNDS = {"float32": 1e-5, "float16": 1e-3, "int8": 2e-2}
+"""The largest difference of a probability, for each precision."""
+
+AUC_BOUND = 0.002
+"""The largest change of the mean AUC, for any."""
+
+_BATCH = 32
+_CALLS = 30
+_BATCHES = 8
+
+
+class Reference(NamedTuple):
+    """Windows (ASCII codes [n, length]), and what the model makes of them.
+
+    ``labels`` (int8 [n, cells], -1 missing) has no rows where none are known.
+    """
+
+    tokens: Tokens
+    logits: npt.NDArray[np.float32]
+    probabilities: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int8]
+
+    def save(self, path: Path) -> None:
+        """Write a NumPy archive."""
+        np.savez_compressed(path, **self._asdict())
+
+    @classmethod
+    def load(cls, path: Path) -> Reference:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ExportError
+        """
+        try:
+            with np.load(path) as file:
+                return cls(**{name: file[name] for name in cls._fields})
+        except (OSError, ValueError, KeyError) as error:
+            raise ExportError(f"{path}: expected the windows of an export, but {error}") from None
+
+
+class Measured(NamedTuple):
+    """What was found of an artefact.
+
+    Differences are of probabilities, of the given ones and of those of the logits,
+    whichever is larger.
+    """
+
+    runtime: str
+    windows: int
+    maximum_difference: float
+    mean_difference: float
+    calls_changed: float
+    """Share of probabilities that are on the other side of 0.5."""
+    auc_change: float | None
+    """Of the mean over cells; None without labels."""
+    load_ms: float
+    latency_ms: float
+    """Median of a single window."""
+    windows_per_second: float
+    """With batches of 32, or as many as the artefact takes."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what goes into a manifest."""
+        return self._asdict()
+
+
+def precision_of(path: str) -> str:
+    """Return the precision that an artefact's name says."""
+    return next((name for name in BOUNDS if name in Path(path).stem), "float32")
+
+
+def measure(path: Path, reference: Reference) -> Measured:
+    """Run an artefact in its own runtime and compare.
+
+    Raises
+    ------
+    ExportError
+        When it does not load, run, or yield what it should.
+    """
+    start = time.perf_counter()
+    runtime = open_artefact(path)
+    load = time.perf_counter() - start
+    try:
+        found = _run(path, runtime, reference)
+        differences = np.maximum(
+            np.abs(found["probabilities"] - reference.probabilities),
+            np.abs(expit(found["logits"]) - reference.probabilities),
+        )
+        changed = (found["probabilities"] > 0.5) != (reference.probabilities > 0.5)
+        size = runtime.batch or _BATCH
+        latencies = runtime.seconds(reference.tokens[:1], _CALLS)
+        batches = runtime.seconds(reference.tokens[:size], _BATCHES * _BATCH // size)
+    finally:
+        runtime.close()
+    return Measured(
+        runtime=runtime.name,
+        windows=len(reference.tokens),
+        maximum_difference=float(differences.max()),
+        mean_difference=float(differences.mean()),
+        calls_changed=float(changed.mean()),
+        auc_change=_auc_change(found, reference),
+        load_ms=load * 1e3,
+        latency_ms=statistics.median(latencies) * 1e3,
+        windows_per_second=size / statistics.median(batches),
+    )
+
+
+def fault(path: str, measured: Measured) -> str | None:
+    """Return what is wrong with an artefact, or None when it is within its bounds."""
+    bound = BOUNDS[precision_of(path)]
+    if not measured.maximum_difference <= bound:
+        return (
+            f"expected probabilities within {bound:g} of the model's, "
+            f"received a difference of {measured.maximum_difference:.2g}"
+        )
+    if measured.auc_change is not None and not abs(measured.auc_change) <= AUC_BOUND:
+        return (
+            f"expected a mean AUC within {AUC_BOUND:g} of the model's, "
+            f"received a change of {measured.auc_change:.2g}"
+        )
+    return None
+
+
+def _run(path: Path, runtime: Runtime, reference: Reference) -> Values:
+    try:
+        found = run(runtime, reference.tokens)
+    except ExportError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ExportError(f"{path}: expected an artefact that runs, but {reason}") from error
+    shapes = {name: value.shape for name, value in found.items()}
+    expected = dict.fromkeys(("logits", "probabilities"), reference.logits.shape)
+    if shapes != expected:
+        raise ExportError(f"{path}: expected outputs {expected}, received {shapes}")
+    return found
+
+
+def _auc_change(found: Values, reference: Reference) -> float | None:
+    changes = []
+    for cell, labels in enumerate(reference.labels.T if reference.labels.size else ()):
+        known = labels >= 0
+        if len(np.unique(labels[known])) == 2:
+            aucs = [
+                roc_auc_score(labels[known], values[known, cell])
+                for values in (found["probabilities"], reference.probabilities)
+            ]
+            changes.append(aucs[0] - aucs[1])
+    return float(np.mean(changes)) if changes else None
