@@ -89,12 +89,12 @@ def verify(
 
 
 def _tell_header() -> None:
-    print("{:28} {:>10} {:>13} {:>7} {:>10}".format(*_HEADER))
+    print("{:34} {:>10} {:>13} {:>7} {:>10}".format(*_HEADER))
 
 
 def _tell(path: str, measured: Measured) -> None:
     print(
-        f"{path:28} {measured.maximum_difference:10.1e} {measured.calls_changed:13.2%} "
+        f"{path:34} {measured.maximum_difference:10.1e} {measured.calls_changed:13.2%} "
         f"{measured.latency_ms:7.2f} {measured.windows_per_second:10,.0f}",
         flush=True,
     )

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.session import ServingSession
+from deepcpg_tf.quiet import quiet_stderr
 
 Tokens = npt.NDArray[np.uint8]
 Values = dict[str, npt.NDArray[np.float32]]
@@ -49,7 +50,8 @@ def open_artefact(path: Path) -> Runtime:
         When it cannot be loaded.
     """
     try:
-        return _KINDS["" if path.is_dir() else path.suffix](path)
+        with quiet_stderr():
+            return _KINDS["" if path.is_dir() else path.suffix](path)
     except ExportError:
         raise
     except Exception as error:
