@@ -26,6 +26,7 @@ def export(
     formats: Annotated[
         str, typer.Option(help="Some of them, with commas.", metavar="LIST")
     ] = "saved_model,tflite,onnx",
+    int8: Annotated[bool, typer.Option(help="Write TFLite and ONNX in int8 too.")] = True,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -54,19 +55,19 @@ def export(
     name = Path(model).resolve().name
     folder = Path("saved_models") / name if out is None else out
 
+    from deepcpg_tf.exporters.bundle import check_export_folder, check_formats
+    from deepcpg_tf.exporters.bundle import export as export_model
     from deepcpg_tf.quiet import import_tensorflow
 
+    check_formats(asked)
+    check_export_folder(folder)
     import_tensorflow()
-    from deepcpg_tf.exporters.bundle import check_export_folder
-    from deepcpg_tf.exporters.bundle import export as export_model
     from deepcpg_tf.exporters.windows import draw_windows
     from deepcpg_tf.weights.load import load_model
 
-    check_export_folder(folder)
     loaded = load_model(model)
     drawn = draw_windows(loaded, calibration, genome)
-    _tell_header()
-    content = export_model(loaded, name, folder, drawn, formats=asked, told=_tell)
+    content = export_model(loaded, name, folder, drawn, formats=asked, int8=int8, told=_Table())
     print(f"{folder}: {len(content['artefacts'])} artefacts, on {drawn.source} windows")
 
 
@@ -83,18 +84,22 @@ def verify(
     import_tensorflow()
     from deepcpg_tf.exporters.bundle import verify as verify_folder
 
-    _tell_header()
-    content = verify_folder(folder, _tell)
+    content = verify_folder(folder, _Table())
     print(f"{folder}: {len(content['artefacts'])} artefacts are as they should be")
 
 
-def _tell_header() -> None:
-    print("{:34} {:>10} {:>13} {:>7} {:>10}".format(*_HEADER))
+class _Table:
+    """What was measured, printed a line an artefact."""
 
+    def __init__(self) -> None:
+        self._begun = False
 
-def _tell(path: str, measured: Measured) -> None:
-    print(
-        f"{path:34} {measured.maximum_difference:10.1e} {measured.calls_changed:13.2%} "
-        f"{measured.latency_ms:7.2f} {measured.windows_per_second:10,.0f}",
-        flush=True,
-    )
+    def __call__(self, path: str, measured: Measured) -> None:
+        if not self._begun:
+            print("{:34} {:>10} {:>13} {:>7} {:>10}".format(*_HEADER))
+            self._begun = True
+        print(
+            f"{path:34} {measured.maximum_difference:10.1e} {measured.calls_changed:13.2%} "
+            f"{measured.latency_ms:7.2f} {measured.windows_per_second:10,.0f}",
+            flush=True,
+        )

@@ -41,6 +41,21 @@ _WARM_UP_WINDOWS = 32
 Told = Callable[[str, parity.Measured], object]
 
 
+def check_formats(formats: Sequence[str]) -> None:
+    """Refuse what is none of `FORMATS`, or nothing.
+
+    Raises
+    ------
+    ConfigError
+    """
+    wrong = [name for name in formats if name not in FORMATS]
+    if wrong or not formats:
+        raise ConfigError(
+            f"formats: expected some of {', '.join(FORMATS)}, "
+            f"received {repr(wrong[0]) if wrong else 'none'}"
+        )
+
+
 def check_export_folder(out: Path) -> None:
     """Refuse a folder that holds anything but an earlier export.
 
@@ -68,6 +83,7 @@ def export(
     drawn: Drawn,
     *,
     formats: Sequence[str] = FORMATS,
+    int8: bool = True,
     told: Told = lambda path, measured: None,
 ) -> dict[str, Any]:
     """Write a model in deployable formats, after each was run and compared with it.
@@ -87,6 +103,8 @@ def export(
         Windows to calibrate and to compare on.
     formats
         Some of `FORMATS`.
+    int8
+        Whether TFLite and ONNX are written in int8 too.
     told
         Called with the path of each artefact and what was measured of it.
 
@@ -104,9 +122,7 @@ def export(
     OutputError
         When the folder holds something else, or cannot be written to.
     """
-    for found in formats:
-        if found not in FORMATS:
-            raise ConfigError(f"formats: expected some of {', '.join(FORMATS)}, received {found!r}")
+    check_formats(formats)
     check_export_folder(out)
     out = out.resolve()
     try:
@@ -117,7 +133,7 @@ def export(
     try:
         new = workspace / out.name
         new.mkdir()
-        artefacts = _write_artefacts(model, name, new, drawn, formats, _next_version(out))
+        artefacts = _write_artefacts(model, name, new, drawn, formats, int8, _next_version(out))
         reference = _reference(model, drawn)
         reference.save(new / WINDOWS_FILE)
         measured = _measure(new, artefacts, reference, told)
@@ -165,6 +181,7 @@ def _write_artefacts(
     folder: Path,
     drawn: Drawn,
     formats: Sequence[str],
+    int8: bool,
     version_number: int,
 ) -> list[str]:
     """Write the artefacts and return their paths within the folder."""
@@ -180,16 +197,17 @@ def _write_artefacts(
         write_saved_model(
             model, folder / artefacts[-1], drawn.parity[:_WARM_UP_WINDOWS], description
         )
+    calibration = drawn.calibration if int8 else None
     if "tflite" in formats:
         from deepcpg_tf.exporters.tflite import write_tflite
 
         (folder / "tflite").mkdir()
-        write_tflite(model, folder / "tflite", drawn.calibration, description)
+        write_tflite(model, folder / "tflite", calibration, description)
     if "onnx" in formats:
         from deepcpg_tf.exporters.onnx import write_onnx
 
         (folder / "onnx").mkdir()
-        write_onnx(model, folder / "onnx", drawn.calibration, description)
+        write_onnx(model, folder / "onnx", calibration, description)
     files = (path for kind in ("tflite", "onnx") for path in (folder / kind).glob("*"))
     return artefacts + sorted(path.relative_to(folder).as_posix() for path in files)
 
@@ -210,7 +228,8 @@ def _measure(
         result[path] = parity.measure(folder / path, reference)
         told(path, result[path])
         if fault := parity.fault(path, result[path]):
-            raise ExportError(f"{path}: {fault}")
+            mend = "; --no-int8 leaves it out" if "int8" in path else ""
+            raise ExportError(f"{path}: {fault}{mend}")
     return result
 
 

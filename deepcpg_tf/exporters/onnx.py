@@ -35,7 +35,7 @@ _CALIBRATION_BATCH = 32
 def write_onnx(
     model: DeepCpgDnaForSequencePrediction,
     folder: Path,
-    calibration: npt.NDArray[np.uint8],
+    calibration: npt.NDArray[np.uint8] | None,
     description: Mapping[str, Any],
 ) -> None:
     """Write ``float32.onnx`` and ``int8.onnx``.
@@ -50,8 +50,9 @@ def write_onnx(
         The model, in float32.
     folder
         Where.
-    calibration : ndarray of uint8, shape (n, length)
-        ASCII codes of the windows whose activations set the scales of int8.
+    calibration : ndarray of uint8, shape (n, length), optional
+        ASCII codes of the windows whose activations set the scales of int8; without
+        them there is none.
     description
         What is written into each file, as JSON.
     """
@@ -60,8 +61,9 @@ def write_onnx(
     simplify(proto)
     onnx.helper.set_model_props(proto, metadata)
     onnx.save(proto, folder / "float32.onnx")
-    _quantise(folder / "float32.onnx", folder / "int8.onnx", _head_of(proto), calibration)
-    for path in (folder / "float32.onnx", folder / "int8.onnx"):
+    if calibration is not None:
+        _quantise(folder / "float32.onnx", folder / "int8.onnx", _head_of(proto), calibration)
+    for path in folder.glob("*.onnx"):
         onnx.checker.check_model(path, full_check=True)
 
 

@@ -8,7 +8,6 @@ between the quantised operations that it keeps from being fused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,7 @@ def simplify(model: onnx.ModelProto) -> None:
     """
     graph = _Graph(model.graph)
     _make_one_dimensional(graph)
-    _join(graph, "Conv", _bias_of_convolution)
-    _join(graph, "MatMul", _bias_of_dense)
+    _take_in_biases(graph)
     _fold_transpose_into_dense(graph)
     graph.write()
 
@@ -83,26 +81,22 @@ def _make_one_dimensional(graph: _Graph) -> None:
             node.attribute[0].ints[:] = _TO_CHANNELS_FIRST
 
 
-def _join(graph: _Graph, kind: str, join: Callable[[Any, npt.NDArray[Any], str], Any]) -> None:
-    """Take the Add of a constant after each node of a kind into the node."""
+def _take_in_biases(graph: _Graph) -> None:
+    """Make the Add of a constant part of the convolution or matrix product before it."""
     for i, node in enumerate(graph.nodes):
-        if node.op_type != kind:
+        if node.op_type not in ("Conv", "MatMul"):
             continue
+        if node.op_type == "MatMul":
+            node = helper.make_node("Gemm", list(node.input), list(node.output))
+            graph.nodes[i] = node
         (add,) = graph.readers(node.output[0])
-        (bias,) = (name for name in add.input if name in graph.constants)
-        graph.constants[bias] = graph.constants[bias].ravel()
-        graph.nodes[i] = join(node, graph.constants[bias], bias)
-        graph.nodes[i].output[0] = add.output[0]
-        graph.nodes.remove(add)
-
-
-def _bias_of_convolution(node: Any, _: npt.NDArray[Any], bias: str) -> Any:
-    node.input.append(bias)
-    return node
-
-
-def _bias_of_dense(node: Any, _: npt.NDArray[Any], bias: str) -> Any:
-    return helper.make_node("Gemm", [*node.input, bias], list(node.output))
+        biases = [name for name in add.input if name in graph.constants]
+        if add.op_type == "Add" and biases:  # tf2onnx leaves out biases that are all zero
+            (bias,) = biases
+            graph.constants[bias] = graph.constants[bias].ravel()
+            node.input.append(bias)
+            node.output[0] = add.output[0]
+            graph.nodes.remove(add)
 
 
 def _fold_transpose_into_dense(graph: _Graph) -> None:

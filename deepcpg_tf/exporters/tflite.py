@@ -37,7 +37,7 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 def write_tflite(
     model: DeepCpgDnaForSequencePrediction,
     folder: Path,
-    calibration: npt.NDArray[np.uint8],
+    calibration: npt.NDArray[np.uint8] | None,
     description: Mapping[str, Any],
 ) -> None:
     """Write ``<precision>.tflite`` and ``<precision>_batch1.tflite`` of each precision.
@@ -53,20 +53,22 @@ def write_tflite(
         The model, in float32.
     folder
         Where.
-    calibration : ndarray of uint8, shape (n, length)
-        ASCII codes of the windows whose activations set the scales of int8.
+    calibration : ndarray of uint8, shape (n, length), optional
+        ASCII codes of the windows whose activations set the scales of int8; without
+        them there is none.
     description
         What is written into each file, as JSON.
     """
     for batch, ending in ((None, ""), (1, "_batch1")):
         with tempfile.TemporaryDirectory() as saved:
             _save(model, saved, batch)
-            samples = partial(_samples, calibration, model.config.vocab_size)
-            content = {
-                "float32": _convert(_converter(saved)),
-                "float16": _convert(_float16(_converter(saved))),
-                "int8": _convert_int8(_converter(saved), samples),
-            }
+            float32 = _convert(_converter(saved))
+            content = {"float32": float32, "float16": _convert(_float16(_converter(saved)))}
+            if calibration is not None:
+                samples = partial(_samples, calibration, model.config.vocab_size)
+                content["int8"] = _convert_int8(
+                    _converter(saved), samples, _names_of_outputs(float32)
+                )
             for precision, data in content.items():
                 path = folder / f"{precision}{ending}.tflite"
                 path.write_bytes(data)
@@ -108,13 +110,12 @@ def _float16(converter: Any) -> Any:
     return converter
 
 
-def _convert_int8(converter: Any, samples: Samples) -> bytes:
+def _convert_int8(converter: Any, samples: Samples, outputs: list[str]) -> bytes:
     """Quantise all but the head and the sigmoid.
 
     These cost nothing, and in float32 they keep what int8 would round once more: with
     three convolutions that is most of the difference.
     """
-    outputs = _names_of_outputs(_convert(converter))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = samples

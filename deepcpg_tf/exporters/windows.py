@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 CALIBRATION_WINDOWS = 256
 PARITY_WINDOWS = 1024
 
-_POOL = 4096
-_AT_EACH_END = 128
+_PARITY_AT_LEAST = 512
+_POOL = 2048
+_AT_EACH_END = 192
 _WITH_N = 64
 _C, _G = 3, 2
 
@@ -58,9 +59,8 @@ def draw_windows(
 ) -> Drawn:
     """Draw windows, always the same ones.
 
-    Those for parity are not among those for calibration as long as there are enough;
-    they have the smallest and largest probabilities in what they are drawn from, N,
-    and lower case.
+    Those for parity are not among those for calibration; they have the smallest and
+    largest probabilities in what they are drawn from, N, and lower case.
 
     Parameters
     ----------
@@ -80,33 +80,49 @@ def draw_windows(
     """
     rng = np.random.default_rng(0)
     length = model.config.sequence_length
-    generated = _generate(length, _POOL, rng)
     if calibration is not None:
         pool = _read(calibration, genome, length, rng)
     else:
-        pool = _from_training(model, rng) or _Pool("generated", generated)
-    calibrating = pool.windows[:CALIBRATION_WINDOWS]
-    rest = slice(CALIBRATION_WINDOWS, None)
-    windows = np.concatenate([pool.windows[rest], generated[-PARITY_WINDOWS:]])
-    chosen = _choose(model, windows)
-    with_n = _put_n(windows[chosen[:_WITH_N]], rng)
-    labels = None
-    if pool.labels is not None:
-        missing = np.full((PARITY_WINDOWS, len(model.cells)), -1, np.int8)
-        labels = np.concatenate([pool.labels[rest], missing])[chosen]
+        pool = _from_training(model, rng) or _generated(model, rng, _POOL)
+    if len(pool.windows) < CALIBRATION_WINDOWS + _PARITY_AT_LEAST:
+        pool = _fill_up(pool, _generated(model, rng, CALIBRATION_WINDOWS + PARITY_WINDOWS))
+    calibrating, compared = _choose(model.predict_windows(pool.windows).mean(axis=1), rng)
+    windows = pool.windows[compared]
+    windows[:_WITH_N] = _put_n(windows[:_WITH_N], rng)
+    labels = None if pool.labels is None else pool.labels[compared]
+    if labels is not None:
         labels[:_WITH_N] = -1  # they are no longer the windows that the labels are of
-    letters = letters_of_codes(np.concatenate([with_n, windows[chosen[_WITH_N:]]]))
+    letters = letters_of_codes(windows)
     letters[1::4] |= ord("a") - ord("A")
-    return Drawn(pool.source, letters_of_codes(calibrating), letters, labels)
+    return Drawn(pool.source, letters_of_codes(pool.windows[calibrating]), letters, labels)
 
 
-def _choose(model: DeepCpgDnaForSequencePrediction, windows: Codes) -> npt.NDArray[np.int64]:
-    """Return the indices of windows of small, large and any probabilities, in random order."""
-    by_probability = np.argsort(model.predict_windows(windows).mean(axis=1), kind="stable")
-    ends = np.concatenate([by_probability[:_AT_EACH_END], by_probability[-_AT_EACH_END:]])
-    others = np.setdiff1d(np.arange(len(windows)), ends)  # as they are: in random order
-    chosen = np.concatenate([ends, others[: PARITY_WINDOWS - len(ends)]])
-    return np.random.default_rng(1).permutation(chosen)
+def _fill_up(pool: _Pool, generated: _Pool) -> _Pool:
+    """Return a pool as large as the generated one, with all windows of the other."""
+    more = len(generated.windows) - len(pool.windows)
+    labels = pool.labels
+    if labels is not None:
+        labels = np.concatenate([labels, np.full((more, labels.shape[1]), -1, np.int8)])
+    windows = np.concatenate([pool.windows, generated.windows[:more]])
+    return _Pool(f"{pool.source} and {more} generated", windows, labels)
+
+
+def _choose(
+    probabilities: npt.NDArray[np.float32], rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the indices of windows to calibrate and to compare on.
+
+    In both are windows of the smallest and largest probabilities: calibrated on
+    others alone, int8 would clip them.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    ends = np.concatenate([order[:_AT_EACH_END], order[-_AT_EACH_END:]])
+    others = rng.permutation(order[_AT_EACH_END:-_AT_EACH_END])
+    calibrating = np.concatenate([ends[::3], others])[:CALIBRATION_WINDOWS]
+    compared = np.setdiff1d(np.arange(len(order)), calibrating)
+    others = rng.permutation(np.setdiff1d(compared, ends))
+    compared = np.concatenate([np.intersect1d(compared, ends), others])[:PARITY_WINDOWS]
+    return calibrating, rng.permutation(compared)
 
 
 def _put_n(windows: Codes, rng: np.random.Generator) -> Codes:
@@ -121,12 +137,13 @@ def _put_n(windows: Codes, rng: np.random.Generator) -> Codes:
     return windows
 
 
-def _generate(length: int, n: int, rng: np.random.Generator) -> Codes:
+def _generated(model: DeepCpgDnaForSequencePrediction, rng: np.random.Generator, n: int) -> _Pool:
     """Return windows from poor to rich in C and G, with a CG in the middle."""
+    length = model.config.sequence_length
     is_cg = rng.random((n, length)) < rng.uniform(0.3, 0.7, (n, 1))
     windows = rng.integers(0, 2, (n, length), np.uint8) + 2 * is_cg.astype(np.uint8)
     windows[:, length // 2], windows[:, length // 2 + 1] = _C, _G
-    return windows
+    return _Pool("generated", windows)
 
 
 def _read(path: Path, genome: Path | None, length: int, rng: np.random.Generator) -> _Pool:

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from deepcpg_tf.exporters.bundle import export
+from deepcpg_tf.exporters.session import ServingSession
+from deepcpg_tf.exporters.windows import draw_windows
+from tests.conftest import DATA
+
+LEGACY = DATA / "legacy" / "keras1-distributed"
+
+
+class Exported:
+    """The export of a checkpoint of Keras 1, and what the original program predicts."""
+
+    def __init__(self, folder):
+        self.model = DeepCpgDnaForSequencePrediction.from_preset(LEGACY)
+        self.drawn = draw_windows(self.model)
+        self.folder = folder
+        self.content = export(self.model, "tiny", folder, self.drawn)
+        self.letters = (LEGACY / "sequences.txt").read_text().split()
+        self.strings = np.array([window.encode() for window in self.letters])
+        self.tokens = np.array([[*window.encode()] for window in self.letters], np.uint8)
+        with np.load(LEGACY / "expected.npz") as expected:
+            self.probabilities = expected["prob"]
+            self.embedding = expected["act/dna/activation_3"]
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    return Exported(tmp_path_factory.mktemp("export") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def session(exported):
+    with ServingSession(exported.folder / "saved_model" / "1") as session:
+        yield session

@@ -1,0 +1,219 @@
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.errors import ConfigError, ExportError, OutputError
+from deepcpg_tf.exporters import bundle, parity
+from deepcpg_tf.exporters.bundle import export, verify
+from deepcpg_tf.exporters.windows import draw_windows
+from deepcpg_tf.files import sha256
+from deepcpg_tf.presets import PRESETS
+
+ARTEFACTS = {
+    "keras/tiny.keras",
+    "saved_model/1",
+    *(f"tflite/{p}{b}.tflite" for p in ("float32", "float16", "int8") for b in ("", "_batch1")),
+    *("onnx/float32.onnx", "onnx/int8.onnx"),
+}
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    return shutil.copytree(exported.folder, tmp_path / "copy")
+
+
+def test_what_is_written(exported):
+    names = {path.name for path in exported.folder.iterdir()}
+    assert names == {
+        *("keras", "saved_model", "tflite", "onnx", "manifest.json", "README.md", "parity.npz"),
+    }
+    assert (
+        json.loads((exported.folder / "manifest.json").read_text())["artefacts"]
+        == (exported.content["artefacts"])
+    )
+    assert set(exported.content["artefacts"]) == ARTEFACTS
+
+
+@pytest.mark.parametrize("name", sorted(ARTEFACTS))
+def test_the_manifest_of_each_artefact(exported, name):
+    entry, path = exported.content["artefacts"][name], exported.folder / name
+    if path.is_file():
+        assert (entry["bytes"], entry["sha256"]) == (path.stat().st_size, sha256(path))
+    assert entry["windows"] >= 512
+    assert entry["maximum_difference"] <= parity.BOUNDS[entry["precision"]]
+    assert entry["mean_difference"] <= entry["maximum_difference"]
+    assert 0 <= entry["calls_changed"] < 0.05
+    assert entry["auc_change"] is None
+    assert entry["runtime"].split()[-1][0].isdigit()
+    assert min(entry["latency_ms"], entry["windows_per_second"], entry["load_ms"]) > 0
+    if name == "onnx/int8.onnx":
+        assert entry["inputs"] == {"tokens": {"dtype": "uint8", "shape": [-1, 101]}}
+        assert entry["outputs"]["logits"] == {"dtype": "float32", "shape": [-1, 3]}
+
+
+def test_the_windows_have_n_lower_case_and_both_ends(exported):
+    tokens = exported.drawn.parity
+    assert (tokens == ord("N")).all(axis=1).any()
+    assert (tokens[1::4] >= ord("a")).all()
+    letters = [row.tobytes().decode() for row in exported.drawn.calibration]
+    typical = exported.model.predict_sequences(letters).mean(axis=1)[128:]
+    reference = parity.Reference.load(exported.folder / "parity.npz")
+    found = reference.probabilities.mean(axis=1)
+    assert (found < np.quantile(typical, 0.05)).mean() > 0.1
+    assert (found > np.quantile(typical, 0.95)).mean() > 0.1
+
+
+def test_the_card_says_what_a_user_needs(exported):
+    card = (exported.folder / "README.md").read_text()
+    for cell in exported.model.cells:
+        assert cell in card
+    for text in (
+        "A, T, G, C",
+        "any other letter for N",
+        "int8.tflite",
+        "manifest.json",
+        "Genome Bio",
+    ):
+        assert text in card
+
+
+def test_verify(exported):
+    told = []
+    verify(exported.folder, lambda path, measured: told.append(path))
+    assert set(told) == ARTEFACTS
+
+
+def change(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("tflite/int8.tflite", change, "expected sha256 "),
+        ("onnx/float32.onnx", truncate, "expected "),
+        ("onnx/int8.onnx", lambda path: path.unlink(), "missing"),
+        ("saved_model/1/variables/variables.index", change, "changed"),
+        ("saved_model/1/saved_model.pb", lambda path: path.unlink(), "missing"),
+        ("saved_model/1/assets.extra/more", lambda path: path.write_text("x"), "new"),
+        ("keras/tiny.keras", change, "expected sha256 "),
+        ("parity.npz", change, "expected sha256 "),
+        ("README.md", change, "expected sha256 "),
+    ],
+)
+def test_verify_notices(copy, name, damage, message):
+    damage(copy / name)
+    with pytest.raises(ExportError) as error:
+        verify(copy)
+    assert str(error.value).startswith(f"{copy}/{name}: {message}")
+
+
+def test_verify_notices_swapped_files(copy):
+    one, other = copy / "tflite" / "float32.tflite", copy / "tflite" / "int8.tflite"
+    one.rename(copy / "x")
+    other.rename(one)
+    (copy / "x").rename(other)
+    with pytest.raises(ExportError, match=r"tflite/float32.tflite: expected .* \(and 1 more\)"):
+        verify(copy)
+
+
+def test_verify_measures_and_does_not_only_compare_checksums(copy):
+    """A manifest that was changed as well does not help."""
+    shutil.copy(copy / "onnx" / "int8.onnx", copy / "onnx" / "float32.onnx")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for key in ("bytes", "sha256"):
+        entry = manifest["artefacts"]["onnx/int8.onnx"][key]
+        manifest["artefacts"]["onnx/float32.onnx"][key] = entry
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ExportError, match=r"float32.onnx: expected probabilities within 1e-05"):
+        verify(copy)
+
+
+def test_verify_of_what_is_no_export(tmp_path):
+    with pytest.raises(ExportError, match=r"expected an export with its manifest.json, found none"):
+        verify(tmp_path)
+    for text in ("{", "[]", "{}", '{"format": "x", "format_version": 1}'):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(ExportError, match="expected the manifest of an export, but"):
+            verify(tmp_path)
+
+
+def test_a_later_export_takes_the_next_version(exported, copy):
+    content = export(exported.model, "tiny", copy, exported.drawn, formats=["saved_model"])
+    assert set(content["artefacts"]) == {"keras/tiny.keras", "saved_model/2"}
+    assert {path.name for path in (copy / "saved_model").iterdir()} == {"1", "2"}
+    assert not (copy / "onnx").exists()
+    verify(copy)
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_nothing_is_there_until_everything_was_measured(exported, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    real = parity.measure
+
+    def measure(path, reference):
+        assert not out.exists()
+        return real(path, reference)
+
+    monkeypatch.setattr(parity, "measure", measure)
+    export(exported.model, "tiny", out, exported.drawn, formats=["onnx"])
+    assert (out / "manifest.json").is_file()
+
+
+def test_an_artefact_out_of_bounds_fails_the_export(exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(parity.BOUNDS, "int8", 1e-6)
+    with pytest.raises(ExportError, match=r"^onnx/int8.onnx: expected probabilities within 1e-06"):
+        export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_is_not_replaced(exported, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"a new folder or an earlier export, it holds notes.txt"):
+        export(exported.model, "tiny", tmp_path, exported.drawn)
+    with pytest.raises(OutputError, match="name of a folder to write, received a file"):
+        export(exported.model, "tiny", tmp_path / "notes.txt", exported.drawn)
+
+
+def test_an_unknown_format(exported, tmp_path):
+    with pytest.raises(ConfigError, match="expected some of saved_model, tflite, onnx, received"):
+        export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["coreml"])
+
+
+def test_the_keras_file_is_the_model(exported):
+    loaded = keras.saving.load_model(exported.folder / "keras" / "tiny.keras")
+    found = loaded.predict_sequences(exported.letters)
+    np.testing.assert_allclose(found, exported.probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
+def test_every_published_architecture(tmp_path, preset):
+    """Full size, with weights as Keras starts them: the export compares all artefacts itself."""
+    keras.utils.set_random_seed(0)
+    config = DeepCpgDnaConfig.from_architecture(preset.architecture, cells=list(preset.cells))
+    model = DeepCpgDnaForSequencePrediction(config)
+    content = export(model, preset.name, tmp_path / "out", draw_windows(model))
+    artefacts = content["artefacts"]
+    assert len(artefacts) == 10
+    assert (content["cells_of"], content["genome"]) == (preset.name, preset.genome)
+    assert artefacts["saved_model/1"]["bytes"] <= 1.05 * 4 * config.num_parameters
+    for path in ("tflite/float32.tflite", "onnx/float32.onnx"):
+        assert artefacts[path]["bytes"] <= 1.01 * 4 * config.num_parameters
+    for kind in ("tflite/int8.tflite", "onnx/int8.onnx"):
+        assert artefacts[kind]["bytes"] <= 1.05 * config.num_parameters
+    # Quantised around the detours of tf2onnx, int8 would be several times slower.
+    speed = {
+        kind: artefacts[f"onnx/{kind}.onnx"]["windows_per_second"] for kind in ("float32", "int8")
+    }
+    assert speed["int8"] > 1.5 * speed["float32"]
+    assert bundle.verify(tmp_path / "out")

@@ -1,0 +1,116 @@
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.exporters.onnx import write_onnx
+from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.sequence import letters_of_codes
+from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from tests.reference import forward, random_tensors, random_windows
+
+FILES = ["float32", "int8"]
+# What a quantised graph may have besides.
+BETWEEN = {"QuantizeLinear", "DequantizeLinear"}
+
+
+def load(exported, name):
+    return onnx.load(exported.folder / "onnx" / f"{name}.onnx")
+
+
+def session(path):
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_predicts_as_the_original(exported, name):
+    loaded = session(exported.folder / "onnx" / f"{name}.onnx")
+    logits, probabilities = loaded.run(["logits", "probabilities"], {"tokens": exported.tokens})
+    np.testing.assert_allclose(probabilities, exported.probabilities, atol=BOUNDS[name])
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_graph_is_one_dimensional_and_has_one_transpose(exported, name):
+    graph = load(exported, name).graph
+    kinds = [node.op_type for node in graph.node if node.op_type not in BETWEEN]
+    if name == "int8":  # where a rectifier is but the lower end of the range
+        kinds = [kind for kind in kinds if kind != "Relu"]
+        block, dense = ["Conv", "MaxPool"], ["Gemm", "Gemm"]
+    else:
+        block, dense = ["Conv", "Relu", "MaxPool"], ["Gemm", "Relu", "Gemm"]
+    before = ["Cast", "Gather", "Transpose"]
+    assert kinds == [*before, *block, *block, "Reshape", *dense, "Sigmoid"]
+    for node in graph.node:
+        if node.op_type in ("Conv", "MaxPool"):
+            (width,) = (a.ints for a in node.attribute if a.name == "kernel_shape")
+            assert len(width) == 1
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_inputs_outputs_and_metadata(exported, name):
+    """A constant from outside the converted function would be an input."""
+    model = load(exported, name)
+    onnx.checker.check_model(model, full_check=True)
+    assert [version.version for version in model.opset_import if version.domain == ""] == [18]
+    assert [value.name for value in model.graph.input] == ["tokens"]
+    assert {value.name for value in model.graph.output} == {"logits", "probabilities"}
+    for value in (*model.graph.input, *model.graph.output):
+        assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert tuple(json.loads(metadata["cells"])) == exported.model.cells
+    assert json.loads(metadata["description"])["provenance"] == exported.model.provenance
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_foreign_letter_counts_as_n_and_case_does_not_count(exported, name):
+    loaded = session(exported.folder / "onnx" / f"{name}.onnx")
+    window = exported.tokens[:1].copy()
+    window[0, 40] = ord("N")
+    expected = loaded.run(["logits"], {"tokens": window})[0]
+    for letter in (b"!", b"\xff", b"n", b"R"):
+        window[0, 40] = letter[0]
+        np.testing.assert_array_equal(loaded.run(["logits"], {"tokens": window})[0], expected)
+    window[0, 40] = ord("N")
+    lower = np.frombuffer(window.tobytes().lower(), np.uint8)[None]
+    np.testing.assert_array_equal(loaded.run(["logits"], {"tokens": lower})[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("channels", "widths", "pools"),
+    [((6,), (5,), (3,)), ((6, 8), (5, 3), (4, 2)), ((6, 8, 10), (4, 3, 2), (2, 2, 2))],
+)
+def test_any_number_of_convolutions(tmp_path, channels, widths, pools):
+    config = DeepCpgDnaConfig(
+        sequence_length=61,
+        num_labels=2,
+        conv_channels=channels,
+        conv_kernel_sizes=widths,
+        conv_pool_sizes=pools,
+        bottleneck_size=7,
+    )
+    tensors = random_tensors(config)
+    model = build_model(Checkpoint(config, tensors, {}, tmp_path))
+    windows = random_windows(40, 61)
+    tokens = letters_of_codes(windows)
+    write_onnx(model, tmp_path, tokens, {})
+    _, expected = forward(config, tensors, windows)
+    (found,) = session(tmp_path / "float32.onnx").run(["probabilities"], {"tokens": tokens})
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_the_five_channels_of_multimolecule(tmp_path):
+    tf.random.set_seed(0)
+    model = DeepCpgDnaForSequencePrediction(
+        DeepCpgDnaConfig(sequence_length=101, vocab_size=5, num_labels=2)
+    )
+    windows = random_windows(8, 101)
+    write_onnx(model, tmp_path, letters_of_codes(windows), {})
+    (found,) = session(tmp_path / "float32.onnx").run(
+        ["probabilities"], {"tokens": letters_of_codes(windows)}
+    )
+    np.testing.assert_allclose(found, model.predict_windows(windows), atol=1e-5)
