@@ -1,8 +1,8 @@
-"""The two jobs on small data, with the commands that a user would type.
+"""The jobs of the tool on small data, with the commands that a user would type.
 
 A tiny but genuine DeepCpG checkpoint, written by Keras 1.2.2, is converted and
 predicts the CpG sites of a small genome. Then a model is trained on made-up cells,
-and evaluated on a chromosome that it has not seen.
+evaluated on a chromosome that it has not seen, and exported.
 """
 
 from __future__ import annotations
@@ -103,12 +103,25 @@ def train_and_evaluate() -> None:
     console.print(f"The report: {evaluation / 'report.html'}")
 
 
+def export() -> None:
+    """From the trained model to what a server, a phone and ONNX Runtime take."""
+    console.rule("To the targets")
+    console.print(
+        "Each artefact runs in its own runtime and is compared with the model: the largest "
+        "difference of a probability, the share of calls that change side of 0.5, the time of a "
+        "single window, and windows per second."
+    )
+    run("export", OUT / "trained", "--out", OUT / "exported")
+    console.print(f"The model card: {OUT / 'exported' / 'README.md'}")
+
+
 def main() -> None:
     """Run the demonstration."""
     shutil.rmtree(ROOT / OUT, ignore_errors=True)
     (ROOT / OUT).mkdir()
     convert_and_predict()
     train_and_evaluate()
+    export()
 
 
 if __name__ == "__main__":

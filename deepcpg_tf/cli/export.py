@@ -68,7 +68,7 @@ def export(
     loaded = load_model(model)
     drawn = draw_windows(loaded, calibration, genome)
     content = export_model(loaded, name, folder, drawn, formats=asked, int8=int8, told=_Table())
-    print(f"{folder}: {len(content['artefacts'])} artefacts, on {drawn.source} windows")
+    print(f"{folder}: {len(content['artefacts'])} artefacts; windows: {drawn.source}")
 
 
 def verify(

@@ -138,6 +138,8 @@ class _TFLite(_InProcess):
         self._runner = self._interpreter.get_signature_runner("tokens")
         (details,) = self._runner.get_input_details().values()
         self.batch = None if details["shape_signature"][0] == -1 else int(details["shape"][0])
+        # The first call prepares the weights, and tells of it on stderr.
+        self.call(np.full((self.batch or 1, details["shape"][1]), ord("N"), np.uint8))
 
     def call(self, tokens: Tokens) -> Values:
         return dict(self._runner(tokens=tokens))

@@ -10,6 +10,7 @@ from tests.conftest import DATA
 
 LEGACY = DATA / "legacy" / "keras1-distributed"
 RUN = DATA / "original-run"
+PRECISIONS = ("float16", "float32", "int8")
 
 
 def manifest(folder):
@@ -18,18 +19,20 @@ def manifest(folder):
 
 def test_export_and_verify(run, tmp_path):
     out = tmp_path / "exported"
-    result = run("export", LEGACY, "--out", out, "--formats", "onnx, saved_model")
+    result = run("export", LEGACY, "--out", out)
     assert result.code == 0, result.err
     assert result.err == ""
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines] == [
         *("artefact", "keras/keras1-distributed.keras", "saved_model/1"),
-        *("onnx/float32.onnx", "onnx/int8.onnx", f"{out}:"),
+        *("onnx/float32.onnx", "onnx/int8.onnx"),
+        *(f"tflite/{p}{b}.tflite" for p in PRECISIONS for b in ("", "_batch1")),
+        f"{out}:",
     ]
-    assert lines[-1] == f"{out}: 4 artefacts, on generated windows"
+    assert lines[-1] == f"{out}: 10 artefacts; windows: generated"
     result = run("verify", out)
     assert result.code == 0, result.err
-    assert result.out.splitlines()[-1] == f"{out}: 4 artefacts are as they should be"
+    assert result.out.splitlines()[-1] == f"{out}: 10 artefacts are as they should be"
     (out / "onnx" / "int8.onnx").write_bytes(b"x")
     result = run("verify", out)
     assert result.code == 2
@@ -90,7 +93,7 @@ def test_windows_and_labels_of_the_training_data(run, tmp_path):
     assert str(table) in (out / "README.md").read_text()
     table.unlink()
     result = run("export", model, "--out", tmp_path / "again", "--formats", "onnx")
-    assert result.out.splitlines()[-1].endswith("on generated windows")
+    assert result.out.splitlines()[-1].endswith("windows: generated")
 
 
 def test_artefacts_equal_a_genuine_checkpoint(run, tmp_path):
