@@ -1,0 +1,1 @@
+"""Genome-wide prediction: convolutions shared between windows that overlap."""

@@ -1,0 +1,125 @@
+"""Predict many sites of a stretch of sequence, sharing what their windows share.
+
+The windows of neighbouring sites overlap almost entirely, and so do their
+convolutions. Tile by tile it is decided how many of these are computed once for all
+sites (`deepcpg_tf.scan.shared`), from all to none, by what the sites in the tile would
+cost. The numbers are those of the model, to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.scan.shared import SharedLayers
+from deepcpg_tf.sequence import N_CODE
+
+if TYPE_CHECKING:
+    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+
+TILE = 16_384
+"""Bases at which the windows of a tile may start."""
+
+_WINDOWS_AT_ONCE = 512
+
+# A multiply-accumulate of a shared layer takes this many times as long as one of a window:
+# its output is also pooled at every base and brought into another order.
+_SHARED_COST = 1.3
+
+Codes = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.float32]
+
+
+class _Tile(NamedTuple):
+    """The start of its first window, and the indices of its sites."""
+
+    start: int
+    sites: slice
+
+
+class ScanEngine:
+    """A model made ready for sites that lie close together.
+
+    Parameters
+    ----------
+    model
+        The model.
+    tile
+        Bases at which the windows of a tile may start.
+    """
+
+    def __init__(self, model: DeepCpgDnaForSequencePrediction, tile: int = TILE) -> None:
+        self._model = model
+        self._length = model.config.sequence_length
+        self._tile = tile
+        convolutions = len(model.config.conv_channels)
+        self._shared = [SharedLayers(model, i + 1, tile) for i in range(convolutions)]
+
+    def logits(self, codes: Codes, positions: Positions) -> Logits:
+        """Predict sites.
+
+        Parameters
+        ----------
+        codes : ndarray of uint8, shape (bases,)
+            The sequence; off its ends it is N.
+        positions : ndarray of int64, shape (n,)
+            0-based positions in it of the forward-strand C of the sites, sorted.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, cells)
+        """
+        starts = positions - self._length // 2
+        result = np.empty((len(starts), len(self._model.cells)), np.float32)
+        alone = np.zeros(len(starts), bool)
+        for tile in self._tiles(starts):
+            own = starts[tile.sites]
+            shared = self._cheapest(len(own))
+            if shared is None:
+                alone[tile.sites] = True
+            else:
+                bases = _cut(codes, tile.start, shared.bases)
+                result[tile.sites] = shared.logits(bases, own - tile.start)
+        result[alone] = self._of_windows(codes, starts[alone])
+        return result
+
+    def _tiles(self, starts: Positions) -> Iterator[_Tile]:
+        """Yield tiles, each from a site on, with all sites whose windows start in it."""
+        first = 0
+        while first < len(starts):
+            start = int(starts[first])
+            last = int(np.searchsorted(starts, start + self._tile))
+            yield _Tile(start, slice(first, last))
+            first = last
+
+    def _cheapest(self, sites: int) -> SharedLayers | None:
+        """Return how much is shared by so many sites of a tile; None is nothing."""
+        costs: dict[SharedLayers | None, float] = {
+            shared: _SHARED_COST * shared.tile_macs + sites * shared.site_macs
+            for shared in self._shared
+        }
+        costs[None] = sites * self._model.config.num_macs
+        return min(costs, key=lambda shared: costs[shared])
+
+    def _of_windows(self, codes: Codes, starts: Positions) -> Logits:
+        parts = [np.empty((0, len(self._model.cells)), np.float32)]
+        for first in range(0, len(starts), _WINDOWS_AT_ONCE):
+            own = starts[first : first + _WINDOWS_AT_ONCE]
+            windows = np.stack([_cut(codes, start, self._length) for start in own.tolist()])
+            parts.append(self._model.predict_windows(windows, "logits"))
+        return np.concatenate(parts)
+
+
+def _cut(codes: Codes, start: int, length: int) -> Codes:
+    """Return a stretch of a sequence, with N where it is off the ends."""
+    inside = codes[max(start, 0) : max(start + length, 0)]
+    if len(inside) == length:
+        return inside
+    stretch = np.full(length, N_CODE, np.uint8)
+    first = max(-start, 0)
+    stretch[first : first + len(inside)] = inside
+    return stretch
