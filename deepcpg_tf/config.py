@@ -277,8 +277,12 @@ class DeepCpgDnaConfig:
         With valid padding the pooling drops positions at the end: of 1001 bases
         the published architectures read the first 994.
         """
+        return self.positions_read(0)
+
+    def positions_read(self, poolings: int) -> int:
+        """Return how many positions the model reads of a window after some poolings."""
         length = next(spec.length for spec in reversed(self.layers) if spec.kind == "pooling")
-        for _, kernel, pool in reversed(self.convolutions):
+        for _, kernel, pool in reversed(self.convolutions[poolings:]):
             length = length * pool + kernel - 1
         return length
 

@@ -14,20 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.scan.shared import SharedLayers
+from deepcpg_tf.scan.shared import SharedLayers, window_cost
 from deepcpg_tf.sequence import N_CODE
 
 if TYPE_CHECKING:
     from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
 
-TILE = 16_384
+TILE = 32_768
 """Bases at which the windows of a tile may start."""
 
 _WINDOWS_AT_ONCE = 512
-
-# A multiply-accumulate of a shared layer takes this many times as long as one of a window:
-# its output is also pooled at every base and brought into another order.
-_SHARED_COST = 1.3
 
 Codes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
@@ -56,8 +52,9 @@ class ScanEngine:
         self._model = model
         self._length = model.config.sequence_length
         self._tile = tile
-        convolutions = len(model.config.conv_channels)
-        self._shared = [SharedLayers(model, i + 1, tile) for i in range(convolutions)]
+        config = model.config
+        self._window_cost = window_cost([*config.layers, config.head_layer])
+        self._shared = [SharedLayers(model, i + 1, tile) for i in range(len(config.conv_channels))]
 
     def logits(self, codes: Codes, positions: Positions) -> Logits:
         """Predict sites.
@@ -99,10 +96,9 @@ class ScanEngine:
     def _cheapest(self, sites: int) -> SharedLayers | None:
         """Return how much is shared by so many sites of a tile; None is nothing."""
         costs: dict[SharedLayers | None, float] = {
-            shared: _SHARED_COST * shared.tile_macs + sites * shared.site_macs
-            for shared in self._shared
+            shared: shared.tile_cost + sites * shared.site_cost for shared in self._shared
         }
-        costs[None] = sites * self._model.config.num_macs
+        costs[None] = sites * self._window_cost
         return min(costs, key=lambda shared: costs[shared])
 
     def _of_windows(self, codes: Codes, starts: Positions) -> Logits:

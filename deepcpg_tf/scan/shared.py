@@ -11,21 +11,32 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.layers import LayerSpec
 from deepcpg_tf.sequence import graph_one_hot
 
 if TYPE_CHECKING:
     from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
 
 _SITES_AT_ONCE = 256
+_SITES_STEP = 64
+
+# What handling a value costs beside the arithmetic, in multiply-accumulates: writing the
+# output of a convolution and pooling it, at every base or as in a window; and gathering.
+# Measured on a CPU with AVX-512; they decide about speed alone.
+_COST_OF_SHARED_VALUE = 130
+_COST_OF_VALUE = 40
+_COST_OF_GATHERED_VALUE = 50
 
 
 class SharedLayers:
     """A model whose first convolutions are shared between the sites of a tile.
 
     Each convolution runs once over the tile; its output is pooled at every base (a
-    sliding maximum), and the positions that one window pools together are brought
-    together: a pooling by p makes p rows of every row. After all of them a window
-    that starts at base s is a stretch of row ``s % phases`` from ``s // phases`` on.
+    sliding maximum), and the positions that one window reads together are brought
+    together: a pooling by p makes p rows of every row, the phases. After the last
+    shared pooling this is left to the gathering of what each site reads: a window that
+    starts at base s reads every p-th position of row ``s % phases`` from
+    ``s // phases`` on.
 
     Parameters
     ----------
@@ -40,28 +51,36 @@ class SharedLayers:
     ----------
     bases : int
         Bases of a tile.
-    tile_macs, site_macs : float
-        Multiply-accumulates for a tile, and for each site in it.
+    tile_cost, site_cost : float
+        What a tile costs, and each site in it, in multiply-accumulates.
     """
 
     def __init__(self, model: DeepCpgDnaForSequencePrediction, depth: int, starts: int) -> None:
         config = model.config
         shared, own = _split(model.backbone.layers, depth)
         specs = {spec.name: spec for spec in config.layers}
-        self._phases = math.prod(config.conv_pool_sizes[:depth])
+        *folded, last = config.conv_pool_sizes[:depth]
+        self._phases = math.prod(folded)
         # What is left over at the end of the rows when they are folded is not used.
-        self.bases = starts + config.receptive_length + 2 * self._phases
-        a_base = sum(specs[layer.name].macs / specs[layer.name].length for layer in shared)
-        self.tile_macs = a_base * self.bases
-        self.site_macs = sum(specs[layer.name].macs for layer in own) + config.head_layer.macs
-        stretch = tf.range(specs[shared[-1].name].length)
+        self.bases = starts + config.receptive_length + 2 * self._phases * last
+        self.tile_cost = self.bases * sum(
+            specs[layer.name].macs / specs[layer.name].length
+            + _COST_OF_SHARED_VALUE * specs[layer.name].channels
+            for layer in shared
+            if _is_convolution(layer)
+        )
+        length, channels = config.positions_read(depth), specs[shared[-1].name].channels
+        self.site_cost = _COST_OF_GATHERED_VALUE * length * channels + window_cost(
+            [specs[layer.name] for layer in own] + [config.head_layer]
+        )
+        stretch = tf.range(length) * last
 
         @tf.function(input_signature=[tf.TensorSpec((self.bases,), tf.uint8)])
         def share(codes: tf.Tensor) -> tf.Tensor:
             x = graph_one_hot(codes, config.vocab_size)[None]
-            for layer in shared:
+            for layer in shared[:-1]:
                 x = _fold(x, layer.pool_size[0]) if _is_pooling(layer) else _apply(layer, x)
-            return tf.reshape(x, (-1, x.shape[-1]))
+            return tf.reshape(_pool_at_every_base(x, last), (-1, channels))
 
         @tf.function
         def predict(rows: tf.Tensor, firsts: tf.Tensor) -> tf.Tensor:
@@ -84,11 +103,23 @@ class SharedLayers:
         """
         rows = self._share(tf.constant(codes))
         firsts = starts % self._phases * (rows.shape[0] // self._phases) + starts // self._phases
+        # Few different shapes: for each new one, weights are brought into another order.
+        filled = np.zeros(-(-len(firsts) // _SITES_STEP) * _SITES_STEP, np.int32)
+        filled[: len(firsts)] = firsts
         parts = [
-            self._predict(rows, tf.constant(firsts[i : i + _SITES_AT_ONCE], tf.int32)).numpy()
-            for i in range(0, len(firsts), _SITES_AT_ONCE)
+            self._predict(rows, tf.constant(filled[i : i + _SITES_AT_ONCE])).numpy()
+            for i in range(0, len(filled), _SITES_AT_ONCE)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(parts)[: len(firsts)]
+
+
+def window_cost(specs: Sequence[LayerSpec]) -> float:
+    """Return what some layers cost for a window, in multiply-accumulates."""
+    return sum(
+        spec.macs
+        + (_COST_OF_VALUE * spec.length * spec.channels if spec.kind == "convolution" else 0)
+        for spec in specs
+    )
 
 
 def _split(layers: Sequence[Any], depth: int) -> tuple[list[Any], list[Any]]:
@@ -99,15 +130,23 @@ def _split(layers: Sequence[Any], depth: int) -> tuple[list[Any], list[Any]]:
     return layers[:end], layers[end:]
 
 
+def _is_convolution(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.Conv1D)
+
+
 def _is_pooling(layer: Any) -> bool:
     return isinstance(layer, keras.layers.MaxPooling1D)
 
 
 def _apply(layer: Any, x: tf.Tensor) -> tf.Tensor:
     """Apply a layer that knows nothing of the length of its input."""
-    if isinstance(layer, keras.layers.Conv1D):
+    if _is_convolution(layer):
         return tf.nn.bias_add(tf.nn.conv1d(x, layer.kernel, 1, "VALID"), layer.bias)
     return layer(x)
+
+
+def _pool_at_every_base(x: tf.Tensor, pool: int) -> tf.Tensor:
+    return x if pool == 1 else tf.nn.max_pool1d(x, pool, 1, "VALID")
 
 
 def _fold(x: tf.Tensor, pool: int) -> tf.Tensor:
@@ -118,7 +157,7 @@ def _fold(x: tf.Tensor, pool: int) -> tf.Tensor:
     """
     if pool == 1:
         return x
-    pooled = tf.nn.max_pool1d(x, pool, 1, "VALID")
+    pooled = _pool_at_every_base(x, pool)
     rows, length, channels = pooled.shape
     length //= pool
     folded = tf.reshape(pooled[:, : length * pool], (rows, length, pool, channels))
