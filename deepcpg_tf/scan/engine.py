@@ -8,7 +8,7 @@ cost. The numbers are those of the model, to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -56,7 +56,12 @@ class ScanEngine:
         self._window_cost = window_cost([*config.layers, config.head_layer])
         self._shared = [SharedLayers(model, i + 1, tile) for i in range(len(config.conv_channels))]
 
-    def logits(self, codes: Codes, positions: Positions) -> Logits:
+    def logits(
+        self,
+        codes: Codes,
+        positions: Positions,
+        advance: Callable[[int], object] = lambda sites: None,
+    ) -> Logits:
         """Predict sites.
 
         Parameters
@@ -65,6 +70,8 @@ class ScanEngine:
             The sequence; off its ends it is N.
         positions : ndarray of int64, shape (n,)
             0-based positions in it of the forward-strand C of the sites, sorted.
+        advance
+            Called with the number of sites done.
 
         Returns
         -------
@@ -81,7 +88,9 @@ class ScanEngine:
             else:
                 bases = _cut(codes, tile.start, shared.bases)
                 result[tile.sites] = shared.logits(bases, own - tile.start)
+                advance(len(own))
         result[alone] = self._of_windows(codes, starts[alone])
+        advance(int(alone.sum()))
         return result
 
     def _tiles(self, starts: Positions) -> Iterator[_Tile]:

@@ -1,0 +1,75 @@
+"""Which sites of a genome are predicted, cut into regions that are worked on one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.data.genome import Genome
+from deepcpg_tf.errors import GenomeError
+from deepcpg_tf.evaluation.annotations import Annotation
+
+REGION = 4_000_000
+"""Bases of a region."""
+
+_C, _G = 3, 2
+
+
+class Region(NamedTuple):
+    """A stretch of a chromosome (0-based, half-open): the sites whose C is in it."""
+
+    chromosome: str
+    start: int
+    end: int
+
+
+def chosen_chromosomes(genome: Genome, names: Sequence[str] | None) -> list[str]:
+    """Return the genome's chromosomes, or those asked for, in the genome's order.
+
+    Raises
+    ------
+    GenomeError
+        When the genome lacks one of them.
+    """
+    if names is None:
+        return list(genome.lengths)
+    wanted = {genome.resolve(name) for name in names}
+    if not wanted:
+        raise GenomeError("chromosomes: expected at least one, received none")
+    return [name for name in genome.lengths if name in wanted]
+
+
+def regions_of(genome: Genome, chromosomes: Sequence[str]) -> Iterator[Region]:
+    """Yield the regions that some chromosomes consist of, in order."""
+    for chromosome in chromosomes:
+        length = genome.lengths[chromosome]
+        for start in range(0, length, REGION):
+            yield Region(chromosome, start, min(start + REGION, length))
+
+
+def sites_of(genome: Genome, region: Region, within: Annotation | None) -> npt.NDArray[np.int64]:
+    """Return the positions of the CpG sites of a region, sorted.
+
+    Parameters
+    ----------
+    genome
+        The reference.
+    region
+        Where.
+    within
+        Only sites in these intervals, where given.
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        0-based positions on the chromosome of the forward-strand C.
+    """
+    codes = genome.codes(region.chromosome)[region.start : region.end + 1]
+    positions = np.flatnonzero((codes[:-1] == _C) & (codes[1:] == _G)) + region.start
+    if within is not None:
+        ids = np.zeros(len(positions), np.int32)
+        positions = positions[within.contains([region.chromosome], ids, positions)]
+    return positions

@@ -1,0 +1,62 @@
+"""The unit of work, and its results: probabilities of the sites of one region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from deepcpg_tf.data.genome import Genome
+from deepcpg_tf.evaluation.annotations import Annotation
+from deepcpg_tf.files import atomic_file
+from deepcpg_tf.scan.engine import ScanEngine
+from deepcpg_tf.scan.regions import Region, sites_of
+
+
+class Shard(NamedTuple):
+    """Positions (int64 [n], 0-based) and probabilities (float32 [n, cells]) of a region."""
+
+    positions: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+
+    def save(self, path: Path) -> None:
+        """Write a file that appears whole or not at all."""
+        with atomic_file(path) as partial, partial.open("wb") as file:
+            np.savez(file, positions=self.positions, probabilities=self.probabilities)
+
+    @classmethod
+    def load(cls, path: Path) -> Shard:
+        """Read what `save` wrote."""
+        with np.load(path) as file:
+            return cls(file["positions"], file["probabilities"])
+
+
+def scan_region(
+    engine: ScanEngine,
+    genome: Genome,
+    region: Region,
+    within: Annotation | None = None,
+    advance: Callable[[int], object] = lambda sites: None,
+) -> Shard:
+    """Predict every CpG site of a region; nothing but the arguments decides about it.
+
+    Parameters
+    ----------
+    engine
+        The model.
+    genome
+        The reference.
+    region
+        Where.
+    within
+        Only sites in these intervals, where given.
+    advance
+        Called with the number of sites done.
+    """
+    positions = sites_of(genome, region, within)
+    logits = engine.logits(genome.codes(region.chromosome), positions, advance)
+    return Shard(positions, expit(logits))
