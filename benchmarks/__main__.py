@@ -60,11 +60,11 @@ def _readme(path: Path, results: Result) -> str:
         f"""\
 # Benchmarks
 
-`make bench` measures, and writes this page from `results/{path.name}`. `python -m benchmarks
-training` measures anew only what is named: {", ".join(f"`{name}`" for name in NAMES)}.
+`make bench` measures, and writes this page from [its results](results/{path.name}). `python -m
+benchmarks NAME...` measures anew only what is named: {", ".join(f"`{name}`" for name in NAMES)}.
 
 What is compared takes turns in the same run: a round of each, and again. Figures are the median of
-the rounds with the smallest and the largest; a ratio is taken within each round. A round to warm up
+the rounds, with the smallest and the largest; a ratio is taken within each round. A round to warm up
 is not counted. All data are made up.
 
 {table(("machine", ""), results["machine"].items())}

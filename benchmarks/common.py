@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
@@ -83,17 +84,31 @@ def requirement(what: str, least: float, reached: float) -> Result:
 
 
 def in_words(required: Result) -> str:
-    """Return a requirement as a sentence of Markdown."""
+    """Return a requirement in a sentence."""
     verdict = "met" if required["met"] else "**not met**"
     return (
-        f"Required: {required['what']}, at least {required['at_least']:,}; "
-        f"reached {required['reached']:,}: {verdict}."
+        f"Required: at least {number(required['at_least'])} {required['what']}; "
+        f"reached: {number(required['reached'])}; {verdict}."
     )
+
+
+def prose(text: str) -> str:
+    """Return a paragraph of Markdown, wrapped; in a list where it begins with a dash."""
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.fill(
+        text, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def number(value: float) -> str:
+    """Return a number with three digits, or as many as it has before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def figure(values: Mapping[str, float]) -> str:
     """Return a spread as a cell of a table."""
-    return "{median:,} ({min:,} to {max:,})".format(**values)
+    median, least, most = (number(values[name]) for name in ("median", "min", "max"))
+    return f"{median} ({least} to {most})"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

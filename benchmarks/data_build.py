@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import child, made_up
-from benchmarks.common import Result, alternate, figure, progress, spread, table
+from benchmarks.common import Result, alternate, figure, progress, prose, spread, table
 
 TITLE = "Building a table from a profile"
 LINES, ROUNDS = 5_000_000, 3
@@ -62,12 +62,15 @@ def report(result: Result) -> str:
             f"{result['peak_mebibytes_encoding_the_genome']:,}",
         ),
     ]
+    what = (
+        "`deepcpg-tf data build` as a command, from its start to its end, on one profile of a cell: "
+        f"Bismark coverage of {result['lines']:,} lines, cytosines of both strands, gzip "
+        f"({result['compressed_megabytes']:,} MB), over a made-up genome of "
+        f"{result['genome_megabases']:g} megabases with {result['sites_on_genome']:,} CpG sites. "
+        "The genome was encoded by a run before, which is not counted."
+    )
     return f"""\
-`deepcpg-tf data build` as a command, from its start to its end, on one profile of a cell: Bismark
-coverage of {result["lines"]:,} lines, cytosines of both strands, gzip
-({result["compressed_megabytes"]:,} MB), over a made-up genome of {result["genome_megabases"]:g}
-megabases with {result["sites_on_genome"]:,} CpG sites. The genome was encoded by a run
-before, which is not counted.
+{prose(what)}
 
 {table(("", ""), rows)}
 """

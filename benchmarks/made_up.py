@@ -98,4 +98,4 @@ def write_profile(path: Path, sites: list[npt.NDArray[np.int64]], lines: int) ->
         }
     )
     with gzip.open(path, "wb", compresslevel=6) as file:
-        profile.write_csv(file, separator="\t", include_header=False)
+        file.write(profile.write_csv(separator="\t", include_header=False).encode())

@@ -12,6 +12,7 @@ from benchmarks.common import (
     figure,
     in_words,
     progress,
+    prose,
     rate,
     ratio_name,
     requirement,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.dataset import Examples
 
 TITLE = "The input pipeline"
-BATCH, BATCHES, STEPS, ROUNDS = 128, 400, 10, 7
+ARCHITECTURE, BATCH, BATCHES, STEPS, ROUNDS = "CnnL2h128", 128, 400, 10, 7
 REQUIRED = 20  # times what the training step takes
 CODES, ONE_HOT, STEP = "pipeline", "pipeline and one-hot", "training step"
 
@@ -40,6 +41,7 @@ def run() -> Result:
         result = _measure(made_up.make_examples(folder))
     reached = result["ratios"][ratio_name(ONE_HOT, STEP)]["median"]
     return {
+        "architecture": ARCHITECTURE,
         "batch_size": BATCH,
         "windows": BATCH * BATCHES,
         "genome_megabases": len(made_up.CHROMOSOMES) * made_up.BASES / 1e6,
@@ -73,7 +75,7 @@ def _measure(examples: Examples) -> Result:
     one_hot = tf.function(graph_one_hot)
     settings = TrainingSettings(batch_size=BATCH)
     model = DeepCpgDnaForSequencePrediction(
-        DeepCpgDnaConfig.from_architecture("CnnL2h128", cells=examples.cells)
+        DeepCpgDnaConfig.from_architecture(ARCHITECTURE, cells=examples.cells)
     )
     optimizer = keras.optimizers.Adam(settings.learning_rate)
     optimizer.build(model.trainable_variables)
@@ -109,12 +111,17 @@ def report(result: Result) -> str:
     ratios = result["ratios"]
     times = {name: figure(ratios[ratio_name(name, STEP)]) for name in (CODES, ONE_HOT)}
     rows = [(name, figure(rates), times.get(name, "1")) for name, rates in result["rates"].items()]
+    what = (
+        f"{result['windows']:,} windows a round, in batches of {result['batch_size']}, at sites in "
+        f"random order: windows are cut from a made-up genome of {result['genome_megabases']:g} "
+        f"megabases, labels are taken from a table of {result['sites']:,} sites in "
+        f"{result['cells']} cells. Each round is a new epoch, whose start is counted. The one-hot "
+        "rows are made in a TensorFlow graph, as the training step makes them. The training step "
+        f"is that of {result['architecture']} and has its batches in memory, so that it takes all "
+        "it can."
+    )
     return f"""\
-{result["windows"]:,} windows a round, in batches of {result["batch_size"]}, at sites in random
-order: windows are cut from a made-up genome of {result["genome_megabases"]:g} megabases, labels are
-taken from a table of {result["sites"]:,} sites in {result["cells"]} cells. Each round is a new epoch,
-whose start is counted. The one-hot rows are made in a TensorFlow graph, as the training step makes them.
-The training step has its batches in memory, so that it takes all it can.
+{prose(what)}
 
 {table(("", "windows a second", "times the training step"), rows)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.common import Result, alternate, figure, in_words, rate, requirement, table
+from benchmarks.common import Result, alternate, figure, in_words, prose, rate, requirement, table
 from deepcpg_tf.sequence import encode_windows, one_hot
 
 TITLE = "Letters to one-hot rows"
@@ -50,12 +50,16 @@ def run() -> Result:
 def report(result: Result) -> str:
     """Return the section of the report."""
     rows = [(name, figure(rates)) for name, rates in result["rates"].items()]
+    ratio = figure(result["ratios"]["ours / dictionary"])
+    what = (
+        f"{result['windows']:,} windows of {result['length']} letters become one-hot rows in NumPy, "
+        "by this package and by the usual look-up of each letter in a dictionary; both give the "
+        "same rows."
+    )
     return f"""\
-{result["windows"]:,} windows of {result["length"]} letters become one-hot rows in NumPy, by this
-package and by the usual look-up of each letter in a dictionary; both give the same rows.
+{prose(what)}
 
 {table(("", "megabases a second"), rows)}
 
-Ours is {figure(result["ratios"]["ours / dictionary"])} times as fast.
-{in_words(result["requirement"])}
+{prose(f"Ours is {ratio} times as fast. {in_words(result['requirement'])}")}
 """
