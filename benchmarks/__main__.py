@@ -14,7 +14,7 @@ from datetime import date
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.common import Result, machine, progress, table
+from benchmarks.common import Result, machine, progress, prose, table
 
 NAMES = ("sequences", "pipeline", "training", "data_build")
 FOLDER = Path(__file__).parent
@@ -56,20 +56,18 @@ def _keep(name: str, result: Result) -> Path:
 
 
 def _readme(path: Path, results: Result) -> str:
-    parts = [
-        f"""\
-# Benchmarks
-
-`make bench` measures, and writes this page from [its results](results/{path.name}). `python -m
-benchmarks NAME...` measures anew only what is named: {", ".join(f"`{name}`" for name in NAMES)}.
-
-What is compared takes turns in the same run: a round of each, and again. Figures are the median of
-the rounds, with the smallest and the largest; a ratio is taken within each round. A round to warm up
-is not counted. All data are made up.
-
-{table(("machine", ""), results["machine"].items())}
-"""
-    ]
+    names = ", ".join(f"`{name}`" for name in NAMES)
+    how = (
+        f"`make bench` measures, and writes this page from [its results](results/{path.name}). "
+        f"`python -m benchmarks NAME...` measures anew only what is named: {names}."
+    )
+    figures = (
+        "What is compared takes turns in the same run: a round of each, and again. Figures are the "
+        "median of the rounds, with the smallest and the largest; a ratio is taken within each "
+        "round. A round to warm up is not counted. All data are made up."
+    )
+    about = table(("machine", ""), results["machine"].items())
+    parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(figures)}\n\n{about}\n"]
     for name in NAMES:
         module = import_module(f"benchmarks.{name}")
         text = (

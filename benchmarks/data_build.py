@@ -63,8 +63,8 @@ def report(result: Result) -> str:
         ),
     ]
     what = (
-        "`deepcpg-tf data build` as a command, from its start to its end, on one profile of a cell: "
-        f"Bismark coverage of {result['lines']:,} lines, cytosines of both strands, gzip "
+        "`deepcpg-tf data build` as a command, from its start to its end, on one profile of a "
+        f"cell: Bismark coverage of {result['lines']:,} lines, cytosines of both strands, gzip "
         f"({result['compressed_megabytes']:,} MB), over a made-up genome of "
         f"{result['genome_megabases']:g} megabases with {result['sites_on_genome']:,} CpG sites. "
         "The genome was encoded by a run before, which is not counted."

@@ -52,9 +52,9 @@ def report(result: Result) -> str:
     rows = [(name, figure(rates)) for name, rates in result["rates"].items()]
     ratio = figure(result["ratios"]["ours / dictionary"])
     what = (
-        f"{result['windows']:,} windows of {result['length']} letters become one-hot rows in NumPy, "
-        "by this package and by the usual look-up of each letter in a dictionary; both give the "
-        "same rows."
+        f"{result['windows']:,} windows of {result['length']} letters become one-hot rows in "
+        "NumPy, by this package and by the usual look-up of each letter in a dictionary; both "
+        "give the same rows."
     )
     return f"""\
 {prose(what)}

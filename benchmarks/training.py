@@ -179,10 +179,10 @@ def report(result: Result) -> str:
     compiling = "" if peer["compiling"] == "works" else f" It failed: `{peer['compiling']}`."
     paragraphs = (
         f"{result['architecture']} for {result['cells']} cells in float32, on {result['cores']} "
-        f"cores (PyTorch: {peer['threads']} threads). A round is {result['steps']} steps of Adam on "
-        f"batches of {result['batch_size']}, the same windows of 1001 bases and the same labels for "
-        f"all; {result['share_observed']:.0%} of the labels are there, the others are missing. The "
-        "loss is the binary cross-entropy of the labels that are there, summed and divided by the "
+        f"cores (PyTorch: {peer['threads']} threads). A round is {result['steps']} steps of Adam "
+        f"on batches of {result['batch_size']}, the same windows of 1001 bases and the same labels "
+        f"for all; {result['share_observed']:.0%} of the labels are there, the others are missing. "
+        "The loss is the binary cross-entropy of the labels that are there, summed and divided by the "
         "batch size; on no side are classes weighted or kernels regularised.",
         "",
         "- **ours**: the step of `deepcpg-tf train`, fed by its `tf.data` pipeline. What prepares "
@@ -191,11 +191,12 @@ def report(result: Result) -> str:
         "- **ours with fit**: the same pipeline and loss in Keras' `fit`.",
         f"- **peer**: MultiMolecule {peer['multimolecule']}'s `DeepCpgDnaForSequencePrediction` in "
         f"train mode on PyTorch {peer['torch']}, in an environment and a process of its own. Its "
-        "token ids, labels and masks lie in memory before the clock starts, which is to its favour; "
-        "its model makes the one-hot rows. Its configuration is its own default: "
+        "token ids, labels and masks lie in memory before the clock starts, which is to its "
+        "favour; its model makes the one-hot rows. Its configuration is its own default: "
         f"{peer['channels']} channels, the last for N, so {peer['parameters']:,} parameters to the "
         f"{result['parameters']:,} of ours with 4.",
-        f"- **peer compiled**: the same through `torch.compile`; compiling is not counted.{compiling}",
+        "- **peer compiled**: the same through `torch.compile`; compiling is not counted."
+        + compiling,
     )
     text = "\n".join(map(prose, paragraphs))
     reached = f"ours is {number(result['reached'])} times as fast; the aim is {result['aim']}."
