@@ -182,8 +182,8 @@ def report(result: Result) -> str:
         f"cores (PyTorch: {peer['threads']} threads). A round is {result['steps']} steps of Adam "
         f"on batches of {result['batch_size']}, the same windows of 1001 bases and the same labels "
         f"for all; {result['share_observed']:.0%} of the labels are there, the others are missing. "
-        "The loss is the binary cross-entropy of the labels that are there, summed and divided by the "
-        "batch size; on no side are classes weighted or kernels regularised.",
+        "The loss is the binary cross-entropy of the labels that are there, summed and divided by "
+        "the batch size; on no side are classes weighted or kernels regularised.",
         "",
         "- **ours**: the step of `deepcpg-tf train`, fed by its `tf.data` pipeline. What prepares "
         "the input is counted: starting the pipeline, cutting windows from the genome, looking up "
