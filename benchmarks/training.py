@@ -206,6 +206,8 @@ def report(result: Result) -> str:
 {table(("", "samples a second", "ours is so many times as fast"), rows)}
 
 Of the peer's two, *{best}* is the better one: {reached}
+Beside other work on the same cores PyTorch loses more than TensorFlow does: measure on an idle
+machine.
 
 The peer is installed once into `benchmarks/.peer`. Where pip finds PyTorch for GPUs first, the
 variable `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` makes it take the smaller one.
