@@ -18,7 +18,7 @@ lint: $(READY)
 	@$(BIN)/mypy
 
 bench: $(READY)
-	@$(BIN)/python benchmarks/sequences.py
+	@$(BIN)/python -m benchmarks
 
 # Without a finished installation by this Python, whatever is in .venv is thrown away.
 $(READY): setup.cfg pyproject.toml

@@ -1,0 +1,1 @@
+"""How fast this package is, measured against alternatives and its own requirements."""

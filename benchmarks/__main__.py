@@ -1,0 +1,83 @@
+"""Run the benchmarks, all or those named: ``python -m benchmarks [NAME...]``.
+
+The figures go into ``results/<date>-<machine>.json``, where those of other benchmarks
+stay as they are, and from there into ``README.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.common import Result, machine, progress, prose, table
+
+NAMES = ("sequences", "pipeline", "training", "data_build")
+FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    """Measure, keep the figures, and fail where a requirement is not met."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    names = parser.parse_args().names or NAMES
+    if unknown := set(names).difference(NAMES):
+        parser.error(f"expected some of {', '.join(NAMES)}, received {', '.join(sorted(unknown))}")
+    missed = []
+    for name in names:
+        progress(f"{name} ...")
+        result = import_module(f"benchmarks.{name}").run()
+        path = _keep(name, result)
+        if not result.get("requirement", {"met": True})["met"]:
+            missed.append(name)
+    progress(f"written: {path}")
+    if missed:
+        sys.exit(f"requirement not met: {', '.join(missed)}")
+
+
+def _keep(name: str, result: Result) -> Path:
+    """Write one section into today's file, and the report anew."""
+    about = machine()
+    title = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['cores']} cores".lower())
+    path = FOLDER / "results" / f"{date.today().isoformat()}-{title.strip('-')}.json"
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    sections = {section: kept[section] for section in NAMES if section in kept} | {name: result}
+    results = {"machine": about} | {
+        section: sections[section] for section in NAMES if section in sections
+    }
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    (FOLDER / "README.md").write_text(_readme(path, results))
+    return path
+
+
+def _readme(path: Path, results: Result) -> str:
+    names = ", ".join(f"`{name}`" for name in NAMES)
+    how = (
+        f"`make bench` measures, and writes this page from [its results](results/{path.name}). "
+        f"`python -m benchmarks NAME...` measures anew only what is named: {names}."
+    )
+    figures = (
+        "What is compared takes turns in the same run: a round of each, and again. Figures are the "
+        "median of the rounds, with the smallest and the largest; a ratio is taken within each "
+        "round. A round to warm up is not counted. All data are made up."
+    )
+    about = table(("machine", ""), results["machine"].items())
+    parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(figures)}\n\n{about}\n"]
+    for name in NAMES:
+        module = import_module(f"benchmarks.{name}")
+        text = (
+            module.report(results[name])
+            if name in results
+            else f"Not measured that day: `python -m benchmarks {name}`.\n"
+        )
+        parts.append(f"## {module.TITLE}\n\n{text}")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()
