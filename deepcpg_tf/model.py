@@ -8,6 +8,8 @@ layer ``convolution1d_1`` of the backbone, which is named ``dna``, and
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -353,6 +355,13 @@ class DeepCpgDnaForSequencePrediction(keras.Model):
         from deepcpg_tf.weights.load import load_model
 
         return load_model(preset)
+
+    def digest(self) -> str:
+        """Return a SHA-256 checksum of what it computes: configuration and weights."""
+        result = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
+        for name, variable in sorted(self.variables_by_name.items()):
+            result.update(name.encode() + variable.numpy().tobytes())
+        return result.hexdigest()
 
     @property
     def original_names(self) -> list[str]:

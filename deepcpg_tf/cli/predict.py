@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+import deepcpg_tf
 from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.errors import ConfigError, GenomeError
 
@@ -40,9 +41,18 @@ def predict(
     genome: Annotated[
         Path | None,
         typer.Option(
-            help="The reference of --sites: FASTA, plain or bgzip, or a folder of it.",
+            help="The reference of --sites: FASTA, plain or bgzip, or a folder of it. Without "
+            "--sites, every CpG of it is predicted.",
             metavar="FASTA",
         ),
+    ] = None,
+    chromosomes: Annotated[
+        str | None,
+        typer.Option(help="Every CpG of these chromosomes only: 1,X.", metavar="LIST"),
+    ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(help="Every CpG within these intervals only.", metavar="BED"),
     ] = None,
     require_cpg: Annotated[
         bool, typer.Option("--require-cpg", help="Refuse a site that is no CG.")
@@ -53,7 +63,8 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write to this file: .tsv, .tsv.gz or .parquet (default: TSV to stdout).",
+            help="Write to this file: .tsv, .tsv.gz or .parquet (default: TSV to stdout); of every "
+            "CpG also .bigwig or .bedgraph, folders with a file a cell.",
             metavar="FILE",
         ),
     ] = None,
@@ -66,6 +77,13 @@ def predict(
     """
     given = {"--sequence": sequence, "--sequences": sequences, "--fasta": fasta, "--sites": sites}
     named = [name for name, value in given.items() if value is not None]
+    if genome is not None and not named:
+        if values != "probabilities" or require_cpg:
+            raise ConfigError("--values and --require-cpg: expected --sites with them")
+        _predict_genome(model, genome, chromosomes, regions, out)
+        return
+    if chromosomes is not None or regions is not None:
+        raise ConfigError("--chromosomes and --regions: expected --genome without --sites")
     if len(named) != 1:
         raise ConfigError(
             f"input: expected one of {', '.join(given)}, received {' and '.join(named) or 'none'}"
@@ -109,3 +127,52 @@ def predict(
 
     with progress("predicting", windows) as advance:
         predict_to_file(loaded, source, out, cast("Values", values), advance)
+
+
+def _predict_genome(
+    model: str, genome: Path, chromosomes: str | None, regions: Path | None, out: Path | None
+) -> None:
+    """Predict every CpG of a genome, or of parts of it."""
+    from deepcpg_tf.quiet import import_tensorflow
+    from deepcpg_tf.scan.results import Target, check_result, write_results
+
+    if out is None:
+        raise ConfigError("--out: expected a file for the predictions of a genome, received none")
+    check_files(regions)
+    check_result(out)
+    import_tensorflow()
+    from deepcpg_tf.cli.progress import progress
+    from deepcpg_tf.data.code_store import MappedGenome
+    from deepcpg_tf.evaluation.annotations import read_annotation
+    from deepcpg_tf.scan.engine import ScanEngine
+    from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
+    from deepcpg_tf.scan.run import scan
+    from deepcpg_tf.weights.load import load_model
+
+    within = None if regions is None else read_annotation(regions)
+    loaded = load_model(model)
+    reference = MappedGenome(genome)
+    names = chosen_chromosomes(reference, None if chromosomes is None else chromosomes.split(","))
+    parts = list(regions_of(reference, names))
+    sites = sum(len(sites_of(reference, part, within)) for part in parts)
+    if not sites:
+        raise GenomeError(f"{genome}: expected CpG sites to predict, found none")
+    identity = {
+        "model": loaded.digest(),
+        "reference": reference.digest(names),
+        "chromosomes": names,
+        "regions": None if within is None else within.digest(),
+        "version": deepcpg_tf.__version__,
+    }
+    with progress("predicting", sites) as advance:
+        scan(
+            ScanEngine(loaded),
+            reference,
+            parts,
+            within=within,
+            state=out.resolve().parent / f".{out.name}.scan",
+            identity=identity,
+            write=lambda results: write_results(Target(out, loaded.cells, reference), results),
+            advance=advance,
+        )
+    print(f"{out}: {sites:,} sites, {len(loaded.cells)} cells", file=sys.stderr)

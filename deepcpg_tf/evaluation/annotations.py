@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +35,13 @@ class Annotation(NamedTuple):
 
     name: str
     intervals: dict[str, Intervals]
+
+    def digest(self) -> str:
+        """Return a SHA-256 checksum of the intervals."""
+        result = hashlib.sha256()
+        for chromosome, (starts, ends) in sorted(self.intervals.items()):
+            result.update(chromosome.encode() + starts.tobytes() + ends.tobytes())
+        return result.hexdigest()
 
     def contains(
         self,

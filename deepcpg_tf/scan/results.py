@@ -14,8 +14,7 @@ from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_folder
 from deepcpg_tf.prediction.writers import check_output, open_writer
-from deepcpg_tf.scan.run import Results
-from deepcpg_tf.scan.shards import Shard
+from deepcpg_tf.scan.shards import Results, Shard
 
 TABLES = (".parquet", ".tsv", ".tsv.gz")
 BIGWIG, BEDGRAPH = ".bigwig", ".bedgraph"

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.evaluation.annotations import Annotation
-from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.scan.regions import Region
-from deepcpg_tf.scan.shards import Shard, scan_region
+from deepcpg_tf.scan.shards import Results, Shard, scan_region
+
+if TYPE_CHECKING:
+    from deepcpg_tf.scan.engine import ScanEngine
 
 _IDENTITY, _LOCK = "identity.json", "lock"
-
-Results = Iterator[tuple[str, Shard]]
 
 
 def scan(

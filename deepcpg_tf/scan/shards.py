@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,10 @@ from scipy.special import expit
 from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.evaluation.annotations import Annotation
 from deepcpg_tf.files import atomic_file
-from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.scan.regions import Region, sites_of
+
+if TYPE_CHECKING:
+    from deepcpg_tf.scan.engine import ScanEngine
 
 
 class Shard(NamedTuple):
@@ -33,6 +35,10 @@ class Shard(NamedTuple):
         """Read what `save` wrote."""
         with np.load(path) as file:
             return cls(file["positions"], file["probabilities"])
+
+
+Results = Iterator[tuple[str, Shard]]
+"""Chromosome and shard of every region, in order."""
 
 
 def scan_region(

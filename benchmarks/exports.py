@@ -1,0 +1,137 @@
+"""Exported artefacts, each in its own runtime: size, loading, latency, throughput, accuracy."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import made_up
+from benchmarks.common import (
+    Result,
+    alternate,
+    figure,
+    in_words,
+    number,
+    progress,
+    prose,
+    ratio_name,
+    requirement,
+    table,
+)
+
+TITLE = "Exported artefacts"
+ARCHITECTURES = {"CnnL2h128": 18, "CnnL3h128": 12}
+BATCH, SINGLES, ROUNDS = 32, 50, 7
+REQUIRED = 3  # times the windows a second of float32, in ONNX Runtime
+FLOAT32, INT8 = "onnx/float32.onnx", "onnx/int8.onnx"
+
+
+def run() -> Result:
+    """Measure."""
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    with made_up.working_folder() as folder:
+        models = {name: _measure(name, cells, folder) for name, cells in ARCHITECTURES.items()}
+    reached = min(
+        found["throughput"]["ratios"][ratio_name(INT8, FLOAT32)]["median"]
+        for found in models.values()
+    )
+    what = "times the windows a second of float32, for int8 in ONNX Runtime"
+    return {
+        "batch_size": BATCH,
+        "models": models,
+        "requirement": requirement(what, REQUIRED, reached),
+    }
+
+
+def _measure(architecture: str, cells: int, folder: Path) -> Result:
+    import keras
+
+    from deepcpg_tf.config import DeepCpgDnaConfig
+    from deepcpg_tf.exporters.bundle import WINDOWS_FILE, export
+    from deepcpg_tf.exporters.parity import Reference
+    from deepcpg_tf.exporters.runtimes import Runtime, open_artefact
+    from deepcpg_tf.exporters.windows import draw_windows
+    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+
+    progress(f"  exporting {architecture}")
+    keras.utils.set_random_seed(0)
+    config = DeepCpgDnaConfig.from_architecture(architecture, num_labels=cells)
+    model = DeepCpgDnaForSequencePrediction(config)
+    out = folder / architecture
+    content = export(model, architecture, out, draw_windows(model))
+    tokens = Reference.load(out / WINDOWS_FILE).tokens
+
+    def latency(runtime: Runtime) -> float:
+        """Return single windows a second."""
+        return SINGLES / sum(runtime.seconds(tokens[:1], SINGLES))
+
+    def throughput(runtime: Runtime) -> float:
+        size = runtime.batch or BATCH
+        repeat = 8 * BATCH // size
+        return size * repeat / sum(runtime.seconds(tokens[:size], repeat))
+
+    # INT8 before FLOAT32: a ratio is that of an earlier one to a later one.
+    names = sorted(content["artefacts"], key=lambda name: (name != INT8, name))
+    loading, runtimes = {}, {}
+    for name in names:
+        start = time.perf_counter()
+        runtimes[name] = open_artefact(out / name)
+        loading[name] = (time.perf_counter() - start) * 1e3
+    found = {
+        what: alternate({name: _bound(measure, runtimes[name]) for name in names}, ROUNDS)
+        for what, measure in (("latency", latency), ("throughput", throughput))
+    }
+    for runtime in runtimes.values():
+        runtime.close()
+    return {
+        "cells": cells,
+        "artefacts": {
+            name: {
+                "runtime": entry["runtime"],
+                "bytes": entry["bytes"],
+                "load_ms": round(loading[name], 1),
+                "maximum_difference": entry["maximum_difference"],
+                "calls_changed": entry["calls_changed"],
+            }
+            for name, entry in content["artefacts"].items()
+        },
+        **found,
+    }
+
+
+def _bound(measure: Any, runtime: Any) -> Any:
+    return lambda: measure(runtime)
+
+
+def report(result: Result) -> str:
+    """Return the section of the report."""
+    what = (
+        "Models with weights as Keras starts them, exported and compared by `deepcpg-tf export`; "
+        "each artefact in the runtime that its users have, on all cores. The difference is the "
+        "largest of a probability over 1,024 windows, among them those with the smallest and "
+        "largest probabilities; calls changed are those on the other side of 0.5. Keras is the "
+        "`.keras` file in a compiled function, SavedModel TensorFlow's C library without Python. "
+        "A file with `batch1` takes one window a call."
+    )
+    header = (
+        *("artefact", "MB", "load, ms", "one window, ms", f"windows a second, batch {BATCH}"),
+        *("difference", "calls changed"),
+    )
+    tables = []
+    for architecture, found in result["models"].items():
+        latency, throughput = found["latency"]["rates"], found["throughput"]["rates"]
+        rows = [
+            (
+                *(name, number(entry["bytes"] / 1e6), number(entry["load_ms"])),
+                f"{1e3 / latency[name]['median']:.3f}",
+                figure(throughput[name]),
+                *(f"{entry['maximum_difference']:.1e}", f"{entry['calls_changed']:.2%}"),
+            )
+            for name, entry in found["artefacts"].items()
+        ]
+        tables.append(f"{architecture}, {found['cells']} cells:\n\n{table(header, rows)}")
+    tables_text = "\n\n".join(tables)
+    return f"{prose(what)}\n\n{tables_text}\n\n{in_words(result['requirement'])}\n"

@@ -1,0 +1,174 @@
+import gzip
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pybigtools
+import pytest
+
+from deepcpg_tf.data.genome import Genome
+from deepcpg_tf.data.profiles import read_profile
+from tests.conftest import DATA
+
+RUN = DATA / "original-run"
+CELLS = ("c1", "c2", "c3")
+ENDINGS = (".parquet", ".tsv", ".tsv.gz", ".bigwig", ".bedgraph")
+
+# A genome of a few thousand bases, in regions of a thousand.
+SMALL = (
+    "import deepcpg_tf.scan.regions as regions; regions.REGION = 1000;"
+    "from deepcpg_tf.cli.app import main; main()"
+)
+
+
+def command(out, *more):
+    return ("predict", RUN / "model", "--genome", RUN / "dna", "--out", out, *more)
+
+
+def small(*arguments):
+    return [sys.executable, "-c", SMALL, *map(str, arguments)]
+
+
+@pytest.fixture(scope="module")
+def by_sites(tmp_path_factory):
+    """Every CpG, window by window."""
+    folder = tmp_path_factory.mktemp("by_sites")
+    genome = Genome(RUN / "dna")
+    with (folder / "sites.bed").open("w") as file:
+        for chromosome, length in genome.lengths.items():
+            for position in np.flatnonzero(genome.is_cg(chromosome, np.arange(length))):
+                file.write(f"{chromosome}\t{position}\t{position + 2}\n")
+    out = folder / "out.parquet"
+    sites = ("--sites", folder / "sites.bed", "--genome", RUN / "dna", "--out", out)
+    arguments = ("predict", RUN / "model", *sites)
+    subprocess.run([sys.executable, "-m", "deepcpg_tf", *map(str, arguments)], check=True)
+    return pl.read_parquet(out).drop("strand")
+
+
+def test_every_cpg(run, tmp_path, by_sites):
+    out = tmp_path / "all.parquet"
+    result = run(*command(out))
+    assert result.code == 0, result.err
+    assert result.err == f"{out}: {len(by_sites):,} sites, 3 cells\n"
+    found = pl.read_parquet(out)
+    assert found.columns == ["chromosome", "position", *CELLS]
+    assert found.select("chromosome", "position").equals(by_sites.select("chromosome", "position"))
+    np.testing.assert_allclose(found.select(CELLS), by_sites.select(CELLS), atol=1e-6)
+    assert [path.name for path in tmp_path.iterdir()] == ["all.parquet"]
+
+
+def test_chromosomes_and_regions(run, tmp_path, by_sites):
+    bed, out = tmp_path / "regions.bed", tmp_path / "some.tsv"
+    bed.write_text("chr2\t100\t900\nchr1\t50\t200\n")
+    assert run(*command(out, "--chromosomes", "chr2", "--regions", bed)).code == 0
+    found = pl.read_csv(out, separator="\t", schema_overrides={"chromosome": pl.String})
+    expected = by_sites.filter(
+        (pl.col("chromosome") == "2") & (pl.col("position") >= 100) & (pl.col("position") < 900)
+    )
+    assert found["position"].equals(expected["position"])
+
+
+def test_a_folder_of_bigwigs(run, tmp_path, by_sites):
+    out = tmp_path / "all.bigwig"
+    assert run(*command(out)).code == 0
+    assert sorted(path.name for path in out.iterdir()) == [f"{cell}.bw" for cell in CELLS]
+    file = pybigtools.open(str(out / "c2.bw"))
+    assert file.chroms() == dict(Genome(RUN / "dna").lengths)
+    records = [
+        (chromosome, *record)
+        for chromosome in ("1", "2", "X")
+        for record in file.records(chromosome)
+    ]
+    assert [(c, start) for c, start, _, _ in records] == list(
+        by_sites.select("chromosome", "position").iter_rows()
+    )
+    np.testing.assert_allclose([record[3] for record in records], by_sites["c2"], atol=1e-6)
+
+
+def test_bedgraphs_are_read_back(run, tmp_path, by_sites):
+    """By the reader of profiles, which makes states of the values."""
+    out = tmp_path / "all.bedgraph"
+    assert run(*command(out)).code == 0
+    path = out / "c3.bedGraph.gz"
+    with gzip.open(path, "rt") as file:
+        assert file.readline() == 'track type=bedGraph name="c3"\n'
+    states = read_profile(path, Genome(RUN / "dna"), min_coverage=1).sites
+    expected = by_sites.filter(pl.col("c3") != 0.5)
+    for chromosome, rows in expected.group_by("chromosome"):
+        found = states[chromosome[0]]
+        assert found.positions.tolist() == rows["position"].to_list()
+        assert found.states.tolist() == (rows["c3"] > 0.5).to_list()
+
+
+def test_killed_and_resumed_ends_with_the_same_file(tmp_path):
+    whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
+    subprocess.run(small(*command(whole)), check=True, capture_output=True)
+    state = tmp_path / ".out.parquet.scan"
+    with subprocess.Popen(small(*command(out)), stderr=subprocess.PIPE) as process:
+        while not list(state.glob("0*.npz")):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+    assert not out.exists()
+    done = {path.name: path.stat().st_mtime_ns for path in state.glob("0*.npz")}
+    assert done
+    subprocess.run(small(*command(out)), check=True, capture_output=True)
+    assert out.read_bytes() == whole.read_bytes()
+    assert not state.exists()
+
+
+def test_two_runs_on_one_output(fails, tmp_path):
+    out = tmp_path / "out.parquet"
+    hold = (
+        "import fcntl, os, sys, time; os.makedirs(sys.argv[1]);"
+        "lock = os.open(sys.argv[1] + '/lock', os.O_RDWR | os.O_CREAT);"
+        "fcntl.flock(lock, fcntl.LOCK_EX); print('held', flush=True); time.sleep(60)"
+    )
+    arguments = [sys.executable, "-c", hold, tmp_path / ".out.parquet.scan"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        assert "expected nothing else to write it, found another run" in fails(*command(out))
+        process.kill()
+
+
+def test_an_unfinished_run_of_something_else(fails, tmp_path):
+    state = tmp_path / ".out.parquet.scan"
+    state.mkdir()
+    (state / "identity.json").write_text('{"model": "another"}')
+    message = fails(*command(tmp_path / "out.parquet"))
+    assert "expected the unfinished run to have the same chromosomes, model, reference" in message
+
+
+@pytest.mark.parametrize(
+    ("out", "more", "message"),
+    [
+        ("out.xlsx", (), "expected a name ending in .parquet, .tsv, .tsv.gz, .bigwig, .bedgraph"),
+        ("none/out.parquet", (), "expected an existing folder"),
+        ("out.parquet", ("--chromosomes", "1,9"), "chromosome '9': expected one of dna (1, 2, X)"),
+        ("out.parquet", ("--regions", "none.bed"), "none.bed: expected a file, found none there"),
+        ("out.parquet", ("--values", "logits"), "--values and --require-cpg: expected --sites"),
+    ],
+)
+def test_what_cannot_be(fails, tmp_path, out, more, message):
+    assert message in fails(*command(tmp_path / out, *more))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_output_is_told(fails):
+    message = fails("predict", RUN / "model", "--genome", RUN / "dna")
+    assert "--out: expected a file for the predictions of a genome" in message
+
+
+def test_a_full_disk_is_told(run, tmp_path, monkeypatch):
+    from deepcpg_tf.scan.shards import Shard
+
+    def full(self, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Shard, "save", full)
+    result = run(*command(tmp_path / "out.parquet"))
+    assert result.code == 2
+    assert "No space left on device" in result.err
