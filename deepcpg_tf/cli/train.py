@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,6 +95,10 @@ def train(
         jit=jit,
         devices=devices,
     )
+    if tensorboard is not None and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "--tensorboard: expected the package tensorboard, found none: pip install tensorboard"
+        )
     if start is not None and architecture is not None:
         raise ConfigError("input: expected --architecture or --from, received both")
     if start is None and freeze != "none":

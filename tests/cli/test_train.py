@@ -63,6 +63,28 @@ def test_train(run, table, tmp_path):
     assert model.predict_windows(random_windows(2, 1001)).shape == (2, 3)
 
 
+def test_tensorboard(run, table, tmp_path):
+    from tensorflow.python.summary.summary_iterator import summary_iterator
+
+    out, logs = tmp_path / "model", tmp_path / "logs"
+    assert run(*train(table, out, "--epochs", "2", "--tensorboard", logs)).code == 0
+    (file,) = logs.iterdir()
+    values = [
+        (event.step, value.tag)
+        for event in summary_iterator(str(file))
+        for value in event.summary.value
+    ]
+    for epoch in (1, 2):
+        for tag in ("loss", "validation_loss", "validation_auc", "learning_rate"):
+            assert (epoch, tag) in values
+
+
+def test_tensorboard_is_not_there(fails, tmp_path, monkeypatch):
+    monkeypatch.setattr("deepcpg_tf.cli.train.find_spec", lambda name: None)
+    message = fails(*train(LEGACY[0], tmp_path / "model", "--tensorboard", tmp_path))
+    assert message.endswith("found none: pip install tensorboard\n")
+
+
 def test_killed_and_resumed_ends_with_the_same_weights(run, table, tmp_path, home):
     whole = tmp_path / "whole"
     assert run(*train(table, whole, "--epochs", "6")).code == 0
