@@ -235,6 +235,8 @@ class Rest:
     """
 
     def __init__(self, url: str, model: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise Fault(f"--rest: expected a URL, as in http://localhost:8501, received {url!r}")
         self._place = f"{url.rstrip('/')}/v1/models/{model}"
         try:
             metadata = self._ask("/metadata")
@@ -300,13 +302,12 @@ class Grpc:
     """
 
     def __init__(self, target: str, model: str) -> None:
-        # TensorFlow, which comes with it, has a lot to tell when it is imported.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         try:
-            import grpc
-            import tensorflow as tf
-            from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
-            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+            with _no_stderr():
+                import grpc
+                import tensorflow as tf
+                from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
+                from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
         except ImportError as error:
             raise Fault(f"{error}: pip install tensorflow-serving-api") from None
         self._place = f"{target}, model {model}"
@@ -349,6 +350,22 @@ class Grpc:
         except self._grpc.RpcError as error:
             message = f"{error.code().name}: {error.details()}"
             raise Fault(f"{self._place}: server error {message}") from None
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Silence TensorFlow, which has a lot to tell when it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def main() -> None:
