@@ -70,7 +70,7 @@ def test_from_a_folder(script, tmp_path, monkeypatch, capsys):
     legacy = DATA / "legacy" / "keras1-distributed"
     (source / "hou2016-hcc").symlink_to(legacy)
     fields = DeepCpgDnaForSequencePrediction.from_preset(legacy).config.to_dict()
-    small = {key: value for key, value in fields.items() if key not in ("cells", "head")}
+    small = {key: value for key, value in fields.items() if key not in ("cells", "num_labels")}
     config = DeepCpgDnaConfig.from_dict({**small, "cells": PRESETS[name].cells})
     DeepCpgDnaForSequencePrediction(config).save_to_preset(source / name)
     arguments = ["--from-dir", str(source), "--out", str(out)]
