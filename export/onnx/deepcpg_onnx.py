@@ -165,8 +165,15 @@ def write_table(
 def _writing(out: Path | None) -> Iterator[TextIO]:
     """Yield where to write; a file appears under its name once it is complete."""
     if out is None:
-        yield sys.stdout
-        sys.stdout.flush()
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except OSError as error:
+            # What is still to be written has nowhere to go, and would fail once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if isinstance(error, BrokenPipeError):
+                sys.exit(1)  # whoever read the table has enough of it
+            raise Fault(f"stdout: cannot be written: {error.strerror}") from None
         return
     if out.is_dir():
         raise Fault(f"{out}: expected the name of a file to write, received a folder")
@@ -197,10 +204,6 @@ def end(program: str, main: Callable[[], None]) -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the table has enough of it; nothing is left to tell them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
     sys.exit(0)
 
 

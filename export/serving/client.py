@@ -19,6 +19,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zlib
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -171,8 +172,15 @@ def write_table(
 def _writing(out: Path | None) -> Iterator[TextIO]:
     """Yield where to write; a file appears under its name once it is complete."""
     if out is None:
-        yield sys.stdout
-        sys.stdout.flush()
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except OSError as error:
+            # What is still to be written has nowhere to go, and would fail once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if isinstance(error, BrokenPipeError):
+                sys.exit(1)  # whoever read the table has enough of it
+            raise Fault(f"stdout: cannot be written: {error.strerror}") from None
         return
     if out.is_dir():
         raise Fault(f"{out}: expected the name of a file to write, received a folder")
@@ -203,10 +211,6 @@ def end(program: str, main: Callable[[], None]) -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the table has enough of it; nothing is left to tell them.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
     sys.exit(0)
 
 
@@ -219,7 +223,7 @@ class Server(Protocol):
     cells: list[str]
     length: int
 
-    def run(self, letters: list[bytes]) -> list[list[float]]:
+    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
         """Return the probabilities [n, cells] of some windows."""
 
 
@@ -248,11 +252,11 @@ class Rest:
             raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
         self.cells: list[str] = self._predict("labels", list(range(cells)))
 
-    def run(self, letters: list[bytes]) -> list[list[float]]:
+    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
         """Return the probabilities [n, cells] of some windows."""
         outputs = self._predict("serving_default", [window.decode() for window in letters])
-        probabilities: list[list[float]] = outputs["probabilities"]
-        return probabilities
+        # As float32, which the decimals of JSON stand for, a table is the same as over gRPC.
+        return [array("f", row) for row in outputs["probabilities"]]
 
     def _predict(self, signature: str, values: list[Any]) -> Any:
         # By column, an input alone is its values, and an output alone too.
@@ -283,11 +287,10 @@ def _columns(tensor: Any) -> int:
 
 
 def _message(error: urllib.error.HTTPError) -> str:
-    text = error.read().decode("utf-8", "replace")
     try:
-        return str(json.loads(text)["error"])
-    except (ValueError, KeyError, TypeError):
-        return text[:200] or str(error.reason)
+        return str(json.load(error)["error"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return str(error.reason)  # not TensorFlow Serving's, but of something before it
 
 
 class Grpc:
@@ -331,10 +334,10 @@ class Grpc:
         names = self._predict("labels", "index", tf.constant(list(indices), tf.int64), "cells")
         self.cells: list[str] = [name.decode() for name in names]
 
-    def run(self, letters: list[bytes]) -> list[list[float]]:
+    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
         """Return the probabilities [n, cells] of some windows."""
         values = self._predict("serving_default", "sequences", letters, "probabilities")
-        probabilities: list[list[float]] = values.tolist()
+        probabilities: list[Sequence[float]] = values.tolist()
         return probabilities
 
     def _predict(self, signature: str, name: str, values: Any, output: str) -> Any:

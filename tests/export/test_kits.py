@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import re
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -137,6 +140,33 @@ def test_a_reader_that_stops_early(kit, tmp_path):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_a_full_disk(kit, tmp_path):
+    path = tmp_path / "windows.txt"
+    path.write_text("\n".join(LETTERS))
+    with Path("/dev/full").open("w") as full:
+        command = [*kit.command, str(path)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    expected = f"{kit.program}: error: stdout: cannot be written: No space left on device\n"
+    assert done.stderr == expected
+
+
+def test_ended_from_outside(kit, tmp_path):
+    """While it waits for its input: the temporary copy of it goes too."""
+    out = tmp_path / "table.tsv"
+    command = [*kit.command, "-", "--out", str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdin.write(LETTERS[0].encode())
+        process.stdin.flush()
+        time.sleep(0.5)
+        process.terminate()
+        # On a busy machine, before it has begun.
+        assert process.wait() in (128 + signal.SIGTERM, -signal.SIGTERM)
+        assert process.stderr.read() == b""
+        process.stdin.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_common_lines_are_the_same():
