@@ -1,0 +1,396 @@
+#!/usr/bin/env python3
+"""Predict DNA methylation in single cells on a TensorFlow Serving with a model of deepcpg-tf.
+
+Needs nothing but Python for --rest, and tensorflow-serving-api for --grpc.
+"""
+
+# Part of deepcpg_tf; licensed under Apache-2.0.
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zlib
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPException
+from itertools import chain, dropwhile, islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple, NoReturn, Protocol, TextIO
+
+_BATCH = 64
+"""Windows a request: no more than max_batch_size in batching_parameters.txt."""
+
+_TIMEOUT = 60.0
+"""Seconds for one answer."""
+
+# ---- Windows and the table: the same lines in every kit, so that each is one file ----
+
+_LETTERS = b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv"
+
+
+class Fault(Exception):  # noqa: N818
+    """What a user can mend; the message is one line."""
+
+
+class Record(NamedTuple):
+    """A window as it was read: its name, what an error calls it, letters and their number."""
+
+    name: str
+    where: str
+    letters: bytes
+    size: int
+
+
+class Windows:
+    """The windows of a file: FASTA, a window a record, or text, a window a line.
+
+    They can be gone through again and again, and each is checked every time.
+
+    Parameters
+    ----------
+    file
+        Plain or gzip, at any position.
+    name
+        What an error calls the file.
+    length
+        Letters that each window must have.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, length: int) -> None:
+        self.file = file
+        self.name = name
+        self.length = length
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        for name, where, letters, size in self._records():
+            if size != self.length:
+                raise Fault(f"{where}: expected a window of {self.length} letters, received {size}")
+            if foreign := letters.translate(None, _LETTERS):
+                raise Fault(
+                    f"{where}, position {letters.index(foreign[:1]) + 1}: expected a nucleotide "
+                    "letter (A, C, G, T, U, N or another of IUPAC), "
+                    f"received {foreign.decode('utf-8', 'replace')[0]!r}"
+                )
+            yield name, letters
+
+    def _records(self) -> Iterator[Record]:
+        numbered = enumerate((line.strip() for line in self._lines()), 1)
+        filled = dropwhile(lambda numbered: not numbered[1], numbered)
+        first = next(filled, None)
+        if first is None:
+            raise Fault(f"{self.name}: expected FASTA, or a window a line, found none")
+        read = self._fasta if first[1].startswith(b">") else self._plain
+        return read(chain([first], filled))
+
+    def _fasta(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[Record]:
+        number, name, size = 0, "", 0
+        parts: list[bytes] = []
+        for _, line in chain(lines, [(0, b">")]):
+            if not line.startswith(b">"):
+                # Of a chromosome, given by mistake, no more is kept than tells its length.
+                parts += [line] if size <= self.length else []
+                size += len(line)
+                continue
+            if number:
+                where = f"{self.name}, record {number} ({name})"
+                yield Record(name, where, b"".join(parts), size)
+            number, size, parts = number + 1, 0, []
+            words = line[1:].decode("utf-8", "replace").split()
+            name = words[0] if words else str(number)
+
+    def _plain(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[Record]:
+        empty = 0
+        for number, line in lines:
+            if not line:
+                empty = empty or number
+                continue
+            if empty:
+                raise Fault(
+                    f"{self.name}, line {empty}: expected a window of {self.length} letters, "
+                    "received an empty line"
+                )
+            yield Record(str(number), f"{self.name}, line {number}", line, len(line))
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            self.file.seek(0)
+            zipped = self.file.read(2) == b"\x1f\x8b"
+            self.file.seek(0)
+            yield from gzip.GzipFile(fileobj=self.file) if zipped else self.file
+        except (OSError, EOFError, zlib.error) as error:
+            raise Fault(f"{self.name}: cannot be read: {error}") from None
+
+
+@contextmanager
+def checked_windows(path: str, length: int) -> Iterator[Windows]:
+    """Yield the windows of a file, or of stdin (``-``), after all of them were checked."""
+    name = "stdin" if path == "-" else path
+    with ExitStack() as stack:
+        try:
+            file = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+            if path == "-" or not file.seekable():
+                # A pipe is read once, and windows are needed twice: to check, and to compute.
+                copy = stack.enter_context(tempfile.TemporaryFile())
+                shutil.copyfileobj(file, copy)
+                file = copy
+        except OSError as error:
+            raise Fault(f"{name}: cannot be read: {error.strerror}") from None
+        windows = Windows(file, name, length)
+        deque(windows, maxlen=0)
+        yield windows
+
+
+def write_table(
+    out: Path | None,
+    cells: Sequence[str],
+    windows: Iterable[tuple[str, bytes]],
+    run: Callable[[list[bytes]], Iterable[Iterable[float]]],
+    batch: int,
+) -> None:
+    """Predict windows, some at a time, and write a line of probabilities for each."""
+    with _writing(out) as file:
+        print("id", *cells, sep="\t", file=file)
+        remaining = iter(windows)
+        while some := list(islice(remaining, batch)):
+            rows = run([letters for _, letters in some])
+            for (name, _), row in zip(some, rows, strict=True):
+                print(name, *(f"{value:.7g}" for value in row), sep="\t", file=file)
+
+
+@contextmanager
+def _writing(out: Path | None) -> Iterator[TextIO]:
+    """Yield where to write; a file appears under its name once it is complete."""
+    if out is None:
+        try:
+            yield sys.stdout
+            sys.stdout.flush()
+        except OSError as error:
+            # What is still to be written has nowhere to go, and would fail once more at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            if isinstance(error, BrokenPipeError):
+                sys.exit(1)  # whoever read the table has enough of it
+            raise Fault(f"stdout: cannot be written: {error.strerror}") from None
+        return
+    if out.is_dir():
+        raise Fault(f"{out}: expected the name of a file to write, received a folder")
+    partial = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with partial.open("x", encoding="utf-8") as file:
+            yield file
+        partial.replace(out)
+    except OSError as error:
+        raise Fault(f"{out}: cannot be written: {error.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Fault(f"{message} (see --help)")
+
+
+def end(program: str, main: Callable[[], None]) -> NoReturn:
+    """Run a program and exit: 0 done, 2 what the user can mend, told in one line."""
+    # How a service manager says stop: what is half written is removed on the way out.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        main()
+    except Fault as error:
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+# ---- The end of what every kit has ----
+
+
+class Server(Protocol):
+    """A model on a server: one version of it, the same from the first request to the last."""
+
+    cells: list[str]
+    length: int
+
+    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
+        """Return the probabilities [n, cells] of some windows."""
+
+
+class Rest:
+    """A model behind REST.
+
+    Parameters
+    ----------
+    url
+        Where the server is, as in ``http://localhost:8501``.
+    model
+        Its name there.
+    """
+
+    def __init__(self, url: str, model: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise Fault(f"--rest: expected a URL, as in http://localhost:8501, received {url!r}")
+        self._place = f"{url.rstrip('/')}/v1/models/{model}"
+        try:
+            metadata = self._ask("/metadata")
+            signatures = metadata["metadata"]["signature_def"]["signature_def"]
+            self._version = metadata["model_spec"]["version"]
+            self.length = _columns(signatures["tokens"]["inputs"]["tokens"])
+            cells = _columns(signatures["serving_default"]["outputs"]["probabilities"])
+        except (KeyError, TypeError, IndexError):
+            raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
+        self.cells: list[str] = self._predict("labels", list(range(cells)))
+
+    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
+        """Return the probabilities [n, cells] of some windows."""
+        outputs = self._predict("serving_default", [window.decode() for window in letters])
+        # As float32, which the decimals of JSON stand for, a table is the same as over gRPC.
+        return [array("f", row) for row in outputs["probabilities"]]
+
+    def _predict(self, signature: str, values: list[Any]) -> Any:
+        # By column, an input alone is its values, and an output alone too.
+        request = {"signature_name": signature, "inputs": values}
+        return self._ask(f"/versions/{self._version}:predict", request)["outputs"]
+
+    def _ask(self, path: str, content: dict[str, Any] | None = None) -> Any:
+        data = None if content is None else json.dumps(content).encode()
+        try:
+            request = urllib.request.Request(self._place + path, data)
+            with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise Fault(f"{self._place}: server error {error.code}: {_message(error)}") from None
+        except urllib.error.URLError as error:
+            raise Fault(f"{self._place}: cannot be reached: {error.reason}") from None
+        except (OSError, HTTPException) as error:
+            raise Fault(f"{self._place}: the answer was cut off: {error!r}") from None
+        except ValueError as error:
+            raise Fault(f"{self._place}: expected TensorFlow Serving there, but {error}") from None
+
+
+_OF_ANOTHER_KIND = "expected a model that deepcpg-tf exported, received one with other signatures"
+
+
+def _columns(tensor: Any) -> int:
+    return int(tensor["tensor_shape"]["dim"][1]["size"])
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.load(error)["error"])
+    except (OSError, HTTPException, ValueError, KeyError, TypeError):
+        return str(error.reason)  # not TensorFlow Serving's, but of something before it
+
+
+class Grpc:
+    """A model behind gRPC.
+
+    Parameters
+    ----------
+    target
+        Where the server is, as in ``localhost:8500``.
+    model
+        Its name there.
+    """
+
+    def __init__(self, target: str, model: str) -> None:
+        try:
+            with _no_stderr():
+                import grpc
+                import tensorflow as tf
+                from tensorflow_serving.apis import get_model_metadata_pb2 as metadata_pb2
+                from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        except ImportError as error:
+            raise Fault(f"{error}: pip install tensorflow-serving-api") from None
+        self._place = f"{target}, model {model}"
+        self._grpc, self._tf = grpc, tf
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(
+            grpc.insecure_channel(target)
+        )
+        request = metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = model
+        answer = self._call(self._stub.GetModelMetadata, request)
+        found = metadata_pb2.SignatureDefMap.FromString(answer.metadata["signature_def"].value)
+        try:
+            tokens = found.signature_def["tokens"].inputs["tokens"]
+            cells = found.signature_def["serving_default"].outputs["probabilities"]
+            self.length = tokens.tensor_shape.dim[1].size
+            indices = range(cells.tensor_shape.dim[1].size)
+        except IndexError:  # in the maps of a message, what is not there is empty
+            raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
+        self._request = predict_pb2.PredictRequest
+        self._spec = answer.model_spec
+        names = self._predict("labels", "index", tf.constant(list(indices), tf.int64), "cells")
+        self.cells: list[str] = [name.decode() for name in names]
+
+    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
+        """Return the probabilities [n, cells] of some windows."""
+        values = self._predict("serving_default", "sequences", letters, "probabilities")
+        probabilities: list[Sequence[float]] = values.tolist()
+        return probabilities
+
+    def _predict(self, signature: str, name: str, values: Any, output: str) -> Any:
+        request = self._request(model_spec=self._spec, output_filter=[output])
+        request.model_spec.signature_name = signature
+        request.inputs[name].CopyFrom(self._tf.make_tensor_proto(values))
+        answer = self._call(self._stub.Predict, request)
+        return self._tf.make_ndarray(answer.outputs[output])
+
+    def _call(self, method: Any, request: Any) -> Any:
+        try:
+            return method(request, timeout=_TIMEOUT)
+        except self._grpc.RpcError as error:
+            message = f"{error.code().name}: {error.details()}"
+            raise Fault(f"{self._place}: server error {message}") from None
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Silence TensorFlow, which has a lot to tell when it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+
+
+def main() -> None:
+    """Read the arguments, ask for the cells, check all windows, predict them."""
+    parser = _Parser(description=__doc__.splitlines()[0] if __doc__ else None)
+    server = parser.add_mutually_exclusive_group(required=True)
+    server.add_argument("--rest", metavar="URL", help="as in http://localhost:8501")
+    server.add_argument("--grpc", metavar="HOST:PORT", help="as in localhost:8500")
+    parser.add_argument("--model", default="deepcpg", help="its name on the server")
+    parser.add_argument(
+        "input", metavar="INPUT", help="FASTA or a window a line, plain or gzip; - is stdin"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
+    arguments = parser.parse_args()
+    model: Server = (
+        Grpc(arguments.grpc, arguments.model)
+        if arguments.rest is None
+        else Rest(arguments.rest, arguments.model)
+    )
+    with checked_windows(arguments.input, model.length) as windows:
+        write_table(arguments.out, model.cells, windows, model.run, _BATCH)
+
+
+if __name__ == "__main__":
+    end("deepcpg_client", main)
