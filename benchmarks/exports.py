@@ -135,8 +135,8 @@ def report(result: Result) -> str:
         ]
         share = latency[LITE_FLOAT32]["median"] / latency[LITE_INT8]["median"]
         aim = (
-            f"In LiteRT a single window takes int8 {share:.2f} of the time of float32, both with the "
-            "file for one window (the aim is a third)."
+            f"In LiteRT a single window takes float32 {share:.2g} times as long as int8, both with "
+            "the file for one window (the aim is 3)."
         )
         title = f"{architecture}, {found['cells']} cells:"
         tables.append(f"{title}\n\n{table(header, rows)}\n\n{prose(aim)}")
