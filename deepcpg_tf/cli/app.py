@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import deepcpg_tf
-from deepcpg_tf.cli import convert, data, evaluate, export, predict, presets, train
+from deepcpg_tf.cli import convert, data, evaluate, export, genome, predict, presets, train
 from deepcpg_tf.cli.many_values import ManyValues
 from deepcpg_tf.errors import DeepCpgError
 
@@ -40,6 +40,7 @@ def _options(
 
 
 app.command("predict")(predict.predict)
+app.command("impute")(genome.impute)
 app.command("convert")(convert.convert)
 app.add_typer(data.app)
 app.command("train")(train.train)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-import deepcpg_tf
+from deepcpg_tf.cli.genome import Chromosomes, Regions, Scan, predict_genome
 from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.errors import ConfigError, GenomeError
 
@@ -46,14 +46,8 @@ def predict(
             metavar="FASTA",
         ),
     ] = None,
-    chromosomes: Annotated[
-        str | None,
-        typer.Option(help="Every CpG of these chromosomes only: 1,X.", metavar="LIST"),
-    ] = None,
-    regions: Annotated[
-        Path | None,
-        typer.Option(help="Every CpG within these intervals only.", metavar="BED"),
-    ] = None,
+    chromosomes: Chromosomes = None,
+    regions: Regions = None,
     require_cpg: Annotated[
         bool, typer.Option("--require-cpg", help="Refuse a site that is no CG.")
     ] = False,
@@ -64,7 +58,7 @@ def predict(
         Path | None,
         typer.Option(
             help="Write to this file: .tsv, .tsv.gz or .parquet (default: TSV to stdout); of every "
-            "CpG also .bigwig or .bedgraph, folders with a file a cell.",
+            "CpG also .h5ad, .h5, and .bigwig or .bedgraph, folders with a file a cell.",
             metavar="FILE",
         ),
     ] = None,
@@ -80,7 +74,7 @@ def predict(
     if genome is not None and not named:
         if values != "probabilities" or require_cpg:
             raise ConfigError("--values and --require-cpg: expected --sites with them")
-        _predict_genome(model, genome, chromosomes, regions, out)
+        predict_genome(Scan(model, genome, out, chromosomes, regions))
         return
     if chromosomes is not None or regions is not None:
         raise ConfigError("--chromosomes and --regions: expected --genome without --sites")
@@ -127,52 +121,3 @@ def predict(
 
     with progress("predicting", windows) as advance:
         predict_to_file(loaded, source, out, cast("Values", values), advance)
-
-
-def _predict_genome(
-    model: str, genome: Path, chromosomes: str | None, regions: Path | None, out: Path | None
-) -> None:
-    """Predict every CpG of a genome, or of parts of it."""
-    from deepcpg_tf.quiet import import_tensorflow
-    from deepcpg_tf.scan.results import Target, check_result, write_results
-
-    if out is None:
-        raise ConfigError("--out: expected a file for the predictions of a genome, received none")
-    check_files(regions)
-    check_result(out)
-    import_tensorflow()
-    from deepcpg_tf.cli.progress import progress
-    from deepcpg_tf.data.code_store import MappedGenome
-    from deepcpg_tf.evaluation.annotations import read_annotation
-    from deepcpg_tf.scan.engine import ScanEngine
-    from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
-    from deepcpg_tf.scan.run import scan
-    from deepcpg_tf.weights.load import load_model
-
-    within = None if regions is None else read_annotation(regions)
-    loaded = load_model(model)
-    reference = MappedGenome(genome)
-    names = chosen_chromosomes(reference, None if chromosomes is None else chromosomes.split(","))
-    parts = list(regions_of(reference, names))
-    sites = sum(len(sites_of(reference, part, within)) for part in parts)
-    if not sites:
-        raise GenomeError(f"{genome}: expected CpG sites to predict, found none")
-    identity = {
-        "model": loaded.digest(),
-        "reference": reference.digest(names),
-        "chromosomes": names,
-        "regions": None if within is None else within.digest(),
-        "version": deepcpg_tf.__version__,
-    }
-    with progress("predicting", sites) as advance:
-        scan(
-            ScanEngine(loaded),
-            reference,
-            parts,
-            within=within,
-            state=out.resolve().parent / f".{out.name}.scan",
-            identity=identity,
-            write=lambda results: write_results(Target(out, loaded.cells, reference), results),
-            advance=advance,
-        )
-    print(f"{out}: {sites:,} sites, {len(loaded.cells)} cells", file=sys.stderr)

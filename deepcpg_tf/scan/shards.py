@@ -20,10 +20,27 @@ if TYPE_CHECKING:
 
 
 class Shard(NamedTuple):
-    """Positions (int64 [n], 0-based) and probabilities (float32 [n, cells]) of a region."""
+    """The sites of a region.
+
+    ``positions`` are int64 [n], 0-based, ``probabilities`` float32 [n, cells], and
+    ``states``, where they are known, int8 [n, cells]: 1, 0, or -1 for not observed.
+    """
 
     positions: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
+    states: npt.NDArray[np.int8] | None = None
+
+    @property
+    def values(self) -> npt.NDArray[np.float32]:
+        """The observed state where there is one, and the probability elsewhere."""
+        if self.states is None:
+            return self.probabilities
+        return np.where(self.states < 0, self.probabilities, self.states.astype(np.float32))
+
+    def rows(self, part: slice) -> Shard:
+        """Return some of the sites."""
+        states = None if self.states is None else self.states[part]
+        return Shard(self.positions[part], self.probabilities[part], states)
 
     def save(self, path: Path) -> None:
         """Write a file that appears whole or not at all."""

@@ -145,7 +145,7 @@ def test_an_unfinished_run_of_something_else(fails, tmp_path):
 @pytest.mark.parametrize(
     ("out", "more", "message"),
     [
-        ("out.xlsx", (), "expected a name ending in .parquet, .tsv, .tsv.gz, .bigwig, .bedgraph"),
+        ("out.xlsx", (), "expected a name ending in .parquet, .tsv, .tsv.gz, .h5ad, .h5, .bigwig"),
         ("none/out.parquet", (), "expected an existing folder"),
         ("out.parquet", ("--chromosomes", "1,9"), "chromosome '9': expected one of dna (1, 2, X)"),
         ("out.parquet", ("--regions", "none.bed"), "none.bed: expected a file, found none there"),
@@ -172,3 +172,78 @@ def test_a_full_disk_is_told(run, tmp_path, monkeypatch):
     result = run(*command(tmp_path / "out.parquet"))
     assert result.code == 2
     assert "No space left on device" in result.err
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "table.h5ad"
+    profiles = sorted((RUN / "cpg").iterdir())
+    arguments = ["data", "build", "--profiles", *profiles, "--genome", RUN / "dna", "--out", path]
+    subprocess.run([sys.executable, "-m", "deepcpg_tf", *map(str, arguments)], check=True)
+    return path
+
+
+def impute(table, out):
+    return ("impute", RUN / "model", table, "--genome", RUN / "dna", "--out", out)
+
+
+def expected_states(by_sites):
+    """Return states [n, cells], -1 where missing, straight from the profiles."""
+    states = {}
+    for cell in CELLS:
+        (path,) = (RUN / "cpg").glob(f"{cell}.*")
+        data = path.read_bytes()
+        lines = (gzip.decompress(data) if path.suffix == ".gz" else data).decode().splitlines()
+        for chromosome, position, value in (line.split() for line in lines if line[0] != "#"):
+            key = chromosome.removeprefix("chr"), int(position) - 1, cell
+            states[key] = int(float(value) > 0.5)
+    keys = by_sites.select("chromosome", "position").iter_rows()
+    return np.array([[states.get((*key, cell), -1) for cell in CELLS] for key in keys])
+
+
+def test_impute(run, tmp_path, by_sites, table):
+    out = tmp_path / "imputed.parquet"
+    result = run(*impute(table, out))
+    assert result.code == 0, result.err
+    assert result.err.endswith("sites, 3 cells, 3 of them in the table\n")
+    found = pl.read_parquet(out)
+    states = expected_states(by_sites)
+    assert (states >= 0).mean() > 0.1
+    observed = found.select([f"{cell}_observed" for cell in CELLS]).to_numpy()
+    np.testing.assert_array_equal(observed, states >= 0)
+    expected = np.where(states >= 0, states, by_sites.select(CELLS).to_numpy())
+    np.testing.assert_allclose(found.select(CELLS).to_numpy(), expected, atol=1e-6)
+
+
+def test_impute_as_anndata(run, tmp_path, by_sites, table):
+    import anndata
+
+    out = tmp_path / "imputed.h5ad"
+    assert run(*impute(table, out)).code == 0
+    found = anndata.read_h5ad(out)
+    states = expected_states(by_sites).T
+    assert list(found.obs_names) == list(CELLS)
+    assert found.var["position"].tolist() == by_sites["position"].to_list()
+    np.testing.assert_array_equal(found.layers["observed"].toarray(), np.array([-1, 1, 0])[states])
+    probabilities = by_sites.select(CELLS).to_numpy().T
+    np.testing.assert_allclose(found.layers["probability"], probabilities, atol=1e-6)
+    np.testing.assert_allclose(found.X, np.where(states >= 0, states, probabilities), atol=1e-6)
+
+
+def test_the_originals_layout(run, tmp_path, by_sites, table):
+    import h5py
+
+    out = tmp_path / "imputed.h5"
+    assert run(*impute(table, out)).code == 0
+    with h5py.File(out) as file:
+        assert (file["pos"][:] - 1).tolist() == by_sites["position"].to_list()
+        np.testing.assert_allclose(file["preds/cpg/c2"], by_sites["c2"], atol=1e-6)
+        np.testing.assert_array_equal(file["outputs/cpg/c2"], expected_states(by_sites)[:, 1])
+
+
+def test_impute_with_other_cells(fails, tmp_path, table):
+    other = DATA / "legacy" / "keras1-distributed"
+    message = fails(
+        "impute", other, table, "--genome", RUN / "dna", "--out", tmp_path / "x.parquet"
+    )
+    assert "table: expected some of the model's cells" in message

@@ -1,0 +1,73 @@
+"""Imputation: what was observed where it was, and what is predicted elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.data.methylation import MethylationTable
+from deepcpg_tf.errors import TableError
+from deepcpg_tf.scan.shards import Results, Shard
+
+
+class Observations:
+    """The states of a table, by the cells of a model.
+
+    Parameters
+    ----------
+    table
+        The table.
+    cells
+        The cells of the model; those that the table lacks were observed nowhere.
+
+    Raises
+    ------
+    TableError
+        When the table has none of the cells.
+    """
+
+    def __init__(self, table: MethylationTable, cells: tuple[str, ...]) -> None:
+        self._table = table
+        known = {cell: column for column, cell in enumerate(table.cells)}
+        self._columns = [known.get(cell, -1) for cell in cells]
+        self.shared = sum(column >= 0 for column in self._columns)
+        if not self.shared:
+            raise TableError(
+                f"table: expected some of the model's cells ({', '.join(cells[:3])}, …), "
+                f"received {', '.join(table.cells[:3])}, …"
+            )
+        self._chromosomes = {
+            name.removeprefix("chr"): i for i, name in enumerate(table.chromosomes)
+        }
+
+    def states(self, chromosome: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        """Return what was observed at some sites, int8 [n, cells]: 1, 0, or -1 for nothing.
+
+        Parameters
+        ----------
+        chromosome
+            Its name, with or without ``chr``.
+        positions : ndarray of int64, shape (n,)
+            0-based, sorted.
+        """
+        result = np.full((len(positions), len(self._columns)), -1, np.int8)
+        index = self._chromosomes.get(chromosome.removeprefix("chr"))
+        if index is None or not len(positions):
+            return result
+        table = self._table
+        first, last = np.searchsorted(table.chromosome_ids, [index, index + 1])
+        own = table.positions[first:last]
+        at = np.searchsorted(own, positions)
+        there = at < len(own)
+        there[there] = own[at[there]] == positions[there]
+        labels = table.labels(first + at[there])
+        for cell, column in enumerate(self._columns):
+            if column >= 0:
+                result[there, cell] = labels[:, column]
+        return result
+
+    def impute(self, results: Results) -> Results:
+        """Add to each shard what was observed in it."""
+        for chromosome, shard in results:
+            states = self.states(chromosome, shard.positions)
+            yield chromosome, Shard(shard.positions, shard.probabilities, states)
