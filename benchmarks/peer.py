@@ -32,14 +32,14 @@ def _python() -> Path:
 
 
 class Peer:
-    """A process of the peer, waiting to be told to train.
+    """A process of the peer, waiting for questions.
 
     Parameters
     ----------
-    batches
-        File with ``tokens`` [steps, batch, length] and ``labels`` [steps, batch, cells].
-    learning_rate
-        Of Adam.
+    script
+        The name of its program in this folder.
+    arguments
+        Those of the program.
 
     Attributes
     ----------
@@ -47,15 +47,15 @@ class Peer:
         Versions, threads, and the size of the model.
     """
 
-    def __init__(self, batches: Path, learning_rate: float) -> None:
-        command = (_python(), _FOLDER / "peer_training.py", batches, learning_rate)
+    def __init__(self, script: str, *arguments: object) -> None:
+        command = (_python(), _FOLDER / script, *arguments)
         self._process = subprocess.Popen(
             [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.about = self._answer()
 
-    def train(self, mode: str) -> float:
-        """Train on all batches, and return the seconds.
+    def seconds(self, **question: object) -> float:
+        """Return how long it took to do what was asked.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class Peer:
             When the peer failed.
         """
         assert self._process.stdin
-        print(json.dumps({"train": mode}), file=self._process.stdin, flush=True)
+        print(json.dumps(question), file=self._process.stdin, flush=True)
         answer = self._answer()
         if "error" in answer:
             raise RuntimeError(answer["error"])

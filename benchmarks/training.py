@@ -51,7 +51,7 @@ def run() -> Result:
         progress("  making up a genome and a table")
         examples = made_up.make_examples(folder)
         batches = _write_batches(folder / "batches.npz", examples, settings)
-        with Peer(batches, settings.learning_rate) as peer:
+        with Peer("peer_training.py", batches, settings.learning_rate) as peer:
             return _measure(examples, settings, peer)
 
 
@@ -61,13 +61,13 @@ def _measure(examples: Examples, settings: TrainingSettings, peer: Peer) -> Resu
     contenders = {
         OURS: rate(samples, _our_pass(ours, examples, settings)),
         FIT: rate(samples, _fit_pass(fitted, examples, settings)),
-        EAGER: lambda: samples / peer.train("eager"),
+        EAGER: lambda: samples / peer.seconds(train="eager"),
     }
     compiling = "works"
     try:
         progress("  compiling the peer")
-        peer.train("compiled")
-        contenders[COMPILED] = lambda: samples / peer.train("compiled")
+        peer.seconds(train="compiled")
+        contenders[COMPILED] = lambda: samples / peer.seconds(train="compiled")
     except RuntimeError as error:
         compiling = str(error)
     result = alternate(contenders, ROUNDS)
