@@ -211,6 +211,7 @@ def report(result: Result) -> str:
     tables = []
     for architecture, found in result["models"].items():
         best = _best(found)
+        share = found["macs_of_a_window"] / 1e9 / result["peak_gmac_per_second"]
         rows = [
             (
                 name,
@@ -219,7 +220,7 @@ def report(result: Result) -> str:
                     figure(found["ratios"][ratio_name(name, to)]) if name.startswith("scan") else ""
                     for to in (GRAPH, XLA, best)
                 ),
-                f"{rates['median'] * found['macs_of_a_window'] / 1e9 / result['peak_gmac_per_second']:.0%}",
+                f"{rates['median'] * share:.0%}",
             )
             for name, rates in found["rates"].items()
         ]
