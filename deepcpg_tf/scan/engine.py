@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.scan.shared import SharedLayers, window_cost
+from deepcpg_tf.scan.shared import SharedLayers, filled, window_cost
 from deepcpg_tf.sequence import N_CODE
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class ScanEngine:
     def _cheapest(self, sites: int) -> SharedLayers | None:
         """Return how much is shared by so many sites of a tile; None is nothing."""
         costs: dict[SharedLayers | None, float] = {
-            shared: shared.tile_cost + sites * shared.site_cost for shared in self._shared
+            shared: shared.tile_cost + filled(sites) * shared.site_cost for shared in self._shared
         }
         costs[None] = sites * self._window_cost
         return min(costs, key=lambda shared: costs[shared])

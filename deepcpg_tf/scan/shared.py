@@ -104,13 +104,18 @@ class SharedLayers:
         rows = self._share(tf.constant(codes))
         firsts = starts % self._phases * (rows.shape[0] // self._phases) + starts // self._phases
         # Few different shapes: for each new one, weights are brought into another order.
-        filled = np.zeros(-(-len(firsts) // _SITES_STEP) * _SITES_STEP, np.int32)
-        filled[: len(firsts)] = firsts
+        more = np.zeros(filled(len(firsts)), np.int32)
+        more[: len(firsts)] = firsts
         parts = [
-            self._predict(rows, tf.constant(filled[i : i + _SITES_AT_ONCE])).numpy()
-            for i in range(0, len(filled), _SITES_AT_ONCE)
+            self._predict(rows, tf.constant(more[i : i + _SITES_AT_ONCE])).numpy()
+            for i in range(0, len(more), _SITES_AT_ONCE)
         ]
         return np.concatenate(parts)[: len(firsts)]
+
+
+def filled(sites: int) -> int:
+    """Return how many sites are computed for some of them."""
+    return -(-sites // _SITES_STEP) * _SITES_STEP
 
 
 def window_cost(specs: Sequence[LayerSpec]) -> float:
