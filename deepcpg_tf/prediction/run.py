@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+from scipy.special import expit
 
-from deepcpg_tf.prediction.sources import Source
+from deepcpg_tf.data.sites import read_sites
+from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.prediction.writers import open_writer
 
 if TYPE_CHECKING:
@@ -37,12 +41,34 @@ def iterate_predictions(
         of the embedding.
     """
     names = model.value_names(values)
-    for batch in source.batches():
-        predicted = model.predict_windows(batch.windows, values)
-        columns = {name: pa.array(predicted[:, i]) for i, name in enumerate(names)}
-        keys = {name: pa.array(column) for name, column in batch.keys.items()}
-        arrays = [*keys.values(), *columns.values()]
+    if isinstance(source, SiteFile) and values != "embedding":
+        predicted = _predict_sites(model, source, values)
+    else:
+        predicted = (
+            (batch.keys, model.predict_windows(batch.windows, values)) for batch in source.batches()
+        )
+    for keys, rows in predicted:
+        columns = {name: pa.array(rows[:, i]) for i, name in enumerate(names)}
+        arrays = [*map(pa.array, keys.values()), *columns.values()]
         yield pa.RecordBatch.from_arrays(arrays, names=[*keys, *columns])
+
+
+def _predict_sites(
+    model: DeepCpgDnaForSequencePrediction, source: SiteFile, values: Values
+) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
+    """Predict sites with what their windows share computed once, where they lie close."""
+    from deepcpg_tf.scan.engine import ScanEngine
+
+    engine = ScanEngine(model)
+    for sites in read_sites(source.path, source.genome):
+        logits = np.empty((len(sites), len(model.cells)), np.float32)
+        for reference, indices in sites.groups():
+            ordered = indices[np.argsort(sites.positions[indices], kind="stable")]
+            codes = source.genome.codes(reference)
+            logits[ordered] = engine.logits(codes, sites.positions[ordered])
+        rows = logits if values == "logits" else expit(logits)
+        for part in batch_slices(len(sites)):
+            yield keys_of_sites(sites, part), rows[part]
 
 
 def predict_to_file(

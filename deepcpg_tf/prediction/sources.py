@@ -18,12 +18,15 @@ import numpy.typing as npt
 import pysam
 
 from deepcpg_tf.data.genome import Genome
-from deepcpg_tf.data.sites import CpgCount, count_cpgs, read_sites
+from deepcpg_tf.data.sites import CpgCount, Sites, count_cpgs, read_sites
 from deepcpg_tf.errors import SequenceError
 from deepcpg_tf.files import reading_text
 from deepcpg_tf.sequence import encode_windows
 
 _BATCH_SIZE = 4096
+
+
+Keys = dict[str, list[str] | npt.NDArray[np.int64]]
 
 
 class Batch(NamedTuple):
@@ -33,7 +36,7 @@ class Batch(NamedTuple):
     or ``chromosome``, ``position`` (0-based, of the forward-strand C) and ``strand``.
     """
 
-    keys: dict[str, list[str] | npt.NDArray[np.int64]]
+    keys: Keys
     windows: npt.NDArray[np.uint8]
 
 
@@ -206,11 +209,20 @@ class SiteFile:
                 )
             # Many sites are read at once, so that unsorted ones change the chromosome
             # rarely; they are handed on in smaller batches, so that results come soon.
-            for start in range(0, len(sites), _BATCH_SIZE):
-                part = slice(start, start + _BATCH_SIZE)
-                keys: dict[str, list[str] | npt.NDArray[np.int64]] = {
-                    "chromosome": sites.chromosomes[part],
-                    "position": sites.positions[part],
-                    "strand": sites.strands[part],
-                }
-                yield Batch(keys, windows[part])
+            for part in batch_slices(len(sites)):
+                yield Batch(keys_of_sites(sites, part), windows[part])
+
+
+def batch_slices(rows: int) -> Iterator[slice]:
+    """Yield slices of some rows, each a batch."""
+    for start in range(0, rows, _BATCH_SIZE):
+        yield slice(start, start + _BATCH_SIZE)
+
+
+def keys_of_sites(sites: Sites, part: slice) -> Keys:
+    """Return the columns that tell which sites they are."""
+    return {
+        "chromosome": sites.chromosomes[part],
+        "position": sites.positions[part],
+        "strand": sites.strands[part],
+    }

@@ -1,4 +1,5 @@
 import gzip
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import polars as pl
 import pybigtools
 import pytest
 
+from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.data.profiles import read_profile
 from tests.conftest import DATA
@@ -33,19 +35,17 @@ def small(*arguments):
 
 
 @pytest.fixture(scope="module")
-def by_sites(tmp_path_factory):
+def by_sites():
     """Every CpG, window by window."""
-    folder = tmp_path_factory.mktemp("by_sites")
-    genome = Genome(RUN / "dna")
-    with (folder / "sites.bed").open("w") as file:
-        for chromosome, length in genome.lengths.items():
-            for position in np.flatnonzero(genome.is_cg(chromosome, np.arange(length))):
-                file.write(f"{chromosome}\t{position}\t{position + 2}\n")
-    out = folder / "out.parquet"
-    sites = ("--sites", folder / "sites.bed", "--genome", RUN / "dna", "--out", out)
-    arguments = ("predict", RUN / "model", *sites)
-    subprocess.run([sys.executable, "-m", "deepcpg_tf", *map(str, arguments)], check=True)
-    return pl.read_parquet(out).drop("strand")
+    model = DeepCpgDnaForSequencePrediction.from_preset(RUN / "model")
+    genome, parts = Genome(RUN / "dna"), []
+    for chromosome, length in genome.lengths.items():
+        positions = np.flatnonzero(genome.is_cg(chromosome, np.arange(length)))
+        windows = genome.windows(chromosome, positions, model.config.sequence_length)
+        found = model.predict_windows(windows)
+        values = {cell: found[:, i] for i, cell in enumerate(CELLS)}
+        parts.append(pl.DataFrame({"chromosome": chromosome, "position": positions, **values}))
+    return pl.concat(parts)
 
 
 def test_every_cpg(run, tmp_path, by_sites):
@@ -160,6 +160,38 @@ def test_what_cannot_be(fails, tmp_path, out, more, message):
 def test_no_output_is_told(fails):
     message = fails("predict", RUN / "model", "--genome", RUN / "dna")
     assert "--out: expected a file for the predictions of a genome" in message
+
+
+def test_a_corrupt_genome_is_told(fails, tmp_path):
+    fasta = tmp_path / "genome.fa"
+    fasta.write_text(">1\nACGT\n>2\nAC!T\n")
+    message = fails(
+        *("predict", RUN / "model", "--genome", fasta, "--out", tmp_path / "out.parquet")
+    )
+    assert f"{fasta}: chromosome 2, position 3: expected a nucleotide letter" in message
+    assert not (tmp_path / "out.parquet").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder_is_told(fails, tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        assert "cannot write there: Permission denied" in fails(*command(tmp_path / "x.parquet"))
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_sites_that_lie_close_are_predicted_alike(run, tmp_path, by_sites):
+    """In any order, and some of them twice."""
+    rows = by_sites.sample(fraction=1.2, with_replacement=True, seed=0)
+    sites, out = tmp_path / "sites.tsv", tmp_path / "out.parquet"
+    keys = rows.select("chromosome", "position").iter_rows()
+    sites.write_text("".join(f"{chromosome}\t{position + 1}\n" for chromosome, position in keys))
+    more = ("--sites", sites, "--genome", RUN / "dna", "--out", out)
+    assert run("predict", RUN / "model", *more).code == 0
+    found = pl.read_parquet(out)
+    assert found.select("chromosome", "position").equals(rows.select("chromosome", "position"))
+    np.testing.assert_allclose(found.select(CELLS), rows.select(CELLS), atol=1e-6)
 
 
 def test_a_full_disk_is_told(run, tmp_path, monkeypatch):
