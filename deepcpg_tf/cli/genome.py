@@ -18,6 +18,10 @@ Chromosomes = Annotated[
 Regions = Annotated[
     Path | None, typer.Option(help="Every CpG within these intervals only.", metavar="BED")
 ]
+Thousandths = Annotated[
+    bool,
+    typer.Option("--thousandths", help="Whole thousandths in tables: smaller than float32."),
+]
 
 
 class Scan(NamedTuple):
@@ -28,6 +32,7 @@ class Scan(NamedTuple):
     out: Path | None
     chromosomes: str | None
     regions: Path | None
+    thousandths: bool
     table: Path | None = None
 
 
@@ -50,6 +55,7 @@ def impute(
     ],
     chromosomes: Chromosomes = None,
     regions: Regions = None,
+    thousandths: Thousandths = False,
     debug: Debug = False,
 ) -> None:
     """Complete a table: the observed state where there is one, elsewhere the prediction.
@@ -59,7 +65,7 @@ def impute(
     command goes on.
     """
     check_files(data)
-    predict_genome(Scan(model, genome, out, chromosomes, regions, data))
+    predict_genome(Scan(model, genome, out, chromosomes, regions, thousandths, data))
 
 
 def predict_genome(asked: Scan) -> None:
@@ -71,7 +77,7 @@ def predict_genome(asked: Scan) -> None:
     if out is None:
         raise ConfigError("--out: expected a file for the predictions of a genome, received none")
     check_files(asked.regions)
-    check_result(out)
+    check_result(out, thousandths=asked.thousandths)
     import_tensorflow()
     from deepcpg_tf.cli.progress import progress
     from deepcpg_tf.data.code_store import MappedGenome
@@ -105,7 +111,7 @@ def predict_genome(asked: Scan) -> None:
         "regions": None if within is None else within.digest(),
         "version": deepcpg_tf.__version__,
     }
-    target = Target(out, model.cells, reference, observed is not None)
+    target = Target(out, model.cells, reference, observed is not None, asked.thousandths)
 
     def write(results: Results) -> None:
         write_results(target, results if observed is None else observed.impute(results))

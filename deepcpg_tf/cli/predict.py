@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from deepcpg_tf.cli.genome import Chromosomes, Regions, Scan, predict_genome
+from deepcpg_tf.cli.genome import Chromosomes, Regions, Scan, Thousandths, predict_genome
 from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.errors import ConfigError, GenomeError
 
@@ -48,6 +48,7 @@ def predict(
     ] = None,
     chromosomes: Chromosomes = None,
     regions: Regions = None,
+    thousandths: Thousandths = False,
     require_cpg: Annotated[
         bool, typer.Option("--require-cpg", help="Refuse a site that is no CG.")
     ] = False,
@@ -74,10 +75,12 @@ def predict(
     if genome is not None and not named:
         if values != "probabilities" or require_cpg:
             raise ConfigError("--values and --require-cpg: expected --sites with them")
-        predict_genome(Scan(model, genome, out, chromosomes, regions))
+        predict_genome(Scan(model, genome, out, chromosomes, regions, thousandths))
         return
-    if chromosomes is not None or regions is not None:
-        raise ConfigError("--chromosomes and --regions: expected --genome without --sites")
+    if chromosomes is not None or regions is not None or thousandths:
+        raise ConfigError(
+            "--chromosomes, --regions and --thousandths: expected --genome without --sites"
+        )
     if len(named) != 1:
         raise ConfigError(
             f"input: expected one of {', '.join(given)}, received {' and '.join(named) or 'none'}"

@@ -27,16 +27,19 @@ _ROWS = 1 << 16
 
 
 class Target(NamedTuple):
-    """Where results go, and what they are of."""
+    """Where results go, what they are of, and whether tables have whole thousandths."""
 
     path: Path
     cells: tuple[str, ...]
     genome: Genome
     imputed: bool = False
+    thousandths: bool = False
 
 
-def check_result(path: Path) -> None:
+def check_result(path: Path, *, thousandths: bool = False) -> None:
     """Refuse a name whose ending is none of `ENDINGS`, or a place that cannot be written to.
+
+    Only tables may have thousandths.
 
     Raises
     ------
@@ -44,6 +47,10 @@ def check_result(path: Path) -> None:
     """
     if not path.name.endswith(ENDINGS):
         raise OutputError(f"{path}: expected a name ending in {', '.join(ENDINGS)}")
+    if thousandths and not path.name.endswith(TABLES):
+        raise OutputError(
+            f"{path}: expected a name ending in {', '.join(TABLES)} with --thousandths"
+        )
     if path.name.endswith(FILES):
         if path.is_dir():
             raise OutputError(f"{path}: expected the name of a file to write, received a folder")
@@ -59,8 +66,9 @@ def write_results(target: Target, results: Results) -> None:
     """Write a result, whole or not at all.
 
     ``.parquet``, ``.tsv`` and ``.tsv.gz`` have the columns ``chromosome``,
-    ``position`` (0-based, forward-strand C) and a float32 column for each cell; with
-    observed states, also a column ``<cell>_observed`` that says which values are such.
+    ``position`` (0-based, forward-strand C) and a float32 column for each cell, or with
+    `Target.thousandths` a uint16 column of 0 to 1000; with observed states, also a
+    column ``<cell>_observed`` that says which values are such.
     ``.h5ad`` is cells by sites: `X` the same values, and with observed states the layers
     ``probability`` (float32) and ``observed`` (int8: 1, -1, or 0 for not observed).
     ``.h5`` is the original's evaluation: ``chromo``, ``pos`` (1-based),
@@ -77,13 +85,17 @@ def write_results(target: Target, results: Results) -> None:
 
 def _write_table(target: Target, results: Results) -> None:
     keys = [("chromosome", pa.string()), ("position", pa.int64())]
-    values = [(cell, pa.float32()) for cell in target.cells]
+    kind = pa.uint16() if target.thousandths else pa.float32()
+    values = [(cell, kind) for cell in target.cells]
     observed = [(f"{cell}_observed", pa.bool_()) for cell in target.cells if target.imputed]
     schema = pa.schema([*keys, *values, *observed])
     with open_writer(target.path, schema) as write:
         for chromosome, rows in _pieces(results):
             names = pa.repeat(pa.scalar(chromosome), len(rows.positions))
-            arrays = [names, pa.array(rows.positions), *map(pa.array, _columns(rows.values))]
+            columns = _columns(rows.values)
+            if target.thousandths:
+                columns = np.rint(columns * 1000).astype(np.uint16)
+            arrays = [names, pa.array(rows.positions), *map(pa.array, columns)]
             if rows.states is not None:
                 arrays += map(pa.array, _columns(rows.states >= 0))
             write(pa.RecordBatch.from_arrays(arrays, schema=schema))

@@ -71,6 +71,17 @@ def test_chromosomes_and_regions(run, tmp_path, by_sites):
     assert found["position"].equals(expected["position"])
 
 
+def test_thousandths(run, fails, tmp_path, by_sites):
+    out = tmp_path / "all.parquet"
+    assert run(*command(out, "--thousandths")).code == 0
+    found = pl.read_parquet(out)
+    assert found["c1"].dtype == pl.UInt16
+    expected = by_sites.select(CELLS).to_numpy() * 1000
+    assert np.abs(found.select(CELLS).to_numpy() - expected).max() < 0.51
+    message = fails(*command(tmp_path / "all.bigwig", "--thousandths"))
+    assert "expected a name ending in .parquet, .tsv, .tsv.gz with --thousandths" in message
+
+
 def test_a_folder_of_bigwigs(run, tmp_path, by_sites):
     out = tmp_path / "all.bigwig"
     assert run(*command(out)).code == 0
