@@ -70,7 +70,8 @@ def write_results(target: Target, results: Results) -> None:
     `Target.thousandths` a uint16 column of 0 to 1000; with observed states, also a
     column ``<cell>_observed`` that says which values are such.
     ``.h5ad`` is cells by sites: `X` the same values, and with observed states the layers
-    ``probability`` (float32) and ``observed`` (int8: 1, -1, or 0 for not observed).
+    ``imputed`` (as `X`), ``probability`` (float32) and ``observed`` (int8: 1, -1, or 0
+    for not observed).
     ``.h5`` is the original's evaluation: ``chromo``, ``pos`` (1-based),
     ``preds/cpg/<cell>`` and, as ``outputs/cpg/<cell>``, the observed states.
     ``.bigwig`` and ``.bedgraph`` are folders with a file for each cell.
@@ -135,6 +136,7 @@ def _write_h5ad(target: Target, results: Results) -> None:
         states = np.concatenate([shard.states for _, shard in shards if shard.states is not None])
         exchanged = np.array([-1, 1, 0], np.int8)[states]
         table.layers["observed"] = scipy.sparse.csc_matrix(exchanged.T)
+        table.layers["imputed"] = table.X
         table.layers["probability"] = np.concatenate([s.probabilities for _, s in shards]).T
     with atomic_file(target.path) as partial:
         table.write_h5ad(partial, compression="gzip")

@@ -269,6 +269,7 @@ def test_impute_as_anndata(run, tmp_path, by_sites, table):
     assert found.var["position"].tolist() == by_sites["position"].to_list()
     np.testing.assert_array_equal(found.layers["observed"].toarray(), np.array([-1, 1, 0])[states])
     probabilities = by_sites.select(CELLS).to_numpy().T
+    np.testing.assert_array_equal(found.layers["imputed"], found.X)
     np.testing.assert_allclose(found.layers["probability"], probabilities, atol=1e-6)
     np.testing.assert_allclose(found.X, np.where(states >= 0, states, probabilities), atol=1e-6)
 
