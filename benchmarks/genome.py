@@ -122,9 +122,9 @@ def report(result: Result) -> str:
     what = (
         f"`deepcpg-tf predict MODEL --genome genome.fa --out all.ENDING`, CnnL2h128 with "
         f"{result['cells']} cells, on a made-up chromosome of {result['megabases']:g} megabases "
-        f"with {result['sites']:,} CpG sites: from the start of the command, with that of "
-        "TensorFlow and the encoding of the FASTA, to its end. Reading and writing are measured apart, by "
-        "doing them again; in the command, writing what is kept of each region overlaps computing."
+        f"with {result['sites']:,} CpG sites: the whole command, with the start of TensorFlow and "
+        "the encoding of the FASTA. Reading and writing are measured apart, by doing them again; "
+        "in the command, writing what is kept of each region overlaps computing."
     )
     header = ("to", "seconds", "sites a second", "peak of memory, MiB", "reading, s", "writing, s")
     rows = [
