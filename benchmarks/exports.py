@@ -50,12 +50,12 @@ def run() -> Result:
 def _measure(architecture: str, cells: int, folder: Path) -> Result:
     import keras
 
-    from deepcpg_tf.config import DeepCpgDnaConfig
     from deepcpg_tf.exporters.bundle import WINDOWS_FILE, export
     from deepcpg_tf.exporters.parity import Reference
     from deepcpg_tf.exporters.runtimes import Runtime, open_artefact
-    from deepcpg_tf.exporters.windows import draw_windows
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.exporters.samples import draw_windows
+    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     progress(f"  exporting {architecture}")
     keras.utils.set_random_seed(0)

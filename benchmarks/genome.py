@@ -26,8 +26,8 @@ def run() -> Result:
     import_tensorflow()
     import keras
 
-    from deepcpg_tf.config import DeepCpgDnaConfig
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     with made_up.working_folder() as folder:
         progress("  making up a chromosome")
@@ -86,7 +86,7 @@ def _predict(folder: Path, ending: str) -> dict[str, float]:
 
 def _reading(folder: Path) -> float:
     """Return the seconds of encoding the chromosome and finding its sites."""
-    from deepcpg_tf.data.code_store import MappedGenome
+    from deepcpg_tf.genome.code_store import MappedGenome
     from deepcpg_tf.scan.regions import regions_of, sites_of
 
     shutil.rmtree(cache_folder() / "codes")
@@ -101,9 +101,9 @@ def _writing(folder: Path, ending: str, cells: tuple[str, ...]) -> float:
     """Return the seconds of writing as many values."""
     import numpy as np
 
-    from deepcpg_tf.data.code_store import MappedGenome
+    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.results.genome import Target, write_results
     from deepcpg_tf.scan.regions import regions_of, sites_of
-    from deepcpg_tf.scan.results import Target, write_results
     from deepcpg_tf.scan.shards import Shard
 
     genome, rng = MappedGenome(folder / "genome.fa"), np.random.default_rng(0)

@@ -55,9 +55,9 @@ def make_examples(folder: Path) -> Examples:
     """Make a table and a genome in a folder, and open them as training does."""
     import scipy.sparse
 
-    from deepcpg_tf.data.code_store import MappedGenome
     from deepcpg_tf.data.examples import open_examples
-    from deepcpg_tf.data.methylation import MethylationTable, reference_of
+    from deepcpg_tf.data.table import MethylationTable, reference_of
+    from deepcpg_tf.genome.code_store import MappedGenome
 
     genome, path = folder / "genome.fa", folder / "cells.h5ad"
     rng = np.random.default_rng(1)

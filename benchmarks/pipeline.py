@@ -57,10 +57,10 @@ def _measure(examples: Examples) -> Result:
     import numpy as np
     import tensorflow as tf
 
-    from deepcpg_tf.config import DeepCpgDnaConfig
     from deepcpg_tf.data.dataset import epoch_order, make_dataset
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
-    from deepcpg_tf.sequence import graph_one_hot
+    from deepcpg_tf.genome.sequence import graph_one_hot
+    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.settings import TrainingSettings
     from deepcpg_tf.training.step import make_strategy, make_training_step
 

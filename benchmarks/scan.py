@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.scan.engine import ScanEngine
 
 TITLE = "Every CpG of a chromosome"
@@ -75,10 +75,10 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     import numpy as np
     import tensorflow as tf
 
-    from deepcpg_tf.config import DeepCpgDnaConfig
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.genome.sequence import graph_one_hot, one_hot
+    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.scan.engine import ScanEngine
-    from deepcpg_tf.sequence import graph_one_hot, one_hot
 
     progress(f"  {architecture}")
     keras.utils.set_random_seed(0)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.common import Result, alternate, figure, in_words, prose, rate, requirement, table
-from deepcpg_tf.sequence import encode_windows, one_hot
+from deepcpg_tf.genome.sequence import encode_windows, one_hot
 
 TITLE = "Letters to one-hot rows"
 LENGTH, WINDOWS, ROUNDS = 1001, 1000, 9

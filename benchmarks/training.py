@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from deepcpg_tf.data.dataset import Examples
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.settings import TrainingSettings
 
 TITLE = "Training"
@@ -102,7 +102,7 @@ def _write_batches(path: Path, examples: Examples, settings: TrainingSettings) -
     """Write what the peer trains on, as its tokens: A, C, G, T, N are 0 to 4."""
     import numpy as np
 
-    from deepcpg_tf.sequence import LETTERS
+    from deepcpg_tf.genome.sequence import LETTERS
 
     order = _order(settings.seed)
     token_of_code = np.array(["ACGTN".index(letter) for letter in LETTERS], np.uint8)
@@ -115,8 +115,8 @@ def _write_batches(path: Path, examples: Examples, settings: TrainingSettings) -
 
 
 def _make_model(examples: Examples) -> DeepCpgDnaForSequencePrediction:
-    from deepcpg_tf.config import DeepCpgDnaConfig
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     config = DeepCpgDnaConfig.from_architecture(ARCHITECTURE, cells=examples.cells)
     return DeepCpgDnaForSequencePrediction(config)
@@ -151,7 +151,7 @@ def _fit_pass(
     import keras
 
     from deepcpg_tf.data.dataset import make_dataset
-    from deepcpg_tf.sequence import graph_one_hot
+    from deepcpg_tf.genome.sequence import graph_one_hot
     from deepcpg_tf.training.loss import masked_cross_entropy
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

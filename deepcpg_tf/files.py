@@ -6,6 +6,7 @@ import errno
 import gzip
 import hashlib
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from deepcpg_tf.errors import DeepCpgError, OutputError
 
@@ -53,6 +54,20 @@ def reading_text(path: Path, fault: type[DeepCpgError]) -> Iterator[TextIO]:
             yield file
     except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise fault(f"{path}: expected text, plain or gzipped, but {error}") from None
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON; every way in which it can be none is a `ValueError`.
+
+    Raises
+    ------
+    ValueError
+        When the text is no JSON, or nested deeper than can be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def sha256(path: Path) -> str:

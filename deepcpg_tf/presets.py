@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deepcpg_tf.config import SERUM_CELLS
+from deepcpg_tf.models.config import SERUM_CELLS
 
 
 class PublishedFile(NamedTuple):

@@ -20,7 +20,7 @@ from simulate import CELLS, MOTIF, simulate
 from deepcpg_tf import Genome
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = (ROOT / "tests" / "data").relative_to(ROOT)
+DATA = (ROOT / "tests" / "fixtures").relative_to(ROOT)
 CHECKPOINT = DATA / "legacy" / "keras1-distributed"
 GENOME = DATA / "genome" / "mini.fa"
 OUT = Path("demo")

@@ -73,7 +73,7 @@ def build_all(
 def export_variant(name: str, model: str, folder: Path) -> int:
     """Export one variant, as ``deepcpg-tf export`` does; return the number of artefacts."""
     from deepcpg_tf.exporters.bundle import check_export_folder, export
-    from deepcpg_tf.exporters.windows import draw_windows
+    from deepcpg_tf.exporters.samples import draw_windows
     from deepcpg_tf.weights.load import load_model
 
     check_export_folder(folder)

@@ -16,7 +16,7 @@ def blocks(language):
 def test_examples(tmp_path):
     """The commands on files that are here, then every example in Python."""
     (tmp_path / "tests").symlink_to(ROOT / "tests")
-    (commands,) = [block for block in blocks("sh") if "tests/data" in block]
+    (commands,) = [block for block in blocks("sh") if "tests/fixtures" in block]
     path = Path(sys.executable).parent
     shell = f"set -eu; export PATH={path}:$PATH\n{commands}"
     subprocess.run(["bash", "-c", shell], check=True, cwd=tmp_path, capture_output=True)

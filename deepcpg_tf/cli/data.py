@@ -15,8 +15,8 @@ from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Vali
 from deepcpg_tf.errors import OutputError
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.methylation import MethylationTable
-    from deepcpg_tf.data.profiles import Profile
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.profiles.read import Profile
 
 app = typer.Typer(
     name="data", help="Make, show and split tables of methylation.", no_args_is_help=True
@@ -57,9 +57,9 @@ def build(
     """
     check_files(*profiles)
     _check_out(out)
-    from deepcpg_tf.data.code_store import MappedGenome
-    from deepcpg_tf.data.methylation import build_table, check_cells
-    from deepcpg_tf.data.profiles import read_profile
+    from deepcpg_tf.data.table import build_table, check_cells
+    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.profiles.read import read_profile
 
     check_cells(profiles)
     reference = MappedGenome(genome)
@@ -86,9 +86,9 @@ def import_legacy(
 ) -> None:
     """Make a table from data files that the original DeepCpG wrote."""
     _check_out(out)
-    from deepcpg_tf.data.code_store import MappedGenome
-    from deepcpg_tf.data.legacy_hdf5 import LegacyData
-    from deepcpg_tf.data.legacy_import import import_table
+    from deepcpg_tf.data.legacy.hdf5 import LegacyData
+    from deepcpg_tf.data.legacy.tables import import_table
+    from deepcpg_tf.genome.code_store import MappedGenome
 
     table = import_table(LegacyData(files), MappedGenome(genome))
     table.save(out)
@@ -102,8 +102,8 @@ def show(table: _Table, debug: Debug = False) -> None:
     Coverage is the share of the table's sites that a cell has; the methylation rate
     is the share of these that are methylated.
     """
-    from deepcpg_tf.data.methylation import MethylationTable
     from deepcpg_tf.data.summary import summarize
+    from deepcpg_tf.data.table import MethylationTable
 
     _print_rows(
         ("cell", "chromosome", "sites", "observed", "coverage", "methylation_rate"),
@@ -125,8 +125,8 @@ def split(
     debug: Debug = False,
 ) -> None:
     """Show how many sites of which chromosomes would train, validate and test."""
-    from deepcpg_tf.data.methylation import MethylationTable
     from deepcpg_tf.data.splits import count_sites, split_from_options
+    from deepcpg_tf.data.table import MethylationTable
 
     loaded = MethylationTable.load(table)
     made = split_from_options(

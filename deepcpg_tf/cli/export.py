@@ -62,7 +62,7 @@ def export(
     check_formats(asked)
     check_export_folder(folder)
     import_tensorflow()
-    from deepcpg_tf.exporters.windows import draw_windows
+    from deepcpg_tf.exporters.samples import draw_windows
     from deepcpg_tf.weights.load import load_model
 
     loaded = load_model(model)

@@ -71,7 +71,7 @@ def impute(
 def predict_genome(asked: Scan) -> None:
     """Predict every CpG of a genome, or of parts of it, and impute with a table."""
     from deepcpg_tf.quiet import import_tensorflow
-    from deepcpg_tf.scan.results import Target, check_result, write_results
+    from deepcpg_tf.results.genome import Target, check_result, write_results
 
     out = asked.out
     if out is None:
@@ -80,9 +80,9 @@ def predict_genome(asked: Scan) -> None:
     check_result(out, thousandths=asked.thousandths)
     import_tensorflow()
     from deepcpg_tf.cli.progress import progress
-    from deepcpg_tf.data.code_store import MappedGenome
-    from deepcpg_tf.data.methylation import MethylationTable
-    from deepcpg_tf.evaluation.annotations import read_annotation
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations
     from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of

@@ -13,7 +13,7 @@ from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.errors import ConfigError, GenomeError
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import Values
+    from deepcpg_tf.models.dna import Values
     from deepcpg_tf.prediction.sources import SiteFile, Source
 
 _VALUES = ("probabilities", "logits", "embedding")
@@ -94,12 +94,12 @@ def predict(
     check_files(sequences, fasta, sites)
     check_out(out, sequences, fasta, sites, genome)
 
-    from deepcpg_tf.prediction.writers import check_output
     from deepcpg_tf.quiet import import_tensorflow
+    from deepcpg_tf.results.tables import check_output
 
     check_output(out)
     import_tensorflow()
-    from deepcpg_tf.data.genome import Genome
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.prediction import sources
     from deepcpg_tf.prediction.run import predict_to_file
     from deepcpg_tf.weights.load import load_model

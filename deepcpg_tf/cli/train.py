@@ -18,7 +18,7 @@ from deepcpg_tf.cli.training_progress import TrainingProgress
 if TYPE_CHECKING:
     from deepcpg_tf.data.dataset import Examples
     from deepcpg_tf.data.splits import Split
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.settings import TrainingSettings
 
 
@@ -160,8 +160,8 @@ def _make_model(
 ) -> DeepCpgDnaForSequencePrediction:
     import keras
 
-    from deepcpg_tf.config import DeepCpgDnaConfig
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.finetune import config_for_cells, take_over
 
     keras.utils.set_random_seed(settings.seed)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.sequence import N_CODE
+from deepcpg_tf.genome.sequence import N_CODE
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -90,7 +90,7 @@ def make_dataset(
     -------
     tf.data.Dataset
         Of (windows uint8 [batch, length], labels int8 [batch, cells]), prefetched.
-        Turn windows into one-hot rows with `deepcpg_tf.sequence.graph_one_hot`.
+        Turn windows into one-hot rows with `deepcpg_tf.genome.sequence.graph_one_hot`.
     """
     import tensorflow as tf
 

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from deepcpg_tf.errors import InputError
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.code_store import CodeStore
     from deepcpg_tf.data.dataset import Examples
-    from deepcpg_tf.data.methylation import MethylationTable
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.code_store import CodeStore
 
 TABLE_ENDING = ".h5ad"
 
@@ -97,7 +97,7 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
     """
     if files[0].suffix == TABLE_ENDING:
         return _open_table(files, genome, length)
-    from deepcpg_tf.data.legacy_hdf5 import LegacyData
+    from deepcpg_tf.data.legacy.hdf5 import LegacyData
 
     data = LegacyData(files)
     if not data.cells:
@@ -111,8 +111,8 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
 
 
 def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) -> Examples:
-    from deepcpg_tf.data.code_store import CodeStore, MappedGenome
-    from deepcpg_tf.data.methylation import MethylationTable
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.code_store import CodeStore, MappedGenome
 
     if len(files) > 1:
         raise InputError(f"data: expected one table, received {', '.join(map(str, files))}")

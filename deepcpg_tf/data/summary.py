@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepcpg_tf.data.methylation import MethylationTable
+from deepcpg_tf.data.table import MethylationTable
 
 ALL = "all"
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from deepcpg_tf.data.methylation import MethylationTable, Reference
+from deepcpg_tf.data.table import MethylationTable, Reference
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.files import atomic_file
 

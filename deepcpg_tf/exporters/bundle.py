@@ -26,11 +26,11 @@ from deepcpg_tf.exporters.manifest import (
     read_manifest,
     write_manifest,
 )
-from deepcpg_tf.exporters.windows import Drawn
-from deepcpg_tf.sequence import encode_windows
+from deepcpg_tf.exporters.samples import Drawn
+from deepcpg_tf.genome.sequence import encode_windows
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 FORMATS = ("saved_model", "tflite", "onnx")
 WINDOWS_FILE = "parity.npz"

@@ -174,7 +174,7 @@ session.run(["probabilities"], {{"tokens": np.frombuffer(window.encode(), np.uin
 ### Keras
 
 ```python
-import deepcpg_tf.model, keras
+import deepcpg_tf.models.dna, keras
 
 model = keras.saving.load_model("{path}")  # one-hot rows to logits
 model.predict_sequences([window])  # letters to probabilities

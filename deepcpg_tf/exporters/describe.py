@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from deepcpg_tf.genome.sequence import LETTERS
 from deepcpg_tf.presets import PRESETS, Preset
-from deepcpg_tf.sequence import LETTERS
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 
 def published_variant(cells: tuple[str, ...]) -> Preset | None:

@@ -19,11 +19,11 @@ import tensorflow as tf
 
 from deepcpg_tf.exporters.onnx_passes import simplify
 from deepcpg_tf.exporters.saved_model import Outputs, outputs
+from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from deepcpg_tf.quiet import quiet_stderr
-from deepcpg_tf.sequence import one_hot_of_bytes
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 OPSET = 18
 """The highest that tf2onnx has."""

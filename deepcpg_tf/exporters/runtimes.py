@@ -94,8 +94,8 @@ class _Keras(_InProcess):
         import tensorflow as tf
 
         from deepcpg_tf.exporters.saved_model import outputs
-        from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
-        from deepcpg_tf.sequence import graph_encode, graph_one_hot
+        from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot
+        from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
         self.name = f"keras {version('keras')}"
         model = keras.saving.load_model(path)

@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot, one_hot_of_bytes
 from deepcpg_tf.quiet import quiet_stderr
-from deepcpg_tf.sequence import graph_encode, graph_one_hot, one_hot_of_bytes
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 Outputs = dict[str, tf.Tensor]
 

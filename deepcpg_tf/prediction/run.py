@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import expit
 
-from deepcpg_tf.data.sites import read_sites
+from deepcpg_tf.genome.sites import read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
-from deepcpg_tf.prediction.writers import open_writer
+from deepcpg_tf.results.tables import open_writer
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction, Values
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction, Values
 
 
 def iterate_predictions(

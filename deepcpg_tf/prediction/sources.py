@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pysam
 
-from deepcpg_tf.data.genome import Genome
-from deepcpg_tf.data.sites import CpgCount, Sites, count_cpgs, read_sites
 from deepcpg_tf.errors import SequenceError
 from deepcpg_tf.files import reading_text
-from deepcpg_tf.sequence import encode_windows
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import encode_windows
+from deepcpg_tf.genome.sites import CpgCount, Sites, count_cpgs, read_sites
 
 _BATCH_SIZE = 4096
 
@@ -171,7 +171,7 @@ class SiteFile:
     Parameters
     ----------
     path
-        BED, or chromosome and 1-based position; see `deepcpg_tf.data.sites.read_sites`.
+        BED, or chromosome and 1-based position; see `deepcpg_tf.genome.sites.read_sites`.
     genome
         The reference.
     length

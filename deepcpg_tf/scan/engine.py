@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.scan.shared import SharedLayers, filled, window_cost
-from deepcpg_tf.sequence import N_CODE
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 TILE = 32_768
 """Bases at which the windows of a tile may start."""

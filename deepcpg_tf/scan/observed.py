@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.data.methylation import MethylationTable
+from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.scan.shards import Results, Shard
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.errors import GenomeError
-from deepcpg_tf.evaluation.annotations import Annotation
+from deepcpg_tf.genome.intervals import Annotation
+from deepcpg_tf.genome.reference import Genome
 
 REGION = 4_000_000
 """Bases of a region."""

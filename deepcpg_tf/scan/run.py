@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.evaluation.annotations import Annotation
+from deepcpg_tf.genome.intervals import Annotation
+from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.scan.regions import Region
 from deepcpg_tf.scan.shards import Results, Shard, scan_region
 

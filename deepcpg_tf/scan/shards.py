@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from deepcpg_tf.data.genome import Genome
-from deepcpg_tf.evaluation.annotations import Annotation
 from deepcpg_tf.files import atomic_file
+from deepcpg_tf.genome.intervals import Annotation
+from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.scan.regions import Region, sites_of
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.layers import LayerSpec
-from deepcpg_tf.sequence import graph_one_hot
+from deepcpg_tf.genome.sequence import graph_one_hot
+from deepcpg_tf.models.layers import LayerSpec
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 _SITES_AT_ONCE = 256
 _SITES_STEP = 64

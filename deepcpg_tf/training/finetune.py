@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.models.config import DeepCpgDnaConfig
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 FREEZE = ("none", "first-conv", "backbone")
 

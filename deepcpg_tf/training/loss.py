@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 _EPSILON = 1e-7
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.errors import ConfigError
-from deepcpg_tf.sequence import graph_one_hot
+from deepcpg_tf.genome.sequence import graph_one_hot
 from deepcpg_tf.training.loss import masked_cross_entropy, regularisation
 from deepcpg_tf.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 # What tf.function returns; TensorFlow has no types.
 Function = Callable[..., Any]

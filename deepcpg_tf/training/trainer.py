@@ -21,7 +21,7 @@ from deepcpg_tf.training.state import Arrays, Progress, load_progress, save_prog
 from deepcpg_tf.training.step import make_training_step, make_validation_step
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 Indices = npt.NDArray[np.int64]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError
+from deepcpg_tf.models.config import DeepCpgDnaConfig
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 
 class Checkpoint(NamedTuple):
@@ -39,7 +39,7 @@ def build_model(checkpoint: Checkpoint) -> DeepCpgDnaForSequencePrediction:
     CheckpointError
         When a tensor is missing, left over, of another shape or not finite.
     """
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     model = DeepCpgDnaForSequencePrediction(checkpoint.config, provenance=checkpoint.provenance)
     variables = model.variables_by_name

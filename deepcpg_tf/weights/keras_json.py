@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError, ConfigError
+from deepcpg_tf.models.config import DeepCpgDnaConfig
 
 T = TypeVar("T")
 

@@ -20,9 +20,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError
 from deepcpg_tf.files import sha256
+from deepcpg_tf.models.config import DeepCpgDnaConfig
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.hdf5 import open_hdf5
 from deepcpg_tf.weights.keras_json import HEAD_SCOPE, HIDDEN_SCOPE, read_architecture

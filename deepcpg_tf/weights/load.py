@@ -13,7 +13,7 @@ from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
 from deepcpg_tf.weights.keras_legacy import read_json_and_weights, read_model_h5
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 _HDF5_ENDINGS = (".h5", ".hdf5")
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.config import DeepCpgDnaConfig, HeadConfig
 from deepcpg_tf.errors import CheckpointError, ConfigError
 from deepcpg_tf.files import sha256
+from deepcpg_tf.models.config import DeepCpgDnaConfig, HeadConfig
 from deepcpg_tf.weights.checkpoint import Checkpoint
 
 CONFIG_FILE = "config.json"

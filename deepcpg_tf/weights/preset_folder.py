@@ -16,14 +16,14 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.config import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError, ConfigError, OutputError
 from deepcpg_tf.files import atomic_folder
+from deepcpg_tf.models.config import DeepCpgDnaConfig
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.hdf5 import open_hdf5
 
 if TYPE_CHECKING:
-    from deepcpg_tf.model import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.h5"

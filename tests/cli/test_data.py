@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from deepcpg_tf.data.genome import Genome
-from deepcpg_tf.data.legacy_hdf5 import LegacyData
-from deepcpg_tf.data.methylation import MethylationTable, build_table
-from tests.reading.tables import (
+from deepcpg_tf.data.legacy.hdf5 import LegacyData
+from deepcpg_tf.data.table import MethylationTable, build_table
+from deepcpg_tf.genome.reference import Genome
+from tests.data.tables import (
     GENOME,
     LEGACY_FILES,
     RUN,

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from deepcpg_tf.sequence import decode
+from deepcpg_tf.genome.sequence import decode
 
 SITES = {"1": 6000, "2": 2000}
 MOTIF = [1, 1, 2, 0, 3, 0, 0, 1]

@@ -3,8 +3,8 @@ import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.exporters.bundle import export
+from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.exporters.session import ServingSession
-from deepcpg_tf.exporters.windows import draw_windows
 from tests.conftest import DATA
 
 LEGACY = DATA / "legacy" / "keras1-distributed"

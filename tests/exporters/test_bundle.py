@@ -9,7 +9,7 @@ from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import ConfigError, ExportError, OutputError
 from deepcpg_tf.exporters import bundle, parity
 from deepcpg_tf.exporters.bundle import export, verify
-from deepcpg_tf.exporters.windows import draw_windows
+from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.files import sha256
 from deepcpg_tf.presets import PRESETS
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.exporters.onnx import write_onnx
 from deepcpg_tf.exporters.parity import BOUNDS
-from deepcpg_tf.sequence import letters_of_codes
+from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
 from tests.reference import forward, random_tensors, random_windows
 

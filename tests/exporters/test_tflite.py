@@ -6,7 +6,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from deepcpg_tf.exporters.parity import BOUNDS
-from deepcpg_tf.sequence import one_hot_of_bytes
+from deepcpg_tf.genome.sequence import one_hot_of_bytes
 
 FILES = [
     f"{precision}{batch}"

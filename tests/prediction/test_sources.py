@@ -4,11 +4,11 @@ import numpy as np
 import pysam
 import pytest
 
-from deepcpg_tf.data.genome import Genome
 from deepcpg_tf.errors import SequenceError
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import decode
 from deepcpg_tf.prediction import sources
 from deepcpg_tf.prediction.sources import FastaFile, OneSequence, SequenceFile, SiteFile
-from deepcpg_tf.sequence import decode
 
 
 def read(source):

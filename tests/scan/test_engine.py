@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcpg_tf import DeepCpgDnaConfig
+from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.scan import engine
 from deepcpg_tf.scan.engine import ScanEngine
-from deepcpg_tf.sequence import N_CODE
 from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
 from tests.reference import forward, random_tensors
 

@@ -11,8 +11,8 @@ import pybigtools
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
-from deepcpg_tf.data.genome import Genome
-from deepcpg_tf.data.profiles import read_profile
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.profiles.read import read_profile
 from tests.conftest import DATA
 
 RUN = DATA / "original-run"

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
-from deepcpg_tf.config import ARCHITECTURES
+from deepcpg_tf.models.config import ARCHITECTURES
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy, make_training_step
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import OutputError, TrainingError
-from deepcpg_tf.sequence import one_hot
+from deepcpg_tf.genome.sequence import one_hot
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy
 from deepcpg_tf.training.trainer import Parts, train

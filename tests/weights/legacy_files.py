@@ -1,6 +1,6 @@
 """Writes checkpoints in the layouts of Keras 1.2 and Keras 2.2, as DeepCpG left them.
 
-The layout is that of the genuine files in ``tests/data/legacy``; a test holds the
+The layout is that of the genuine files in ``tests/fixtures/legacy``; a test holds the
 two against each other.
 """
 

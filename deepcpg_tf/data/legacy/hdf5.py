@@ -1,0 +1,246 @@
+"""The data files of the original program, as ``dcpg_data.py`` wrote them.
+
+HDF5 with, for each site, ``chromo`` and ``pos`` (1-based), and where present
+``inputs/dna`` (int8 [sites, length], codes A 0, T 1, G 2, C 3) and
+``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where missing). What else they hold is the
+business of other models and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+
+from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
+from deepcpg_tf.data.table import labels_of_states, states_of_labels
+from deepcpg_tf.errors import LegacyDataError
+
+_CELLS = "outputs/cpg"
+_READING_FAILED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
+
+
+class LegacyData:
+    """Sites of one or many data files, one file after the other.
+
+    Sites and labels are in memory; windows stay on disk and are read by index.
+    Several threads may read at the same time.
+
+    Parameters
+    ----------
+    paths
+        The files. All must have the same cells, and windows of one length.
+
+    Attributes
+    ----------
+    cells : tuple of str
+        Names below ``outputs/cpg``, in the order of HDF5: that of their bytes, so
+        ``c10`` comes before ``c2``. Empty when the files have no outputs.
+    chromosomes : tuple of str
+        Names of chromosomes as in the files, in the order of the files.
+    chromosome_ids : ndarray of int32, shape (sites,)
+        Index into `chromosomes`.
+    positions : ndarray of int64, shape (sites,)
+        0-based positions of the forward-strand C.
+    states : scipy.sparse.csr_array of int8, shape (sites, cells)
+        1 methylated, -1 unmethylated, absent where missing.
+
+    Raises
+    ------
+    LegacyDataError
+        When a file is missing, damaged, something else, given twice, or does not
+        agree with the first.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        if not paths:
+            raise LegacyDataError("data files: expected at least one, received none")
+        self.paths = tuple(paths)
+        parts: list[_Part] = []
+        seen: set[Path] = set()
+        for path in self.paths:
+            if path.resolve() in seen:
+                raise LegacyDataError(f"{path}: expected each file once, received it twice")
+            seen.add(path.resolve())
+            parts.append(_read_part(path))
+            _check_agreement(path, parts[-1], self.paths[0], parts[0])
+        self.cells = parts[0].cells
+        counts = [len(part.positions) for part in parts]
+        length = parts[0].length
+        self._windows = None if length is None else LegacyWindows(self.paths, counts, length)
+        self.positions: npt.NDArray[np.int64] = np.concatenate([part.positions for part in parts])
+        ids: dict[str, int] = {}
+        for part in parts:
+            for name in part.chromosomes:
+                ids.setdefault(name, len(ids))
+        self.chromosomes = tuple(ids)
+        self.chromosome_ids: npt.NDArray[np.int32] = np.concatenate(
+            [
+                np.array([ids[name] for name in part.chromosomes], np.int32)[part.chromosome_ids]
+                for part in parts
+            ]
+        )
+        self.states = scipy.sparse.csr_array(
+            scipy.sparse.vstack([part.states for part in parts], format="csr")
+        )
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def length(self) -> int:
+        """Bases of a window.
+
+        Raises
+        ------
+        LegacyDataError
+            When the files have no windows.
+        """
+        return self._windows_on_disk().length
+
+    def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        """Return the labels of some sites in all cells.
+
+        Parameters
+        ----------
+        indices : ndarray of integers, shape (n,)
+
+        Returns
+        -------
+        ndarray of int8, shape (n, cells)
+            1 methylated, 0 unmethylated, -1 missing.
+        """
+        return labels_of_states(self.states, indices)
+
+    def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Read the windows of some sites.
+
+        Parameters
+        ----------
+        indices : ndarray of integers, shape (n,)
+            In any order; reading is fast when they lie close together, or after `prepare`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, length)
+            Codes A 0, T 1, G 2, C 3, N 4.
+
+        Raises
+        ------
+        LegacyDataError
+            When there are no windows, or they cannot be read or hold another code.
+        """
+        return self._windows_on_disk().read(indices)
+
+    def prepare(self, *, hold: bool) -> None:
+        """Prepare for reading windows in random order.
+
+        The files are compressed in blocks of many windows, so that one of them costs
+        a thousand. This copies all to the cache folder once, a byte a base, from where
+        any window is read as fast as the next; with `hold`, it then keeps them in memory.
+
+        Raises
+        ------
+        LegacyDataError
+            As `windows`.
+        OutputError
+            When the cache cannot be written to.
+        """
+        self._windows_on_disk().unpack(hold=hold)
+
+    def _windows_on_disk(self) -> LegacyWindows:
+        if self._windows is None:
+            raise LegacyDataError(f"{self.paths[0]}: expected windows ({WINDOWS}), found none")
+        return self._windows
+
+
+class _Part(NamedTuple):
+    """What one file holds, but for its windows."""
+
+    cells: tuple[str, ...]
+    length: int | None
+    chromosomes: list[str]
+    chromosome_ids: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
+    states: scipy.sparse.csr_array
+
+
+def _read_part(path: Path) -> _Part:
+    if not path.is_file():
+        raise LegacyDataError(f"{path}: expected a data file (HDF5), found no file there")
+    try:
+        with h5py.File(path) as file:
+            return _parse(path, file)
+    except _READING_FAILED as error:
+        raise LegacyDataError(
+            f"{path}: expected a data file of the original DeepCpG (HDF5), received something "
+            f"else or a damaged file: {str(error).splitlines()[0]}"
+        ) from None
+
+
+def _parse(path: Path, file: h5py.File) -> _Part:
+    missing = [name for name in ("chromo", "pos") if name not in file]
+    if missing:
+        raise LegacyDataError(
+            f"{path}: expected a data file of the original DeepCpG (HDF5), "
+            f"received a file without {' and '.join(missing)}"
+        )
+    names, ids = np.unique(file["chromo"][()].astype(bytes), return_inverse=True)
+    positions = file["pos"][()]
+    sites = len(positions)
+    cells = tuple(sorted(file[_CELLS])) if _CELLS in file else ()
+    outputs = [file[_CELLS][cell] for cell in cells]
+    windows = file.get(WINDOWS)
+    for data in [file["chromo"], *outputs, *([] if windows is None else [windows])]:
+        if data.shape[0] != sites:
+            raise LegacyDataError(
+                f"{path}: expected {sites} sites, as pos has, "
+                f"received {data.shape[0]} in {data.name[1:]}"
+            )
+    if windows is not None and (windows.ndim != 2 or windows.shape[1] % 2 == 0):
+        raise LegacyDataError(
+            f"{path}: expected windows of an odd number of codes in {WINDOWS}, "
+            f"received shape {windows.shape}"
+        )
+    if sites and positions.min() < 1:
+        raise LegacyDataError(
+            f"{path}: expected positions from 1 in pos, received {positions.min()}"
+        )
+    labels = np.empty((sites, len(cells)), np.int8)
+    for column, data in enumerate(outputs):
+        values = data[()]
+        wrong = values[~np.isin(values, (-1, 0, 1))]
+        if wrong.size:
+            raise LegacyDataError(
+                f"{path}: expected 1, 0 or -1 (missing) in {data.name[1:]}, received {wrong[0]}"
+            )
+        labels[:, column] = values
+    length = None if windows is None else int(windows.shape[1])
+    return _Part(
+        cells,
+        length,
+        names.astype(str).tolist(),
+        ids,
+        positions.astype(np.int64) - 1,
+        states_of_labels(labels),
+    )
+
+
+def _check_agreement(path: Path, part: _Part, first_path: Path, first: _Part) -> None:
+    if part.cells != first.cells:
+        others = sorted(set(part.cells) ^ set(first.cells))
+        shown = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise LegacyDataError(
+            f"{path}: expected the {len(first.cells)} cells of {first_path}, "
+            f"received {len(part.cells)}, which differ in {shown}"
+        )
+    if part.length != first.length:
+        raise LegacyDataError(
+            f"{path}: expected windows of {first.length} bases as in {first_path}, "
+            f"received {part.length}"
+        )

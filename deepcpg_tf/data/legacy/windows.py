@@ -1,0 +1,111 @@
+"""The windows in the original's data files, read by index."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.cache import cache_folder, writing_to_cache
+from deepcpg_tf.errors import LegacyDataError
+from deepcpg_tf.files import atomic_file
+from deepcpg_tf.genome.fasta import file_key
+from deepcpg_tf.genome.pieces import Pieces
+from deepcpg_tf.genome.sequence import N_CODE
+
+WINDOWS = "inputs/dna"
+_OPEN_FILES = 128
+_ROWS_AT_ONCE = 4096
+
+
+class LegacyWindows:
+    """Windows of several files, one file after the other, on disk.
+
+    Several threads may read at the same time.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    counts
+        Sites in each.
+    length
+        Bases of a window.
+    """
+
+    def __init__(self, paths: Sequence[Path], counts: Sequence[int], length: int) -> None:
+        self.length = length
+        self._paths = tuple(paths)
+        self._starts = np.cumsum([0, *counts])
+        self._lock = threading.Lock()
+        self._open: OrderedDict[Path, h5py.File] = OrderedDict()
+        self._unpacked: Pieces | None = None
+
+    def read(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Read some windows; see `LegacyData.windows`."""
+        indices = np.asarray(indices, np.int64)
+        if self._unpacked is not None:
+            offsets = (indices * self.length).tolist()
+            rows = self._unpacked.read((offset, self.length) for offset in offsets)
+            return np.frombuffer(bytearray().join(rows), np.uint8).reshape(-1, self.length)
+        windows = np.empty((len(indices), self.length), np.uint8)
+        order = np.argsort(indices, kind="stable")
+        bounds = np.searchsorted(indices[order], self._starts)
+        with self._lock:
+            for i in np.flatnonzero(np.diff(bounds)):
+                own = order[bounds[i] : bounds[i + 1]]
+                windows[own] = self._read_file(self._paths[i], indices[own] - self._starts[i])
+        return windows
+
+    def unpack(self, *, hold: bool) -> None:
+        """Keep the windows uncompressed; see `LegacyData.prepare`."""
+        path = cache_folder() / "windows" / file_key(*self._paths)
+        if not path.is_file():
+            with writing_to_cache():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with atomic_file(path) as partial, partial.open("wb") as file:
+                    for start in range(0, self._starts[-1], _ROWS_AT_ONCE):
+                        end = min(start + _ROWS_AT_ONCE, self._starts[-1])
+                        file.write(self.read(np.arange(start, end)).data)
+        self._unpacked = Pieces(path)
+        if hold:
+            self._unpacked.hold()
+
+    def _read_file(self, path: Path, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        try:
+            windows = _read_rows(self._file(path)[WINDOWS], rows)
+        except (OSError, KeyError, RuntimeError) as error:
+            raise LegacyDataError(f"{path}: cannot read {WINDOWS}: {error}") from None
+        if windows.min() < 0 or windows.max() > N_CODE:
+            raise LegacyDataError(
+                f"{path}: expected codes from 0 to {N_CODE} in {WINDOWS}, received "
+                f"{windows[(windows < 0) | (windows > N_CODE)][0]}"
+            )
+        return windows.astype(np.uint8)
+
+    def _file(self, path: Path) -> h5py.File:
+        """Return an open file; the ones used last stay open."""
+        if path not in self._open:
+            self._open[path] = h5py.File(path)
+            if len(self._open) > _OPEN_FILES:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(path)
+        return self._open[path]
+
+
+def _read_rows(data: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    """Read sorted rows: whole chunks, which HDF5 decompresses in any case, a run at a time."""
+    chunk = data.chunks[0] if data.chunks else 1
+    chunks = rows // chunk
+    part = chunks // max(_ROWS_AT_ONCE // chunk, 1)
+    ends = np.flatnonzero((np.diff(chunks) > 1) | (np.diff(part) > 0)) + 1
+    runs = []
+    for run in np.split(rows, ends):
+        first, last = run[0] // chunk * chunk, (run[-1] // chunk + 1) * chunk
+        runs.append(data[first:last][run - first])
+    return np.concatenate(runs)

@@ -1,0 +1,177 @@
+"""The windows that calibrate int8, and those on which artefacts are compared."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.data.examples import digest, open_examples
+from deepcpg_tf.errors import DeepCpgError
+from deepcpg_tf.exporters.describe import training_files
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import N_CODE, letters_of_codes
+from deepcpg_tf.prediction.sources import FastaFile, SiteFile, Source
+
+if TYPE_CHECKING:
+    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+
+CALIBRATION_WINDOWS = 256
+PARITY_WINDOWS = 1024
+
+_PARITY_AT_LEAST = 512
+_POOL = 2048
+_AT_EACH_END = 192
+_WITH_N = 64
+_C, _G = 3, 2
+
+Codes = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int8]
+
+
+class Drawn(NamedTuple):
+    """Windows as ASCII codes, uint8 [n, length], and where they are from.
+
+    ``labels`` (int8 [n, cells], -1 missing) go with those for parity; None where no
+    label is known.
+    """
+
+    source: str
+    calibration: Codes
+    parity: Codes
+    labels: Labels | None
+
+
+class _Pool(NamedTuple):
+    source: str
+    windows: Codes
+    labels: Labels | None = None
+
+
+def draw_windows(
+    model: DeepCpgDnaForSequencePrediction,
+    calibration: Path | None = None,
+    genome: Path | None = None,
+) -> Drawn:
+    """Draw windows, always the same ones.
+
+    Those for parity are not among those for calibration; they have the smallest and
+    largest probabilities in what they are drawn from, N, and lower case.
+
+    Parameters
+    ----------
+    model
+        The model.
+    calibration
+        FASTA with a window a record or, with a genome, sites. By default the windows
+        are those of the data that the model was trained on, where it still is, and
+        otherwise generated.
+    genome
+        The reference of the sites.
+
+    Raises
+    ------
+    SequenceError, SiteError, GenomeError
+        When the file cannot be read.
+    """
+    rng = np.random.default_rng(0)
+    length = model.config.sequence_length
+    if calibration is not None:
+        pool = _read(calibration, genome, length, rng)
+    else:
+        pool = _from_training(model, rng) or _generated(model, rng, _POOL)
+    if len(pool.windows) < CALIBRATION_WINDOWS + _PARITY_AT_LEAST:
+        pool = _fill_up(pool, _generated(model, rng, CALIBRATION_WINDOWS + PARITY_WINDOWS))
+    calibrating, compared = _choose(model.predict_windows(pool.windows).mean(axis=1), rng)
+    windows = pool.windows[compared]
+    windows[:_WITH_N] = _put_n(windows[:_WITH_N], rng)
+    labels = None if pool.labels is None else pool.labels[compared]
+    if labels is not None:
+        labels[:_WITH_N] = -1  # they are no longer the windows that the labels are of
+    letters = letters_of_codes(windows)
+    letters[1::4] |= ord("a") - ord("A")
+    return Drawn(pool.source, letters_of_codes(pool.windows[calibrating]), letters, labels)
+
+
+def _fill_up(pool: _Pool, generated: _Pool) -> _Pool:
+    """Return a pool as large as the generated one, with all windows of the other."""
+    more = len(generated.windows) - len(pool.windows)
+    labels = pool.labels
+    if labels is not None:
+        labels = np.concatenate([labels, np.full((more, labels.shape[1]), -1, np.int8)])
+    windows = np.concatenate([pool.windows, generated.windows[:more]])
+    return _Pool(f"{pool.source} and {more} generated", windows, labels)
+
+
+def _choose(
+    probabilities: npt.NDArray[np.float32], rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the indices of windows to calibrate and to compare on.
+
+    In both are windows of the smallest and largest probabilities: calibrated on
+    others alone, int8 would clip them.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    ends = np.concatenate([order[:_AT_EACH_END], order[-_AT_EACH_END:]])
+    others = rng.permutation(order[_AT_EACH_END:-_AT_EACH_END])
+    calibrating = np.concatenate([ends[::3], others])[:CALIBRATION_WINDOWS]
+    compared = np.setdiff1d(np.arange(len(order)), calibrating)
+    others = rng.permutation(np.setdiff1d(compared, ends))
+    compared = np.concatenate([np.intersect1d(compared, ends), others])[:PARITY_WINDOWS]
+    return calibrating, rng.permutation(compared)
+
+
+def _put_n(windows: Codes, rng: np.random.Generator) -> Codes:
+    """Return windows with a run of N at either end or anywhere, and one of nothing else."""
+    windows = windows.copy()
+    length = windows.shape[1]
+    for i, window in enumerate(windows):
+        run = int(rng.integers(1, length // 2))
+        start = (0, length - run, int(rng.integers(length - run)))[i % 3]
+        window[start : start + run] = N_CODE
+    windows[0] = N_CODE
+    return windows
+
+
+def _generated(model: DeepCpgDnaForSequencePrediction, rng: np.random.Generator, n: int) -> _Pool:
+    """Return windows from poor to rich in C and G, with a CG in the middle."""
+    length = model.config.sequence_length
+    is_cg = rng.random((n, length)) < rng.uniform(0.3, 0.7, (n, 1))
+    windows = rng.integers(0, 2, (n, length), np.uint8) + 2 * is_cg.astype(np.uint8)
+    windows[:, length // 2], windows[:, length // 2 + 1] = _C, _G
+    return _Pool("generated", windows)
+
+
+def _read(path: Path, genome: Path | None, length: int, rng: np.random.Generator) -> _Pool:
+    source: Source = (
+        FastaFile(path, length) if genome is None else SiteFile(path, Genome(genome), length)
+    )
+    source.check()
+    windows = np.concatenate([batch.windows for batch in source.batches()])
+    chosen = rng.permutation(len(windows))[:_POOL]
+    return _Pool(f"{path.name}, {len(windows)} windows", windows[chosen])
+
+
+def _from_training(
+    model: DeepCpgDnaForSequencePrediction, rng: np.random.Generator
+) -> _Pool | None:
+    """Return windows of the data that the model was trained on, if it is there and unchanged."""
+    provenance: Mapping[str, Any] = model.provenance
+    files = [Path(file) for file in training_files(provenance)]
+    if not files or not all(file.is_file() for file in files):
+        return None
+    genome = provenance.get("genome")
+    try:
+        examples = open_examples(files, genome and Path(genome), model.config.sequence_length)
+        if digest(examples) != provenance["data"]:
+            return None
+        chosen = rng.permutation(len(examples.positions))[:_POOL]
+        return _Pool("the training data", examples.windows(chosen), examples.labels(chosen))
+    except DeepCpgError as error:
+        message = f"the training data cannot be read, windows are generated: {error}"
+        warnings.warn(message, stacklevel=2)
+        return None

@@ -1,0 +1,1 @@
+"""The reference genome: sequence, names, windows, sites and intervals."""

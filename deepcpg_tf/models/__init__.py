@@ -1,0 +1,1 @@
+"""The models: configurations, layers, and what they read."""

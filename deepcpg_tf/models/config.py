@@ -1,0 +1,337 @@
+"""The architecture of a DeepCpG DNA module as data.
+
+Source: Angermueller et al., Genome Biology 18:67 (2017), and the models of the
+original program. The field names are those of MultiMolecule's configuration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.models._fields import (
+    check_rate,
+    check_unique,
+    from_mapping,
+    is_integer,
+    positive_integers,
+    strings,
+)
+from deepcpg_tf.models.layers import (
+    LayerKind,
+    LayerSpec,
+    backbone_layers,
+    head_layer,
+    layer_kinds,
+    numbered_names,
+)
+
+SERUM_CELLS = (
+    *("BS27_1_SER", "BS27_3_SER", "BS27_5_SER", "BS27_6_SER", "BS27_8_SER"),
+    *("BS28_10_SER", "BS28_1_SER", "BS28_2_SER", "BS28_3_SER", "BS28_4_SER", "BS28_6_SER"),
+    *("BS29_1_SER", "BS29_4_SER", "BS29_5_SER", "BS29_6_SER", "BS29_7_SER", "BS29_8_SER"),
+    "BS29_9_SER",
+)
+
+# One entry a convolution: channels, kernel size, pool size.
+_L1 = ((128, 11, 4),)
+_L2 = (*_L1, (256, 3, 2))
+_L3 = (*_L2, (512, 3, 2))
+
+ARCHITECTURES: dict[str, tuple[tuple[tuple[int, int, int], ...], int]] = {
+    "CnnL1h128": (_L1, 128),
+    "CnnL1h256": (_L1, 256),
+    "CnnL2h128": (_L2, 128),
+    "CnnL2h256": (_L2, 256),
+    "CnnL3h128": (_L3, 128),
+    "CnnL3h256": (_L3, 256),
+}
+"""The original's plain CNNs: name -> (convolutions, bottleneck size)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """The head: one sigmoid unit per cell.
+
+    Parameters
+    ----------
+    problem_type
+        Only ``"binary"``: each cell is its own yes-or-no question.
+    dropout
+        Rate of dropout between the embedding and the head, in training.
+    """
+
+    problem_type: str = "binary"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.problem_type != "binary":
+            raise ConfigError(
+                f"head.problem_type: expected 'binary', received {self.problem_type!r}"
+            )
+        check_rate("head.dropout", self.dropout)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeepCpgDnaConfig:
+    """Architecture of a DeepCpG DNA module; the defaults are `smallwood2014-serum`.
+
+    Parameters
+    ----------
+    vocab_size
+        Channels of the one-hot input: 4 (A, T, G, C) or 5, whose last channel,
+        N, is always zero.
+    sequence_length
+        Bases in a window. Odd: the C of the CpG site lies in the middle.
+    conv_channels, conv_kernel_sizes, conv_pool_sizes
+        One entry a convolution: filters, width in positions, width of the
+        max-pooling that follows it.
+    bottleneck_size
+        Units of the dense layer, and so the size of the embedding.
+    hidden_act
+        Activation after each convolution and the dense layer: ``"relu"``.
+    hidden_dropout
+        Rate of dropout after the dense layer, in training.
+    num_labels
+        Number of cells. Taken from `cells` when those are given.
+    head
+        Options of the head, as `HeadConfig` or a mapping.
+    cells
+        Names of the cells in output order. The default is the 18 serum cells,
+        or ``cell_1 …`` when only `num_labels` is given.
+    layer_names
+        Names of the backbone's layers in order, without the scope ``dna/``.
+        The default is the original's numbering from 1 (``convolution1d_1``).
+
+    Raises
+    ------
+    ConfigError
+        When a value is out of range or the layers do not fit the window.
+    """
+
+    vocab_size: int = 4
+    sequence_length: int = 1001
+    conv_channels: tuple[int, ...] = (128, 256)
+    conv_kernel_sizes: tuple[int, ...] = (11, 3)
+    conv_pool_sizes: tuple[int, ...] = (4, 2)
+    bottleneck_size: int = 128
+    hidden_act: str = "relu"
+    hidden_dropout: float = 0.0
+    num_labels: int | None = None
+    head: HeadConfig = HeadConfig()
+    # None stands for "not given"; once made, a configuration always has its cells.
+    cells: tuple[str, ...] = None  # type: ignore[assignment]
+    layer_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("conv_channels", "conv_kernel_sizes", "conv_pool_sizes"):
+            self._set(name, positive_integers(name, getattr(self, name)))
+        if isinstance(self.head, Mapping):
+            self._set("head", from_mapping(HeadConfig, self.head, "head"))
+        if not isinstance(self.head, HeadConfig):
+            raise ConfigError(f"head: expected its options, received {self.head!r}")
+        self._set("layer_names", strings("layer_names", self.layer_names))
+        self._resolve_cells()
+        self._check_values()
+        kinds = layer_kinds(len(self.conv_channels))
+        if not self.layer_names:
+            self._set("layer_names", numbered_names(kinds))
+        self._check_layer_names(kinds)
+        for layer in self.layers:
+            if layer.length < 1:
+                raise ConfigError(
+                    f"sequence_length: {self.sequence_length} bases leave no position after "
+                    f"layer {layer.name!r} (kernel sizes {self.conv_kernel_sizes}, pool sizes "
+                    f"{self.conv_pool_sizes})"
+                )
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _resolve_cells(self) -> None:
+        if self.num_labels is not None:
+            positive_integers("num_labels", (self.num_labels,))
+        if self.cells is not None:
+            self._set("cells", strings("cells", self.cells))
+        elif self.num_labels is not None:
+            self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
+        else:
+            self._set("cells", SERUM_CELLS)
+        if not self.cells:
+            raise ConfigError("cells: expected at least one, received none")
+        if self.num_labels not in (None, len(self.cells)):
+            raise ConfigError(
+                f"num_labels: expected {len(self.cells)}, the number of cells, "
+                f"received {self.num_labels}"
+            )
+        self._set("num_labels", len(self.cells))
+        check_unique("cells", self.cells)
+
+    def _check_values(self) -> None:
+        if not is_integer(self.vocab_size) or self.vocab_size not in (4, 5):
+            raise ConfigError(
+                "vocab_size: expected 4 (A, T, G, C) or 5 (and N, always zero), "
+                f"received {self.vocab_size!r}"
+            )
+        for name in ("sequence_length", "bottleneck_size"):
+            positive_integers(name, (getattr(self, name),))
+        if self.sequence_length % 2 == 0:
+            raise ConfigError(
+                "sequence_length: expected an odd number, so that the CpG site lies in the "
+                f"middle, received {self.sequence_length}"
+            )
+        lengths = [len(self.conv_channels), len(self.conv_kernel_sizes), len(self.conv_pool_sizes)]
+        if not self.conv_channels or len(set(lengths)) != 1:
+            raise ConfigError(
+                "conv_channels, conv_kernel_sizes, conv_pool_sizes: expected one entry each for "
+                f"every convolution, received {lengths[0]}, {lengths[1]} and {lengths[2]} entries"
+            )
+        if self.hidden_act != "relu":
+            raise ConfigError(f"hidden_act: expected 'relu', received {self.hidden_act!r}")
+        check_rate("hidden_dropout", self.hidden_dropout)
+
+    def _check_layer_names(self, kinds: Sequence[LayerKind]) -> None:
+        if len(self.layer_names) != len(kinds):
+            raise ConfigError(
+                f"layer_names: expected {len(kinds)} names ({', '.join(kinds)}), "
+                f"received {len(self.layer_names)}"
+            )
+        for name in self.layer_names:
+            if "/" in name or name in ("dna", ".", ".."):
+                raise ConfigError(
+                    "layer_names: expected names without '/' and other than 'dna' (the input), "
+                    f"received {name!r}"
+                )
+        check_unique("layer_names", self.layer_names)
+
+    @classmethod
+    def from_architecture(cls, architecture: str, **fields: Any) -> DeepCpgDnaConfig:
+        """Return the configuration of a named architecture.
+
+        Parameters
+        ----------
+        architecture
+            A key of `ARCHITECTURES`, for example ``"CnnL3h128"``.
+        **fields
+            Any other field, for example ``cells``.
+
+        Raises
+        ------
+        ConfigError
+            When there is no such architecture, or a field is not valid.
+        """
+        try:
+            convolutions, bottleneck_size = ARCHITECTURES[architecture]
+        except KeyError:
+            raise ConfigError(
+                f"architecture: expected one of {', '.join(ARCHITECTURES)}, "
+                f"received {architecture!r}"
+            ) from None
+        channels, kernels, pools = zip(*convolutions, strict=True)
+        own = {
+            "conv_channels": channels,
+            "conv_kernel_sizes": kernels,
+            "conv_pool_sizes": pools,
+            "bottleneck_size": bottleneck_size,
+        }
+        for name in own.keys() & fields.keys():
+            raise ConfigError(f"{name}: expected no other than that of {architecture}")
+        return cls.from_dict({**fields, **own})
+
+    @property
+    def convolutions(self) -> tuple[tuple[int, int, int], ...]:
+        """(channels, kernel size, pool size) of each convolution."""
+        return tuple(
+            zip(self.conv_channels, self.conv_kernel_sizes, self.conv_pool_sizes, strict=True)
+        )
+
+    @property
+    def architecture(self) -> str:
+        """Name among `ARCHITECTURES`, or ``"custom"``."""
+        own = (self.convolutions, self.bottleneck_size)
+        return next((name for name, other in ARCHITECTURES.items() if other == own), "custom")
+
+    @property
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """The backbone's layers in order, with their lengths and costs."""
+        return backbone_layers(
+            self.sequence_length,
+            self.vocab_size,
+            self.convolutions,
+            self.bottleneck_size,
+            self.layer_names,
+        )
+
+    @property
+    def head_layer(self) -> LayerSpec:
+        """The head, all cells together."""
+        return head_layer(self.bottleneck_size, len(self.cells))
+
+    @property
+    def receptive_length(self) -> int:
+        """Bases of the window that the model reads, counted from its start.
+
+        With valid padding the pooling drops positions at the end: of 1001 bases
+        the published architectures read the first 994.
+        """
+        return self.positions_read(0)
+
+    def positions_read(self, poolings: int) -> int:
+        """Return how many positions the model reads of a window after some poolings."""
+        length = next(spec.length for spec in reversed(self.layers) if spec.kind == "pooling")
+        for _, kernel, pool in reversed(self.convolutions[poolings:]):
+            length = length * pool + kernel - 1
+        return length
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable parameters."""
+        return sum(spec.parameters for spec in (*self.layers, self.head_layer))
+
+    @property
+    def num_macs(self) -> int:
+        """Multiply-accumulates of one window."""
+        return sum(spec.macs for spec in (*self.layers, self.head_layer))
+
+    @property
+    def num_flops(self) -> int:
+        """Floating-point operations of one window, as `LayerSpec` counts them."""
+        return sum(spec.flops for spec in (*self.layers, self.head_layer))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON types."""
+        fields = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> DeepCpgDnaConfig:
+        """Return the configuration that `to_dict` wrote.
+
+        Raises
+        ------
+        ConfigError
+            When a field is unknown or not valid.
+        """
+        return from_mapping(cls, fields, "configuration")
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> DeepCpgDnaConfig:
+        """Return the configuration that `to_json` wrote.
+
+        Raises
+        ------
+        ConfigError
+            When the text is no JSON object, or a field is unknown or not valid.
+        """
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"configuration: expected JSON, received {error}") from None
+        return cls.from_dict(fields)

@@ -1,0 +1,1 @@
+"""Readers of the methylation profiles of single cells."""

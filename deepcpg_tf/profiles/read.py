@@ -1,0 +1,242 @@
+"""Methylation profiles of single cells: text files to states of the CpGs of a reference."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.errors import GenomeError, ProfileError
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.profiles.account import ABSENT, Account, Fit
+from deepcpg_tf.profiles.formats import FORMATS, layouts_of
+from deepcpg_tf.profiles.lines import Calls, ProfileLines
+from deepcpg_tf.profiles.order import OrderedCalls
+
+__all__ = ["FORMATS", "Account", "ChromosomeStates", "Profile", "read_profile"]
+
+_ENDING = re.compile(
+    r"(?<=.)\.(gz|bgz|tsv|txt|csv|bed|bedmethyl|bedgraph|bdg|bg|cov|zero|bismark|allc|"
+    r"c(g|p|x)+_report|merged_cpg_evidence)$",
+    re.IGNORECASE,
+)
+# A file that lies a base off in one format may be right in another.
+_ALTERNATIVES = {
+    ("bedgraph", -1): "legacy-bedgraph",
+    ("legacy-bedgraph", 1): "bedgraph",
+    ("bismark-cov", 1): "bismark-zero-cov",
+    ("bismark-zero-cov", -1): "bismark-cov",
+}
+
+
+class ChromosomeStates(NamedTuple):
+    """The observed CpGs of a chromosome.
+
+    ``positions`` (int64 [n]) are those of the forward-strand C, 0-based, ascending
+    and unique; ``states`` (int8 [n]) are 1, methylated, or 0, unmethylated.
+    """
+
+    positions: npt.NDArray[np.int64]
+    states: npt.NDArray[np.int8]
+
+
+class Profile(NamedTuple):
+    """A cell: the states of its sites, by the genome's names of chromosomes, in its order."""
+
+    cell: str
+    path: Path
+    sites: dict[str, ChromosomeStates]
+    account: Account
+
+
+def read_profile(
+    path: Path,
+    genome: Genome,
+    *,
+    format: str | None = None,  # noqa: A002
+    min_coverage: int = 1,
+    cell: str | None = None,
+) -> Profile:
+    """Read the methylation profile of a cell, plain, gzip or bgzip.
+
+    Reads of both strands of a CpG are summed; the majority is its state, and a tie is
+    none. Where a file tells only a value, the state is that of the mean of the strands:
+    methylated above 0.5, unmethylated below, and none at 0.5.
+
+    Parameters
+    ----------
+    path
+        A file of one chromosome after the other, positions ascending. Comments
+        (``#``), ``track`` and ``browser`` lines and a header are skipped.
+    genome
+        The reference. For many cells, one whose codes are mapped is the fastest.
+    format
+        One of `FORMATS`; by default told by the first line of data.
+    min_coverage
+        Reads, of both strands together, under which a CpG has no state.
+    cell
+        Its name; by default that of the file without its endings.
+
+    Raises
+    ------
+    ProfileError
+        When the file is missing, damaged or empty, or in none of the formats; at a
+        line that is wrong, out of order, or contradicts another one; when it fits
+        the reference better a base away, or not at all; when a minimum coverage is
+        asked of a format that tells none.
+    """
+    path = Path(path)
+    if min_coverage < 1:
+        raise ProfileError(f"minimum coverage: expected 1 read or more, received {min_coverage}")
+    lines = ProfileLines(path, format)
+    if min_coverage > 1 and not lines.layout.has_coverage:
+        raise ProfileError(
+            f"{path}: expected a format that tells the coverage of sites, as a minimum coverage "
+            f"of {min_coverage} asks, received {lines.layout.format}"
+        )
+    sites, account = _Reading(lines, genome, min_coverage).result()
+    return Profile(cell_name(path) if cell is None else cell, path, sites, account)
+
+
+class _CpgReads(NamedTuple):
+    """CpGs of a chromosome, ascending and unique, with their reads; all int64 [n]."""
+
+    positions: npt.NDArray[np.int64]
+    methylated: npt.NDArray[np.int64]
+    unmethylated: npt.NDArray[np.int64]
+
+
+class _Reading:
+    """The way of the calls of one file onto the CpGs of the reference."""
+
+    def __init__(self, lines: ProfileLines, genome: Genome, min_coverage: int) -> None:
+        self._lines = lines
+        self._genome = genome
+        self._min_coverage = min_coverage
+        self._account = Account(lines.path, lines.layout.format)
+        self._fit = Fit()
+        self._names: dict[str, str | None] = {}  # the genome's, by those in the file
+        self._sites: dict[str, ChromosomeStates] = {}
+
+    def result(self) -> tuple[dict[str, ChromosomeStates], Account]:
+        account = self._account
+        ordered = OrderedCalls(self._lines)
+        current = None
+        pieces: list[_CpgReads] = []
+        for calls in ordered:
+            name = self._name(calls)
+            if name != current:
+                self._end(current, pieces)
+                current, pieces = name, []
+            if name is None:
+                account.drop(ABSENT, len(calls.positions))
+            else:
+                pieces.append(self._place(calls, name))
+        self._end(current, pieces)
+        account.read = self._lines.read
+        account.duplicates = ordered.duplicates
+        for reason, count in self._lines.skipped.items():
+            account.drop(reason, count)
+        self._check_overlap()
+        sites = {name: self._sites[name] for name in self._genome.lengths if name in self._sites}
+        return sites, account
+
+    def _name(self, calls: Calls) -> str | None:
+        if calls.chromosome in self._names:
+            return self._names[calls.chromosome]
+        try:
+            name = self._genome.resolve(calls.chromosome)
+        except GenomeError:
+            self._account.absent.append(calls.chromosome)
+            self._names[calls.chromosome] = None
+            return None
+        for other, its_name in self._names.items():
+            if its_name == name:
+                raise ProfileError(
+                    f"{self._lines.path}, line {calls.line(0)}: expected one name a chromosome, "
+                    f"received {calls.chromosome} after {other}, both {name} of the reference"
+                )
+        self._names[calls.chromosome] = name
+        return name
+
+    def _place(self, calls: Calls, name: str) -> _CpgReads:
+        is_cg = {
+            offset: self._genome.is_cg(name, calls.positions + offset) for offset in range(-2, 2)
+        }
+        self._fit.add(is_cg, calls.strands)
+        for offset in self._account.offsets:
+            self._account.offsets[offset] += int(is_cg[offset].sum())
+        on_g = is_cg[-1] & (calls.strands <= 0)
+        on_cpg = on_g | (is_cg[0] & (calls.strands >= 0))
+        self._account.drop("not on a CG of the reference", int((~on_cpg).sum()))
+        reads = _CpgReads(calls.positions - on_g, calls.methylated, calls.unmethylated)
+        return self._join(_CpgReads(*(array[on_cpg] for array in reads)))
+
+    def _join(self, reads: _CpgReads) -> _CpgReads:
+        """Sum the reads of rows of the same CpG, which follow each other."""
+        firsts = np.flatnonzero(np.diff(reads.positions, prepend=-1))
+        self._account.joined += len(reads.positions) - len(firsts)
+        if len(firsts) == len(reads.positions):
+            return reads
+        methylated, unmethylated = (np.add.reduceat(array, firsts) for array in reads[1:])
+        return _CpgReads(reads.positions[firsts], methylated, unmethylated)
+
+    def _end(self, name: str | None, pieces: list[_CpgReads]) -> None:
+        """Make states of a chromosome's reads."""
+        if name is None:
+            return
+        joined = _CpgReads(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
+        positions, methylated, unmethylated = self._join(joined)
+        is_low = methylated + unmethylated < self._min_coverage
+        is_tie = ~is_low & (methylated == unmethylated)
+        reads = "1 read" if self._min_coverage == 1 else f"{self._min_coverage} reads"
+        self._account.drop(f"under {reads}", int(is_low.sum()))
+        self._account.drop("ties", int(is_tie.sum()))
+        kept = ~(is_low | is_tie)
+        self._account.kept += int(kept.sum())
+        if kept.any():
+            states = (methylated > unmethylated)[kept].astype(np.int8)
+            self._sites[name] = ChromosomeStates(positions[kept], states)
+
+    def _check_overlap(self) -> None:
+        path, account = self._lines.path, self._account
+        if not self._names:
+            raise ProfileError(
+                f"{path}: expected sites of 5-methylcytosine in a CG context, received none in "
+                f"{account.read} lines of {account.format}"
+            )
+        if not self._fit.sites:
+            known = _shown(list(self._genome.lengths))
+            raise ProfileError(
+                f"{path}: expected chromosomes of {self._genome.path.name} ({known}), "
+                f"received {_shown(account.absent)}"
+            )
+        move = self._fit.better_move()
+        at = ", ".join(f"{count} at {offset:+d}" for offset, count in account.offsets.items())
+        where = (
+            f"{path}: expected sites on a CG of the reference, received {self._fit.sites} "
+            f"as {account.format} with {at.replace('+0', 'offset 0')}"
+        )
+        if move:
+            other = _ALTERNATIVES.get((account.format, move))
+            if other and layouts_of(other)[0].fault(self._lines.example) is None:
+                raise ProfileError(f"{where}: read it with --format {other}")
+            change = "add 1 to" if move > 0 else "subtract 1 from"
+            raise ProfileError(f"{where}: {change} its positions")
+        if not self._fit.on_cpg[0]:
+            raise ProfileError(f"{where}: is it of another assembly?")
+
+
+def cell_name(path: Path) -> str:
+    """Return the name of a file without the endings of formats: ``c1`` of ``c1.cov.gz``."""
+    name = path.name
+    while (shorter := _ENDING.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")

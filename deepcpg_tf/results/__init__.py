@@ -1,0 +1,1 @@
+"""Results as files, by the ending of their name."""

@@ -1,0 +1,73 @@
+"""Profiles and tables made by hand."""
+
+import gzip
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from deepcpg_tf.data.table import MethylationTable, build_table
+from deepcpg_tf.genome.reference import Genome
+from tests.conftest import DATA
+
+RUN = DATA / "original-run"
+LEGACY_FILES = sorted((RUN / "data").glob("*.h5"))
+GENOME = DATA / "genome" / "mini.fa"
+
+
+class States(NamedTuple):
+    positions: np.ndarray
+    states: np.ndarray
+
+
+class HandProfile(NamedTuple):
+    cell: str
+    path: Path
+    sites: dict
+    account: None = None
+
+
+def profile(cell, /, path=None, **sites):
+    """Make a profile; sites are given as chromosome={position: state}."""
+    return HandProfile(
+        cell,
+        Path(path or f"{cell}.tsv"),
+        {
+            chromosome: States(
+                np.array(sorted(states), np.int64),
+                np.array([states[position] for position in sorted(states)], np.int8),
+            )
+            for chromosome, states in sites.items()
+        },
+    )
+
+
+def profiles_of_the_run():
+    """Read the three TSV profiles of the original's run, line by line."""
+    for path in sorted((RUN / "cpg").iterdir()):
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        sites = {}
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                chromosome, position, value = line.split("\t")[:3]
+                states = sites.setdefault(chromosome.removeprefix("chr"), {})
+                states[int(position) - 1] = round(float(value))
+        yield profile(path.name.split(".")[0], path, **sites)
+
+
+def small_table(tmp_path) -> MethylationTable:
+    """Three cells and six sites on two chromosomes, the first of which is X."""
+    path = tmp_path / "small.fa"
+    path.write_text(">X\nCGCGCGCGCG\n>1\nACGACGACGA\n>2\nCGCG\n")
+    genome = Genome(path)
+    cells = [
+        profile("b", **{"1": {1: 1, 4: 0}, "X": {8: 1}}),
+        profile("a", **{"1": {4: 1}, "X": {2: 0, 8: 0}}),
+        profile("c", **{"1": {7: 1}, "X": {0: 1, 2: 1}}),
+    ]
+    return build_table(cells, genome)
+
+
+SMALL_SITES = [("X", 0), ("X", 2), ("X", 8), ("1", 1), ("1", 4), ("1", 7)]
+SMALL_LABELS = [[-1, -1, 1], [-1, 0, 1], [1, 0, -1], [1, -1, -1], [0, 1, -1], [-1, -1, 1]]

@@ -1,0 +1,295 @@
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepcpg_tf.data.legacy import windows as legacy_windows
+from deepcpg_tf.data.legacy.hdf5 import LegacyData
+from deepcpg_tf.data.legacy.tables import import_table
+from deepcpg_tf.data.table import build_table
+from deepcpg_tf.errors import GenomeError, LegacyDataError
+from deepcpg_tf.genome.reference import Genome
+from tests.data.tables import GENOME, LEGACY_FILES, RUN, profiles_of_the_run
+
+
+def read_all(name):
+    parts = []
+    for path in LEGACY_FILES:
+        with h5py.File(path) as file:
+            parts.append(file[name][()])
+    return np.concatenate(parts)
+
+
+WINDOWS = read_all("inputs/dna")
+LABELS = np.stack([read_all(f"outputs/cpg/c{i}") for i in (1, 2, 3)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return LegacyData(LEGACY_FILES)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a data file; parts are given as path=array, None leaves one out."""
+
+    def call(name="data.h5", **parts):
+        default = {
+            "chromo": np.array([b"1", b"1"]),
+            "pos": np.array([10, 20], np.int32),
+            "inputs/dna": np.array([[0, 3, 2], [1, 3, 2]], np.int8),
+            "outputs/cpg/b": np.array([1, -1], np.int8),
+            "outputs/cpg/a10": np.array([0, 1], np.int8),
+            "outputs/cpg/a9": np.array([-1, -1], np.int8),
+        }
+        path = tmp_path / name
+        with h5py.File(path, "w") as file:
+            for part, value in {**default, **parts}.items():
+                if value is not None:
+                    file[part] = value
+        return path
+
+    return call
+
+
+NO_OUTPUTS = {"outputs/cpg/b": None, "outputs/cpg/a10": None, "outputs/cpg/a9": None}
+
+
+def test_the_files_of_the_original_run(data):
+    assert len(data) == len(WINDOWS) == 2297
+    assert (data.cells, data.length) == (("c1", "c2", "c3"), 101)
+    assert data.chromosomes == ("1", "2", "X")
+    assert np.bincount(data.chromosome_ids).tolist() == [1480, 525, 292]
+    assert (data.positions == read_all("pos") - 1).all()
+    everything = np.arange(len(data))
+    windows, labels = data.windows(everything), data.labels(everything)
+    assert (windows.dtype, labels.dtype) == (np.uint8, np.int8)
+    assert (windows == WINDOWS).all()
+    assert (labels == LABELS).all()
+    # The site is in the middle: C 3, G 2.
+    assert (windows[:, 50:52] == (3, 2)).all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, len(WINDOWS) - 1)), st.sampled_from([1, 200, 4096]))
+def test_any_order(indices, rows_at_once):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(legacy_windows, "_ROWS_AT_ONCE", rows_at_once)
+        data = _DATA[0]
+        assert (data.windows(np.array(indices, int)) == WINDOWS[indices]).all()
+        assert (data.labels(np.array(indices, int)) == LABELS[indices]).all()
+
+
+_DATA = [LegacyData(LEGACY_FILES)]
+
+
+def test_few_files_are_open_at_a_time(monkeypatch):
+    monkeypatch.setattr(legacy_windows, "_OPEN_FILES", 2)
+    data = LegacyData(LEGACY_FILES)
+    for index in (0, 2296, 600, 0, 1200, 2000, 0):
+        assert (data.windows(np.array([index])) == WINDOWS[[index]]).all()
+        assert len(data._windows._open) <= 2
+
+
+def test_reading_in_threads(data, monkeypatch):
+    monkeypatch.setattr(legacy_windows, "_OPEN_FILES", 1)
+    orders = [np.random.default_rng(seed).integers(0, len(WINDOWS), 500) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for order, windows in zip(orders, pool.map(data.windows, orders), strict=True):
+            assert (windows == WINDOWS[order]).all()
+
+
+def test_unpacked_windows_are_the_same(home, monkeypatch):
+    monkeypatch.setattr(legacy_windows, "_ROWS_AT_ONCE", 300)
+    LegacyData(LEGACY_FILES).prepare(hold=False)
+    assert [file.stat().st_size for file in (home / "windows").iterdir()] == [WINDOWS.size]
+    monkeypatch.setattr(legacy_windows, "_read_rows", lambda *_: pytest.fail("read again"))
+    data = LegacyData(LEGACY_FILES)
+    data.prepare(hold=False)
+    order = np.random.default_rng(0).permutation(len(WINDOWS))
+    assert (data.windows(order) == WINDOWS[order]).all()
+    assert data.windows(order[:0]).shape == (0, 101)
+
+
+def test_windows_are_held_in_memory(home):
+    data = LegacyData(LEGACY_FILES)
+    data.prepare(hold=True)
+    (file,) = (home / "windows").iterdir()
+    os.truncate(file, 0)
+    order = np.random.default_rng(0).permutation(len(WINDOWS))
+    assert (data.windows(order) == WINDOWS[order]).all()
+
+
+def test_other_files_are_unpacked_for_themselves(home):
+    LegacyData(LEGACY_FILES).prepare(hold=False)
+    data = LegacyData(LEGACY_FILES[::-1])
+    data.prepare(hold=False)
+    assert (data.windows(np.array([0, 2296])) == WINDOWS[[2005, 499]]).all()
+
+
+def test_cells_are_in_the_order_of_hdf5(write):
+    data = LegacyData([write()])
+    assert data.cells == ("a10", "a9", "b")
+    assert data.labels(np.array([1, 0])).tolist() == [[1, -1, -1], [0, -1, 1]]
+    assert data.windows(np.array([1, 0])).tolist() == [[1, 3, 2], [0, 3, 2]]
+    assert data.positions.tolist() == [9, 19]
+
+
+def test_chromosomes_of_several_files(write):
+    first = write("1.h5", chromo=np.array([b"X", b"10"]))
+    second = write("2.h5", chromo=np.array(["2", "X"], h5py.string_dtype()))
+    data = LegacyData([first, second])
+    names = [data.chromosomes[i] for i in data.chromosome_ids]
+    assert names == ["X", "10", "2", "X"]
+
+
+def test_without_windows(write):
+    data = LegacyData([write(**{"inputs/dna": None})])
+    assert data.labels(np.array([0])).tolist() == [[0, -1, 1]]
+    for read in (
+        lambda: data.length,
+        lambda: data.prepare(hold=False),
+        lambda: data.windows(np.array([0])),
+    ):
+        with pytest.raises(LegacyDataError, match=r"data.h5: expected windows \(inputs/dna\)"):
+            read()
+
+
+def test_without_outputs(write, tmp_path):
+    data = LegacyData([write(**NO_OUTPUTS)])
+    assert (data.cells, data.length) == ((), 3)
+    assert data.windows(np.array([1])).tolist() == [[1, 3, 2]]
+    assert data.labels(np.array([0, 1])).shape == (2, 0)
+    with pytest.raises(LegacyDataError, match=r"data.h5: expected cells \(outputs/cpg\), found n"):
+        import_table(data, Genome(GENOME))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"pos": None}, "received a file without pos"),
+        ({"chromo": None, "pos": None}, "received a file without chromo and pos"),
+        ({"chromo": np.array([b"1"])}, "expected 2 sites, as pos has, received 1 in chromo"),
+        ({"outputs/cpg/b": np.zeros(3)}, "expected 2 sites, .* received 3 in outputs/cpg/b"),
+        ({"inputs/dna": np.zeros((1, 3))}, "expected 2 sites, .* received 1 in inputs/dna"),
+        ({"inputs/dna": np.zeros((2, 4))}, r"an odd number of codes in inputs/dna.*\(2, 4\)"),
+        ({"inputs/dna": np.zeros(2)}, r"an odd number of codes in inputs/dna.*\(2,\)"),
+        ({"pos": np.array([1, 0])}, "expected positions from 1 in pos, received 0"),
+        ({"outputs/cpg/b": np.array([1, 2])}, r"1, 0 or -1 \(missing\) in outputs/cpg/b.*ved 2"),
+        ({"outputs/cpg/b": np.array([0.5, 1])}, "in outputs/cpg/b, received 0.5"),
+        ({"pos": None, "pos/x": np.array([1])}, "received something else or a damaged file"),
+        ({"outputs/cpg/b": 1}, "received something else or a damaged file"),
+    ],
+)
+def test_faults_of_a_file(write, parts, message):
+    with pytest.raises(LegacyDataError, match=f"data.h5: .*{message}") as error:
+        LegacyData([write(**parts)])
+    assert "\n" not in str(error.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(LegacyDataError, match="no.h5: expected a data file .*found no file there"):
+        LegacyData([tmp_path / "no.h5"])
+    with pytest.raises(LegacyDataError, match="expected at least one, received none"):
+        LegacyData([])
+
+
+def test_something_else(tmp_path):
+    (tmp_path / "x.h5").write_text("chr1\t1\t1\n")
+    with pytest.raises(LegacyDataError, match="x.h5: .*something else or a damaged file"):
+        LegacyData([tmp_path / "x.h5"])
+
+
+def test_a_damaged_file(tmp_path):
+    path = tmp_path / "x.h5"
+    shutil.copy(LEGACY_FILES[0], path)
+    os.truncate(path, 40_000)
+    with pytest.raises(LegacyDataError, match="x.h5: .*something else or a damaged file"):
+        LegacyData([path])
+
+
+def test_damaged_windows(tmp_path):
+    path = tmp_path / "x.h5"
+    shutil.copy(LEGACY_FILES[0], path)
+    with h5py.File(path) as file:
+        chunk = file["inputs/dna"].id.get_chunk_info(0)
+    with path.open("r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
+    data = LegacyData([path])
+    with pytest.raises(LegacyDataError, match="x.h5: cannot read inputs/dna: "):
+        data.windows(np.array([0]))
+
+
+@pytest.mark.parametrize("code", [-1, 5])
+def test_foreign_codes(write, code):
+    data = LegacyData([write(**{"inputs/dna": np.array([[0, 3, 2], [0, code, 2]], np.int8)})])
+    assert data.windows(np.array([0])).tolist() == [[0, 3, 2]]
+    with pytest.raises(LegacyDataError, match=f"codes from 0 to 4 in inputs/dna, received {code}"):
+        data.windows(np.array([1]))
+
+
+def test_files_that_disagree(write):
+    first = write("1.h5")
+    with pytest.raises(
+        LegacyDataError, match=r"2.h5: expected the 3 cells of .*1.h5, received 4, .* differ in z$"
+    ):
+        LegacyData([first, write("2.h5", **{"outputs/cpg/z": np.array([1, 1])})])
+    with pytest.raises(
+        LegacyDataError, match=r"3.h5: expected windows of 3 bases as in .*1.h5, received 5"
+    ):
+        LegacyData([first, write("3.h5", **{"inputs/dna": np.zeros((2, 5), np.int8)})])
+    with pytest.raises(LegacyDataError, match=r"1.h5: expected each file once"):
+        LegacyData([first, first.parent / "." / "1.h5"])
+
+
+@pytest.mark.parametrize("genome", [GENOME, RUN / "dna"])
+def test_the_imported_table_is_the_one_built_from_profiles(genome):
+    reference = Genome(genome)
+    # Files in another order: sites are sorted by the reference.
+    imported = import_table(LegacyData(LEGACY_FILES[::-1]), reference)
+    built = build_table(profiles_of_the_run(), reference)
+    assert (imported.cells, imported.chromosomes) == (built.cells, built.chromosomes)
+    assert (imported.chromosome_ids == built.chromosome_ids).all()
+    assert (imported.positions == built.positions).all()
+    assert (imported.states.toarray() == built.states.toarray()).all()
+    assert imported.reference == built.reference
+
+
+@pytest.fixture
+def genome(tmp_path):
+    (tmp_path / "g.fa").write_text(">chr1\n" + "A" * 9 + "CG" + "T" * 8 + "CGA\n")
+    return Genome(tmp_path / "g.fa")
+
+
+def test_names_follow_the_genome(write, genome):
+    table = import_table(LegacyData([write()]), genome)
+    assert table.chromosomes == ("chr1",)
+    assert table.positions.tolist() == [9, 19]
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        (
+            {"pos": np.array([10, 10])},
+            LegacyDataError,
+            r"each site once, received chromosome chr1, position 10 \(1-based\) twice",
+        ),
+        (
+            {"pos": np.array([11, 21])},
+            LegacyDataError,
+            r"data.h5: expected sites that are CG in g.fa, received 0 of 2",
+        ),
+        ({"pos": np.array([10, 23])}, GenomeError, "chromosome chr1: .* from 0 to 21, received 22"),
+        ({"chromo": np.array([b"1", b"7"])}, GenomeError, "chromosome '7': expected one of g.fa"),
+    ],
+)
+def test_imports_that_cannot_be(write, genome, parts, error, message):
+    with pytest.raises(error, match=message):
+        import_table(LegacyData([write(**parts)]), genome)

@@ -1,0 +1,412 @@
+import gzip
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+import pysam
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deepcpg_tf.errors import GenomeError, OutputError
+from deepcpg_tf.genome.code_store import CodeStore, MappedGenome
+from deepcpg_tf.genome.fasta import FastaFolder
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import decode, encode
+from tests.conftest import DATA
+
+CHR1 = "acgtNNRYACGTACGCGCG" * 7
+CHRX = "CGCG"
+
+
+@pytest.fixture
+def fasta(tmp_path):
+    path = tmp_path / "genome.fa"
+    folded = "\n".join(CHR1[i : i + 10] for i in range(0, len(CHR1), 10))
+    path.write_text(f">chr1 first\n{folded}\n>chrX\n{CHRX}\n>chrM\nAACG\n")
+    return path
+
+
+def test_lengths(fasta):
+    assert Genome(fasta).lengths == {"chr1": len(CHR1), "chrX": 4, "chrM": 4}
+
+
+def test_codes(fasta):
+    genome = Genome(fasta)
+    assert decode(genome.codes("chr1")) == CHR1.upper().replace("R", "N").replace("Y", "N")
+    assert decode(genome.codes("chrX")) == "CGCG"
+
+
+@pytest.mark.parametrize("name", ["plain", "bgzip", "index beside", "read-only"])
+def test_every_form_reads_the_same(fasta, tmp_path, name):
+    if name == "bgzip":
+        pysam.tabix_compress(str(fasta), str(tmp_path / "genome.fa.gz"))
+        fasta = tmp_path / "genome.fa.gz"
+    if name == "index beside":
+        pysam.faidx(str(fasta))
+    if name == "read-only":
+        fasta.chmod(0o400)
+        tmp_path.chmod(0o500)
+    before = sorted(tmp_path.iterdir())
+    genome = Genome(fasta)
+    assert decode(genome.codes("chrX")) == CHRX
+    assert len(genome.codes("chr1")) == len(CHR1)
+    assert sorted(tmp_path.iterdir()) == before
+    tmp_path.chmod(0o700)
+
+
+def test_a_stale_index_is_not_used(fasta):
+    pysam.faidx(str(fasta))
+    fasta.write_text(">chr1\nGGGG\n")
+    later = time.time() + 10
+    os.utime(fasta, (later, later))
+    assert Genome(fasta).lengths == {"chr1": 4}
+
+
+def test_a_changed_file_gets_a_new_index(fasta):
+    Genome(fasta)
+    fasta.write_text(">chr2\nGGGGG\n")
+    assert Genome(fasta).lengths == {"chr2": 5}
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("chr1", "chr1"), ("1", "chr1"), ("X", "chrX"), ("MT", "chrM"), ("M", "chrM")],
+)
+def test_names_with_and_without_chr(fasta, asked, found):
+    assert Genome(fasta).resolve(asked) == found
+
+
+def test_names_without_chr_in_the_genome(tmp_path):
+    (tmp_path / "g.fa").write_text(">1\nACGT\n>MT\nACGT\n")
+    genome = Genome(tmp_path / "g.fa")
+    assert genome.resolve("chr1") == "1"
+    assert genome.resolve("chrM") == "MT"
+
+
+def test_unknown_chromosome(fasta):
+    with pytest.raises(
+        GenomeError, match=r"chromosome 'chr7': expected one of genome.fa \(chr1, c"
+    ):
+        Genome(fasta).resolve("chr7")
+
+
+@given(st.lists(st.integers(0, len(CHR1) - 1), min_size=1), st.sampled_from([1, 3, 11, 301]))
+def test_windows_are_slices_of_the_padded_chromosome(positions, length):
+    genome = _GENOME[0]
+    padded = "N" * length + decode(genome.codes("1")) + "N" * length
+    for position, window in zip(
+        positions, genome.windows("1", np.array(positions), length), strict=True
+    ):
+        start = position + length - length // 2
+        assert decode(window) == padded[start : start + length]
+
+
+_GENOME = [Genome(DATA / "genome" / "mini.fa")]
+
+
+def test_the_site_is_in_the_middle(fasta):
+    genome = Genome(fasta)
+    position = CHR1.index("CG")
+    window = decode(genome.windows("chr1", np.array([position]), 11)[0])
+    assert window[5:7] == "CG"
+
+
+def test_a_position_off_the_chromosome(fasta):
+    with pytest.raises(GenomeError, match="chromosome chrX: expected positions from 0 to 3.*ved 4"):
+        Genome(fasta).windows("chrX", np.array([0, 4]), 3)
+
+
+@pytest.mark.parametrize("length", [0, 2, -1])
+def test_a_window_has_a_middle(fasta, length):
+    with pytest.raises(GenomeError, match="length: expected an odd number of bases"):
+        Genome(fasta).windows("chrX", np.array([0]), length)
+
+
+@pytest.mark.parametrize("call", ["codes", "windows", "is_cg"])
+@pytest.mark.parametrize("kind", [Genome, MappedGenome])
+def test_chromosomes_match_without_chr(fasta, call, kind):
+    arguments = {"codes": (), "windows": (np.array([0]), 3), "is_cg": (np.array([0]),)}[call]
+    genome = kind(fasta)
+    one, other = (getattr(genome, call)(name, *arguments) for name in ("1", "chr1"))
+    np.testing.assert_array_equal(one, other)
+    with pytest.raises(GenomeError, match="chromosome 'chr9': expected one of genome.fa"):
+        getattr(genome, call)("chr9", *arguments)
+
+
+@pytest.mark.parametrize("content", ["", "garbage"])
+def test_a_damaged_index_in_the_cache_is_made_anew(fasta, home, content):
+    Genome(fasta)
+    (index,) = (home / "fasta-indexes").iterdir()
+    index.write_text(content)
+    assert Genome(fasta).lengths["chrX"] == 4
+
+
+@pytest.mark.parametrize("content", ["", "garbage"])
+def test_a_damaged_index_beside_is_named(fasta, content):
+    index = fasta.with_name("genome.fa.fai")
+    index.write_text(content)
+    with pytest.raises(GenomeError, match=r"genome.fa.fai: expected the index of genome.fa"):
+        Genome(fasta)
+
+
+def test_an_index_that_cannot_be_kept(fasta, home):
+    (home / "fasta-indexes").write_text("a file is in the way")
+    with pytest.raises(OutputError, match="cannot write to the cache: .*DEEPCPG_TF_HOME"):
+        Genome(fasta)
+
+
+def test_is_cg(fasta):
+    genome = Genome(fasta)
+    found = genome.is_cg("chrX", np.array([-1, 0, 1, 2, 3, 4]))
+    assert found.tolist() == [False, True, False, True, False, False]
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(GenomeError, match="no.fa: expected a FASTA file, found none there"):
+        Genome(tmp_path / "no.fa")
+
+
+def test_plain_gzip_is_refused_with_the_remedy(fasta, tmp_path):
+    path = tmp_path / "genome.fa.gz"
+    path.write_bytes(gzip.compress(fasta.read_bytes()))
+    with pytest.raises(GenomeError, match="received plain gzip.*gunzip -k genome.fa.gz"):
+        Genome(path)
+
+
+@pytest.mark.parametrize("content", ["", "hello\n", "\x00\x01\x02"])
+def test_no_fasta(tmp_path, content, capfd):
+    path = tmp_path / "g.fa"
+    path.write_text(content)
+    with pytest.raises(GenomeError, match="g.fa: expected FASTA"):
+        Genome(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_foreign_letters(tmp_path):
+    (tmp_path / "g.fa").write_text(">p\nACGT\nACEG\n")
+    with pytest.raises(GenomeError, match=r"g.fa: chromosome p, position 7: .*received 'E'"):
+        Genome(tmp_path / "g.fa").codes("p")
+
+
+def test_truncated_bgzip(fasta, tmp_path):
+    import random
+
+    letters = "".join(random.Random(0).choices("ACGT", k=300_000))
+    fasta.write_text(f">chr1\n{letters}\n")
+    path = tmp_path / "genome.fa.gz"
+    pysam.tabix_compress(str(fasta), str(path))
+    pysam.faidx(str(path))
+    content = path.read_bytes()
+    times = path.stat()
+    path.write_bytes(content[: len(content) // 2])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(GenomeError, match="genome.fa.gz: .*chr"):
+        Genome(path).codes("chr1")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The chromosomes 2, 10, X and HLA.1 of a genome, in every form that a file may have."""
+    path = tmp_path / "genome"
+    path.mkdir()
+    (path / "mm.dna.chromosome.X.fa").write_text(">whatever\nCGCG\n")
+    (path / "mm.dna.chromosome.10.fa.gz").write_bytes(
+        gzip.compress(b">10 dna\r\nAC\r\n") + gzip.compress(b"gt\r\nN\r\n")
+    )
+    (tmp_path / "2.fa").write_text(f">chr2\n{CHR1}\n")
+    pysam.tabix_compress(str(tmp_path / "2.fa"), str(path / "mm.dna.chromosome.2.fa.gz"))
+    (path / "mm.dna.chromosome.HLA.1.fa").write_text(">h\nAA\n")
+    (path / "mm.dna.nonchromosomal.fa").write_text("not read")
+    (path / "mm.dna.chromosome.X.fa.fai").write_text("not read")
+    (path / "._mm.dna.chromosome.X.fa").write_text("not read")
+    return path
+
+
+@pytest.mark.parametrize("make", [Genome, MappedGenome])
+def test_a_folder_of_chromosomes(folder, make):
+    genome = make(folder)
+    assert list(genome.lengths.items()) == [("2", len(CHR1)), ("10", 5), ("HLA.1", 2), ("X", 4)]
+    assert decode(genome.codes("10")) == "ACGTN"
+    assert genome.codes("2").tolist() == encode(CHR1).tolist()
+    assert genome.resolve("chrX") == "X"
+    assert genome.is_cg("X", np.array([0, 1, 2])).tolist() == [True, False, True]
+    assert decode(genome.windows("10", np.array([0]), 5)[0]) == "NNACG"
+    with pytest.raises(GenomeError, match=r"'chr7': expected one of genome \(2, 10, HLA.1, X\)"):
+        genome.resolve("chr7")
+
+
+def test_a_folder_is_read_when_needed_and_once(folder, monkeypatch):
+    read = []
+    original = FastaFolder.read
+    monkeypatch.setattr(
+        FastaFolder, "read", lambda self, name: read.append(name) or original(self, name)
+    )
+    genome = Genome(folder)
+    assert genome.resolve("chr2") == "2"
+    assert (len(genome.lengths), "X" in genome.lengths, "Y" in genome.lengths) == (4, True, False)
+    assert read == []
+    assert (genome.lengths["X"], genome.lengths["10"], genome.lengths["X"]) == (4, 5, 4)
+    assert read == ["X", "10"]
+    with pytest.raises(KeyError):
+        genome.lengths["Y"]
+
+
+def test_the_folder_of_the_original_is_the_genome():
+    one, many = _GENOME[0], Genome(DATA / "original-run" / "dna")
+    assert list(one.lengths.items()) == list(many.lengths.items())
+    for name in one.lengths:
+        assert (one.codes(name) == many.codes(name)).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("g.chromosome.2.fa", b">2\nAC\n>3\nGT\n", "the one record of chromosome 2, .* 2 records"),
+        ("g.chromosome.2.fa", b"ACGT\n", "chromosome.2.fa: expected FASTA .*, received none"),
+        ("g.chromosome.2.fa", b"", "chromosome.2.fa: expected FASTA .*, received none"),
+        (
+            "g.chromosome.2.fa.gz",
+            gzip.compress(b">2\n" + random.Random(0).randbytes(999), mtime=0)[:500],
+            "chromosome.2.fa.gz: expected FASTA, plain or gzipped, but Compressed file ended",
+        ),
+        (
+            "g.chromosome.2.fa",
+            b">2\n" + b"A" * (1 << 20) + b"\nACE\n",
+            "g.chromosome.2.fa: chromosome 2, position 1048579: .*received 'E'",
+        ),
+    ],
+)
+def test_faults_of_a_file_in_a_folder(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    for make in (Genome, MappedGenome):
+        with pytest.raises(GenomeError, match=message):
+            make(tmp_path).codes("2")
+
+
+def test_a_folder_without_chromosomes(tmp_path):
+    (tmp_path / "genome.fa").write_text(">1\nAC\n")
+    with pytest.raises(GenomeError, match=r"a file a chromosome, called \*.chromosome.N.fa"):
+        Genome(tmp_path)
+
+
+def test_a_folder_with_a_chromosome_twice(folder):
+    (folder / "mm.dna_rm.chromosome.10.fa").write_text(">10\nNN\n")
+    with pytest.raises(
+        GenomeError,
+        match="one file of chromosome 10, received mm.dna.chromosome.10.fa.gz and mm.dna_rm.chr",
+    ):
+        Genome(folder)
+
+
+def test_a_mapped_genome_reads_the_same(fasta):
+    plain, mapped = Genome(fasta), MappedGenome(fasta)
+    assert dict(plain.lengths) == dict(mapped.lengths)
+    for name in ("chrM", "chr1", "chrX", "chr1"):
+        assert plain.codes(name).tolist() == mapped.codes(name).tolist()
+    assert decode(mapped.windows("chrX", np.array([3]), 3)[0]) == "CGN"
+
+
+def test_a_genome_is_encoded_once(fasta, home, monkeypatch):
+    MappedGenome(fasta)
+    files = list((home / "codes").iterdir())
+    assert len(files) == 1
+    monkeypatch.setattr(Genome, "_read", lambda *_: pytest.fail("read again"))
+    assert decode(MappedGenome(fasta).codes("chrX")) == CHRX
+
+
+def test_a_changed_genome_is_encoded_again(fasta):
+    assert MappedGenome(fasta).lengths["chrX"] == 4
+    fasta.write_text(">chrX\nGGGGG\n")
+    assert decode(MappedGenome(fasta).codes("chrX")) == "GGGGG"
+
+
+def test_a_fault_leaves_no_file_of_codes(tmp_path, home):
+    (tmp_path / "g.fa").write_text(">a\nACGT\n>p\nACEG\n")
+    with pytest.raises(GenomeError, match="chromosome p, position 3"):
+        MappedGenome(tmp_path / "g.fa")
+    assert list((home / "codes").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written(fasta, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    pysam.faidx(str(fasta))
+    monkeypatch.setenv("DEEPCPG_TF_HOME", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="cannot write to the cache.*DEEPCPG_TF_HOME can name"):
+        MappedGenome(fasta)
+
+
+def test_a_digest_tells_sequences_apart_and_nothing_else(tmp_path):
+    def digest(text, names):
+        (tmp_path / "g.fa").write_text(text)
+        return MappedGenome(tmp_path / "g.fa").digest(names)
+
+    # By hand: name, length and the checksum of the codes 0 3 2 1 (A C G T).
+    codes = hashlib.sha256(bytes([0, 3, 2, 1])).hexdigest()
+    expected = hashlib.sha256(f"1\t4\t{codes}\n".encode()).hexdigest()
+    assert digest(">1\nACGT\n>2\nAA\n", ["1"]) == expected
+    assert digest(">chr1\nac\ngt\n", ["1"]) == expected
+    assert digest(">1\nACGA\n", ["1"]) != expected
+    assert digest(">1\nACGTA\n", ["1"]) != expected
+    assert digest(">1\nACGT\n>2\nAA\n", ["1", "2"]) != digest(">1\nACGTA\n>2\nA\n", ["1", "2"])
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5999))),
+    st.sampled_from([1, 11, 7001]),
+    st.booleans(),
+)
+def test_the_store_cuts_the_windows_of_each_chromosome(sites, length, hold):
+    genome, chromosomes = _GENOME[0], ["chrX", "2", "1"]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPCPG_TF_HOME", folder)
+        store = CodeStore(genome, chromosomes)
+        if hold:
+            store.hold()
+        ids = np.array([i for i, _ in sites], int)
+        windows = store.windows(ids, np.array([p for _, p in sites], int), length)
+    assert windows.shape == (len(sites), length)
+    assert windows.dtype == np.uint8
+    for (i, position), window in zip(sites, windows, strict=True):
+        name = genome.resolve(chromosomes[i])
+        assert (window == genome.windows(name, np.array([position]), length)[0]).all()
+
+
+def test_the_store_refuses_what_is_off_a_chromosome(fasta):
+    store = CodeStore(Genome(fasta), ["1", "X"])
+    with pytest.raises(GenomeError, match="chromosome X: expected positions from 0 to 3, rec.* 4"):
+        store.windows(np.array([0, 1]), np.array([4, 4]), 3)
+    with pytest.raises(GenomeError, match="chromosome '7': expected one of genome.fa"):
+        CodeStore(Genome(fasta), ["7"])
+
+
+def test_cutting_from_all_over_a_genome_takes_little_memory(tmp_path):
+    """64 MB of codes, read at random in a process of their own: the growth of its memory."""
+    line = b"ACGT" * 20 + b"\n"
+    with (tmp_path / "g.fa").open("wb") as file:
+        for name in (b">1\n", b">2\n"):
+            file.write(name + line * (32_000_000 // 80))
+    code = (
+        "import resource, sys, numpy as np\n"
+        "from deepcpg_tf.genome.code_store import CodeStore, MappedGenome\n"
+        "genome = MappedGenome(sys.argv[1])\n"
+        "if len(sys.argv) > 2:\n"
+        "    store = CodeStore(genome, ['1', '2'])\n"
+        "    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000\n"
+        "    before = peak()\n"
+        "    rng = np.random.default_rng(0)\n"
+        "    for _ in range(100):\n"
+        "        ids, at = rng.integers(0, 2, 1000), rng.integers(0, 32_000_000, 1000)\n"
+        "        store.windows(ids, at, 1001)\n"
+        "    print(peak() - before)\n"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path / "g.fa")]
+    subprocess.run(arguments, check=True)
+    result = subprocess.run([*arguments, "measure"], check=True, capture_output=True, text=True)
+    assert float(result.stdout) < 30
