@@ -108,11 +108,11 @@ def _writing(folder: Path, ending: str, cells: tuple[str, ...]) -> float:
 
     genome, rng = MappedGenome(folder / "genome.fa"), np.random.default_rng(0)
     positions = [sites_of(genome, part, None) for part in regions_of(genome, ["chr1"])]
-    shards = [("chr1", Shard(own, rng.random((len(own), CELLS), np.float32))) for own in positions]
+    shards = [Shard("chr1", own, rng.random((len(own), CELLS), np.float32)) for own in positions]
     start = time.perf_counter()
-    for i, (_, shard) in enumerate(shards):
+    for i, shard in enumerate(shards):
         shard.save(folder / f"{i}.npz")
-    loaded = (("chr1", Shard.load(folder / f"{i}.npz")) for i in range(len(shards)))
+    loaded = (Shard.load(folder / f"{i}.npz") for i in range(len(shards)))
     write_results(Target(folder / f"again.{ending}", cells, genome), loaded)
     return time.perf_counter() - start
 

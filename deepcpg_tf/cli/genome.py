@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-import deepcpg_tf
 from deepcpg_tf.cli.options import Debug, check_files
 from deepcpg_tf.errors import ConfigError, GenomeError
 
@@ -87,7 +86,6 @@ def predict_genome(asked: Scan) -> None:
     from deepcpg_tf.scan.observed import Observations
     from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
     from deepcpg_tf.scan.run import scan
-    from deepcpg_tf.scan.shards import Results
     from deepcpg_tf.weights.load import load_model
 
     within = None if asked.regions is None else read_annotation(asked.regions)
@@ -109,24 +107,22 @@ def predict_genome(asked: Scan) -> None:
         "reference": reference.digest(names),
         "chromosomes": names,
         "regions": None if within is None else within.digest(),
-        "version": deepcpg_tf.__version__,
     }
     target = Target(out, model.cells, reference, observed is not None, asked.thousandths)
 
-    def write(results: Results) -> None:
-        write_results(target, results if observed is None else observed.impute(results))
-
-    with progress("predicting", sites) as advance:
+    with (
+        progress("predicting", sites) as advance,
         scan(
             ScanEngine(model),
             reference,
             parts,
             within=within,
-            state=out.resolve().parent / f".{out.name}.scan",
+            out=out,
             identity=identity,
-            write=write,
             advance=advance,
-        )
+        ) as shards,
+    ):
+        write_results(target, shards if observed is None else observed.impute(shards))
     told = f"{out}: {sites:,} sites, {len(model.cells)} cells"
     if observed is not None:
         told += f", {observed.shared} of them in the table"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from deepcpg_tf.files import atomic_file, atomic_folder
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.results.predictions import Batch, open_predictions
 from deepcpg_tf.results.tables import open_writer
-from deepcpg_tf.scan.shards import Results, Shard
+from deepcpg_tf.scan.shards import Shard
 
 TABLES = (".parquet", ".tsv", ".tsv.gz")
 FILES = (*TABLES, ".h5ad", ".h5")
@@ -62,7 +62,7 @@ def check_result(path: Path, *, thousandths: bool = False) -> None:
         raise OutputError(f"{path}: expected an existing folder, found no {path.parent}")
 
 
-def write_results(target: Target, results: Results) -> None:
+def write_results(target: Target, results: Iterable[Shard]) -> None:
     """Write a result, whole or not at all.
 
     ``.parquet``, ``.tsv`` and ``.tsv.gz`` have the columns ``chromosome``,
@@ -84,69 +84,69 @@ def write_results(target: Target, results: Results) -> None:
     _WRITERS[target.path.suffix](target, results)
 
 
-def _write_table(target: Target, results: Results) -> None:
+def _write_table(target: Target, results: Iterable[Shard]) -> None:
     keys = [("chromosome", pa.string()), ("position", pa.int64())]
     kind = pa.uint16() if target.thousandths else pa.float32()
     values = [(cell, kind) for cell in target.cells]
     observed = [(f"{cell}_observed", pa.bool_()) for cell in target.cells if target.imputed]
     schema = pa.schema([*keys, *values, *observed])
     with open_writer(target.path, schema) as write:
-        for chromosome, rows in _pieces(results):
-            names = pa.repeat(pa.scalar(chromosome), len(rows.positions))
+        for rows in _pieces(results):
+            names = pa.repeat(pa.scalar(rows.chromosome), len(rows.positions))
             columns = _columns(rows.values)
             if target.thousandths:
                 columns = np.rint(columns * 1000).astype(np.uint16)
             arrays = [names, pa.array(rows.positions), *map(pa.array, columns)]
-            if rows.states is not None:
-                arrays += map(pa.array, _columns(rows.states >= 0))
+            if rows.labels is not None:
+                arrays += map(pa.array, _columns(rows.labels >= 0))
             write(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
 
-def _write_h5(target: Target, results: Results) -> None:
+def _write_h5(target: Target, results: Iterable[Shard]) -> None:
     chromosomes = list(target.genome.lengths)
     missing = np.full((_ROWS, len(target.cells)), -1, np.int8)
     with open_predictions(target.path, target.cells, chromosomes) as write:
-        for chromosome, rows in _pieces(results):
+        for rows in _pieces(results):
             n = len(rows.positions)
-            ids = np.full(n, chromosomes.index(chromosome), np.int32)
-            states = missing[:n] if rows.states is None else rows.states
-            write(Batch(ids, rows.positions, states, rows.probabilities))
+            ids = np.full(n, chromosomes.index(rows.chromosome), np.int32)
+            labels = missing[:n] if rows.labels is None else rows.labels
+            write(Batch(ids, rows.positions, labels, rows.probabilities))
 
 
-def _write_h5ad(target: Target, results: Results) -> None:
+def _write_h5ad(target: Target, results: Iterable[Shard]) -> None:
     import anndata
     import pandas as pd
     import scipy.sparse
 
     shards = list(results)
-    names = list(dict.fromkeys(chromosome for chromosome, _ in shards))
-    counts = [len(shard.positions) for _, shard in shards]
-    ids = np.repeat([names.index(chromosome) for chromosome, _ in shards], counts)
-    positions = np.concatenate([shard.positions for _, shard in shards])
+    names = list(dict.fromkeys(shard.chromosome for shard in shards))
+    counts = [len(shard.positions) for shard in shards]
+    ids = np.repeat([names.index(one.chromosome) for one in shards], counts)
+    positions = np.concatenate([shard.positions for shard in shards])
     chromosome = pd.Categorical.from_codes(ids, names)
     index = [f"{names[i]}:{position}" for i, position in zip(ids, positions, strict=True)]
     table = anndata.AnnData(
-        np.concatenate([shard.values for _, shard in shards]).T,
+        np.concatenate([shard.values for shard in shards]).T,
         obs=pd.DataFrame(index=np.array(target.cells, object)),
         var=pd.DataFrame(
             {"chromosome": chromosome, "position": positions}, index=np.array(index, object)
         ),
     )
     if target.imputed:
-        states = np.concatenate([shard.states for _, shard in shards if shard.states is not None])
-        exchanged = np.array([-1, 1, 0], np.int8)[states]
+        labels = np.concatenate([shard.labels for shard in shards if shard.labels is not None])
+        exchanged = np.array([-1, 1, 0], np.int8)[labels]
         table.layers["observed"] = scipy.sparse.csc_matrix(exchanged.T)
         table.layers["imputed"] = table.X
-        table.layers["probability"] = np.concatenate([s.probabilities for _, s in shards]).T
+        table.layers["probability"] = np.concatenate([s.probabilities for s in shards]).T
     with atomic_file(target.path) as partial:
         table.write_h5ad(partial, compression="gzip")
 
 
-def _pieces(results: Results) -> Results:
+def _pieces(results: Iterable[Shard]) -> Iterator[Shard]:
     """Cut shards into as many rows as a table takes at a time."""
-    for chromosome, shard in results:
+    for shard in results:
         for start in range(0, len(shard.positions), _ROWS):
-            yield chromosome, shard.rows(slice(start, start + _ROWS))
+            yield shard.rows(slice(start, start + _ROWS))
 
 
 def _columns(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -154,7 +154,7 @@ def _columns(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.ascontiguousarray(values.T)
 
 
-def _write_bigwigs(target: Target, results: Results) -> None:
+def _write_bigwigs(target: Target, results: Iterable[Shard]) -> None:
     import pybigtools
 
     shards = list(results)
@@ -164,7 +164,7 @@ def _write_bigwigs(target: Target, results: Results) -> None:
             file.write(dict(target.genome.lengths), _intervals(shards, i))
 
 
-def _write_bedgraphs(target: Target, results: Results) -> None:
+def _write_bedgraphs(target: Target, results: Iterable[Shard]) -> None:
     shards = list(results)
     with atomic_folder(target.path) as folder:
         for i, cell in enumerate(target.cells):
@@ -176,21 +176,19 @@ def _write_bedgraphs(target: Target, results: Results) -> None:
                     file.write(f"{chromosome}\t{start}\t{end}\t{value:.6g}\n".encode())
 
 
-def _intervals(
-    shards: Sequence[tuple[str, Shard]], cell: int
-) -> Iterator[tuple[str, int, int, float]]:
+def _intervals(shards: Sequence[Shard], cell: int) -> Iterator[tuple[str, int, int, float]]:
     """Yield the CpG sites of a cell as intervals of their two bases: 0-based, half-open."""
-    for chromosome, shard in shards:
+    for shard in shards:
         values = shard.values[:, cell].tolist()
         for position, value in zip(shard.positions.tolist(), values, strict=True):
-            yield chromosome, position, position + 2, value
+            yield shard.chromosome, position, position + 2, value
 
 
 def _file_name(cell: str) -> str:
     return cell.replace("/", "_")
 
 
-_WRITERS: dict[str, Callable[[Target, Results], None]] = {
+_WRITERS: dict[str, Callable[[Target, Iterable[Shard]], None]] = {
     ".parquet": _write_table,
     ".tsv": _write_table,
     ".gz": _write_table,

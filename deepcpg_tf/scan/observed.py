@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import TableError
-from deepcpg_tf.scan.shards import Results, Shard
+from deepcpg_tf.scan.shards import Shard
 
 
 class Observations:
-    """The states of a table, by the cells of a model.
+    """The labels of a table, by the cells of a model.
 
     Parameters
     ----------
@@ -40,7 +42,7 @@ class Observations:
             name.removeprefix("chr"): i for i, name in enumerate(table.chromosomes)
         }
 
-    def states(self, chromosome: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    def labels(self, chromosome: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return what was observed at some sites, int8 [n, cells]: 1, 0, or -1 for nothing.
 
         Parameters
@@ -66,8 +68,7 @@ class Observations:
                 result[there, cell] = labels[:, column]
         return result
 
-    def impute(self, results: Results) -> Results:
+    def impute(self, shards: Iterable[Shard]) -> Iterator[Shard]:
         """Add to each shard what was observed in it."""
-        for chromosome, shard in results:
-            states = self.states(chromosome, shard.positions)
-            yield chromosome, Shard(shard.positions, shard.probabilities, states)
+        for shard in shards:
+            yield shard._replace(labels=self.labels(shard.chromosome, shard.positions))

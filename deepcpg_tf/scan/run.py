@@ -1,10 +1,7 @@
-"""A scan from a model and a genome to one file of results, which can be cut off and go on."""
+"""A scan of a genome, region by region, which can be cut off and go on."""
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,33 +9,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deepcpg_tf.errors import OutputError
+from scipy.special import expit
+
 from deepcpg_tf.genome.intervals import Annotation
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.scan.regions import Region
-from deepcpg_tf.scan.shards import Results, Shard, scan_region
+from deepcpg_tf.resume import owned_folder, versions
+from deepcpg_tf.scan.regions import Region, sites_of
+from deepcpg_tf.scan.shards import Shard
 
 if TYPE_CHECKING:
     from deepcpg_tf.scan.engine import ScanEngine
 
-_IDENTITY, _LOCK = "identity.json", "lock"
 
-
+@contextmanager
 def scan(
     engine: ScanEngine,
     genome: Genome,
     regions: Sequence[Region],
     *,
     within: Annotation | None,
-    state: Path,
+    out: Path,
     identity: Mapping[str, Any],
-    write: Callable[[Results], None],
     advance: Callable[[int], object] = lambda sites: None,
-) -> None:
-    """Predict the sites of regions and write them as one.
+) -> Iterator[Iterator[Shard]]:
+    """Predict the sites of regions, and yield them to be written as one.
 
-    Each region is a shard in the folder `state` as soon as it is done; the same call
-    after a cut goes on with those that are missing, and ends with the same result.
+    Each region is a shard in a folder beside `out` as soon as it is done. The same call
+    after a cut goes on with those that are missing, and ends with the same result; once
+    the block that this opens has ended without an error, the folder is removed.
 
     Parameters
     ----------
@@ -46,14 +44,17 @@ def scan(
         As for `scan_region`.
     regions
         Where, in the order of the result.
-    state
-        Folder for the shards, removed in the end.
+    out
+        The result that is going to be written.
     identity
-        What decides about the result.
-    write
-        Given chromosome and shard of every region, in order, writes the result.
+        What decides about the result, beside the versions of what computes it.
     advance
         Called with the number of sites done, those of an earlier call included.
+
+    Yields
+    ------
+    iterator of Shard
+        One of each region, in order, read one at a time.
 
     Raises
     ------
@@ -61,7 +62,8 @@ def scan(
         When another process is at it, an unfinished scan of something else is there,
         or the folder cannot be written to.
     """
-    with _own_folder(state, identity), ThreadPoolExecutor(1) as writer:
+    state = out.resolve().parent / f".{out.name}.scan"
+    with owned_folder(state, {**identity, **versions()}, out), ThreadPoolExecutor(1) as writer:
         paths = [state / f"{i:06}.npz" for i in range(len(regions))]
         saving = []
         for region, path in zip(regions, paths, strict=True):
@@ -75,43 +77,32 @@ def scan(
                 saving.pop(0).result()
         for future in saving:
             future.result()
-        write(
-            (region.chromosome, Shard.load(path))
-            for region, path in zip(regions, paths, strict=True)
-        )
+        yield map(Shard.load, paths)
         shutil.rmtree(state)
 
 
-@contextmanager
-def _own_folder(state: Path, identity: Mapping[str, Any]) -> Iterator[None]:
-    """Hold the folder of a scan against other processes, for as long as this one lives."""
-    out = state.name.removeprefix(".").removesuffix(".scan")
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        lock = os.open(state / _LOCK, os.O_RDWR | os.O_CREAT)
-    except OSError as error:
-        raise OutputError(f"{state}: cannot write there: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise OutputError(
-                f"{state.parent / out}: expected nothing else to write it, found another run"
-            ) from None
-        _check_identity(state, identity)
-        yield
-    finally:
-        os.close(lock)
+def scan_region(
+    engine: ScanEngine,
+    genome: Genome,
+    region: Region,
+    within: Annotation | None = None,
+    advance: Callable[[int], object] = lambda sites: None,
+) -> Shard:
+    """Predict every CpG site of a region; nothing but the arguments decides about it.
 
-
-def _check_identity(state: Path, identity: Mapping[str, Any]) -> None:
-    path, text = state / _IDENTITY, json.dumps(identity, indent=2, sort_keys=True)
-    if not path.exists():
-        path.write_text(text)
-    elif path.read_text() != text:
-        before, now = json.loads(path.read_text()), json.loads(text)
-        other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-        raise OutputError(
-            f"{state}: expected the unfinished run to have the same {', '.join(other)}; "
-            "repeat that command, or remove the folder to begin anew"
-        )
+    Parameters
+    ----------
+    engine
+        The model.
+    genome
+        The reference.
+    region
+        Where.
+    within
+        Only sites in these intervals, where given.
+    advance
+        Called with the number of sites done.
+    """
+    positions = sites_of(genome, region, within)
+    logits = engine.logits(genome.codes(region.chromosome), positions, advance)
+    return Shard(region.chromosome, positions, expit(logits))

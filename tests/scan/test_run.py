@@ -150,7 +150,30 @@ def test_an_unfinished_run_of_something_else(fails, tmp_path):
     state.mkdir()
     (state / "identity.json").write_text('{"model": "another"}')
     message = fails(*command(tmp_path / "out.parquet"))
-    assert "expected the unfinished run to have the same chromosomes, model, reference" in message
+    assert (
+        "expected the unfinished run to have the same chromosomes, deepcpg_tf, keras, model, "
+        "reference, tensorflow; repeat that command" in message
+    )
+
+
+def test_a_run_of_other_versions_is_not_gone_on_with(fails, tmp_path, monkeypatch):
+    """Another release may compute other numbers, and one file would hold both."""
+    from deepcpg_tf.scan import run as scan_run
+    from deepcpg_tf.scan.shards import Shard
+
+    out, state = tmp_path / "out.parquet", tmp_path / ".out.parquet.scan"
+
+    def full(self, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.2"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Shard, "save", full)
+        fails(*command(out))
+    monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.3"})
+    assert f"{state}: expected the unfinished run to have the same tensorflow;" in fails(
+        *command(out)
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deepcpg_tf
+from deepcpg_tf.errors import OutputError
+from deepcpg_tf.resume import check_identity, owned_folder, versions
+
+IDENTITY = {"model": "a", "cells": ("x", "y"), "parts": 3}
+
+
+def own(folder, identity=IDENTITY):
+    return owned_folder(folder, identity, folder.parent / "out.parquet")
+
+
+def test_a_run_goes_on_where_it_was(tmp_path):
+    for _ in range(2):
+        with own(tmp_path / "state"):
+            pass
+    assert json.loads((tmp_path / "state" / "identity.json").read_text())["cells"] == ["x", "y"]
+
+
+def test_an_error_leaves_the_folder_to_go_on_from(tmp_path):
+    with pytest.raises(ZeroDivisionError), own(tmp_path / "state"):
+        (tmp_path / "state" / "work").write_text("done")
+        raise ZeroDivisionError
+    with own(tmp_path / "state"):
+        assert (tmp_path / "state" / "work").read_text() == "done"
+
+
+def test_all_that_differs_is_named(tmp_path):
+    with own(tmp_path):
+        pass
+    other = {"model": "b", "cells": ("x", "y"), "regions": None, "parts": 4}
+    message = rf"^{tmp_path}: expected the unfinished run to have the same model, parts; repeat "
+    with pytest.raises(OutputError, match=message), own(tmp_path, other):
+        pass
+
+
+def test_what_json_holds_alike_is_the_same(tmp_path):
+    check_identity(tmp_path, {"a": [1, 2], "b": {"c": 0.1}}, {"b": {"c": 0.1}, "a": (1, 2)})
+    with pytest.raises(OutputError, match="the same a;"):
+        check_identity(tmp_path, {"a": [1, 2]}, {"a": [2, 1]})
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000])
+def test_a_damaged_identity_is_told(tmp_path, text):
+    (tmp_path / "identity.json").write_text(text)
+    message = rf"^{tmp_path}/identity.json: expected what an unfinished run is of, but .*anew$"
+    with pytest.raises(OutputError, match=message), own(tmp_path):
+        pass
+
+
+def test_another_process_holds_it(tmp_path):
+    hold = (
+        "import sys, pathlib; from deepcpg_tf.resume import owned_folder\n"
+        "with owned_folder(pathlib.Path(sys.argv[1]), {}, pathlib.Path('out')):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    arguments = [sys.executable, "-c", hold, str(tmp_path / "state")]
+    message = rf"^{tmp_path}/out.parquet: expected nothing else to write it, found another run$"
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(OutputError, match=message), own(tmp_path / "state", {}):
+            pass
+        process.kill()
+    with own(tmp_path / "state", {}):  # what is dead holds nothing
+        pass
+
+
+def test_a_folder_that_is_removed_while_waited_for(tmp_path, monkeypatch):
+    """The lock of a removed folder holds nothing: another is taken."""
+    import fcntl
+    import shutil
+
+    flock, state = fcntl.flock, tmp_path / "state"
+    ended = []
+
+    def remove_first(lock, how):
+        if not ended:
+            ended.append(True)
+            shutil.rmtree(state)  # as the run that held it does in the end
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    with own(state):
+        assert (state / "lock").exists()
+        assert (state / "identity.json").exists()
+
+
+def test_a_place_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OutputError, match="cannot write there: File exists"),
+        own(tmp_path / "file"),
+    ):
+        pass
+
+
+def test_versions_are_those_installed():
+    import keras
+    import tensorflow as tf
+
+    expected = {"keras": keras.__version__, "tensorflow": tf.__version__}
+    assert versions() == {"deepcpg_tf": deepcpg_tf.__version__, **expected}
+
+
+def test_it_needs_no_tensorflow():
+    code = (
+        "import sys, deepcpg_tf.resume as r; r.versions(); assert 'tensorflow' not in sys.modules"
+    )
+    root = Path(deepcpg_tf.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
