@@ -11,8 +11,8 @@ import os
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -145,6 +145,56 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             raise
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+@contextmanager
+def atomic_files(folder: Path, stale: Collection[str] = ()) -> Iterator[Path]:
+    """Yield a folder to write files to; they all move into `folder` on success.
+
+    `folder` is made if need be, and other files in it stay. On any error it is as it was.
+
+    Parameters
+    ----------
+    folder
+        Where the files go.
+    stale
+        Names of files that are removed from `folder` if they are not written again.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or written to, or has a folder in the place of a
+        file.
+    """
+    folder = folder.resolve()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot make the folder: {error.strerror}") from error
+    try:
+        # Inside, because what is beside the folder may be another disk.
+        stage = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=folder))
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot write there: {error.strerror}") from error
+    try:
+        with _room_to_write(folder):
+            yield stage
+        names = {path.name for path in stage.iterdir()}
+        for name in sorted({*names, *stale}):
+            if (folder / name).is_dir():
+                raise OutputError(
+                    f"{folder / name}: expected the name of a file to write, received a folder"
+                )
+        for name in names:
+            (stage / name).replace(folder / name)
+        for name in set(stale) - names:
+            (folder / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        for path in made:
+            with suppress(OSError):  # not empty: it stays
+                path.rmdir()
 
 
 @contextmanager

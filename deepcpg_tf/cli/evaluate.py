@@ -68,7 +68,9 @@ def evaluate(
     from deepcpg_tf.cli.progress import progress
     from deepcpg_tf.data.examples import open_examples
     from deepcpg_tf.data.splits import split_from_options
+    from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate as evaluate_arrays
+    from deepcpg_tf.evaluation.write import write_evaluation
     from deepcpg_tf.genome.intervals import annotate
     from deepcpg_tf.results.predictions import Batch, check_predictions, open_predictions
     from deepcpg_tf.weights.load import load_model
@@ -112,14 +114,9 @@ def evaluate(
             examples.chromosome_ids[indices],
             examples.positions[indices],
         )
-    about = {
-        "model": model,
-        "architecture": loaded.config.architecture,
-        "data": ", ".join(map(str, data)),
-        "sites": how,
-    }
-    result = evaluate_arrays(labels, probabilities, loaded.cells, masks, about)
-    result.write(out)
+    told = about(model, loaded.config.architecture, data, how)
+    result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
+    write_evaluation(result, out)
     if predictions is not None:
         with open_predictions(predictions, loaded.cells, examples.chromosomes) as write:
             sites = (examples.chromosome_ids[indices], examples.positions[indices])

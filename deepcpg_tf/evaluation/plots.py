@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from deepcpg_tf.evaluation.curves import BINS, Calibration, ratio
+from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.files import atomic_file
-
-if TYPE_CHECKING:
-    from deepcpg_tf.evaluation.run import Evaluation
 
 # Okabe and Ito's palette, told apart with any kind of colour vision; yellow is too light.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")

@@ -5,15 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.evaluation.scores import Scores
-
-if TYPE_CHECKING:
-    from deepcpg_tf.evaluation.run import Evaluation
 
 _COLUMNS = {
     "auc": "AUC",

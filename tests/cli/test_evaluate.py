@@ -94,3 +94,11 @@ def test_an_input_is_not_written_over(fails, tmp_path):
     error = fails("evaluate", RUN / "model", data, *more)
     assert "expected another file than the input, received the same" in error
     assert data.read_bytes() == LEGACY[0].read_bytes()
+
+
+def test_the_report_has_no_path_of_this_machine(run, tmp_path):
+    out = tmp_path / "evaluation"
+    assert run("evaluate", RUN / "model", *LEGACY, "--out", out).code == 0
+    for path in out.iterdir():
+        assert str(RUN).encode() not in path.read_bytes(), path
+    assert LEGACY[0].name in (out / "report.html").read_text()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from deepcpg_tf.evaluation.run import evaluate
+from deepcpg_tf.evaluation.write import write_evaluation
 from tests.evaluation.examples import original, random
 
 DASH = "\N{EN DASH}"
@@ -44,7 +45,7 @@ class Page(HTMLParser):
 
 
 def page(tmp_path, *arguments):
-    evaluate(*arguments).write(tmp_path)
+    write_evaluation(evaluate(*arguments), tmp_path)
     return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
 
 

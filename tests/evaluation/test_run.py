@@ -1,16 +1,13 @@
-import csv
 import math
 
 import numpy as np
 import pytest
 
-from deepcpg_tf.errors import EvaluationError, OutputError
+from deepcpg_tf.errors import EvaluationError
 from deepcpg_tf.evaluation.run import evaluate
 from deepcpg_tf.evaluation.scores import METRICS, score
+from deepcpg_tf.evaluation.write import write_evaluation
 from tests.evaluation.examples import original, random
-
-FIGURES = {"roc.png", "precision_recall.png", "auc.png", "calibration.png"}
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_each_annotation_is_scored_as_if_it_were_alone():
@@ -52,36 +49,6 @@ def test_progress_and_memory_mapped_input(tmp_path):
     np.testing.assert_array_equal(evaluation.scores.values["auc"], expected)
 
 
-def test_the_folder(tmp_path):
-    labels, probabilities, cells = original()
-    masks = {"island": np.arange(len(labels)) % 3 == 0}
-    folder = tmp_path / "new" / "out"
-    evaluate(labels, probabilities, cells, masks).write(folder)
-    files = {"metrics.tsv", "metrics_by_annotation.tsv", "report.html", "annotations.png"}
-    assert {path.name for path in folder.iterdir()} == FIGURES | files
-    assert all(path.read_bytes().startswith(PNG) for path in folder.glob("*.png"))
-    with (folder / "metrics_by_annotation.tsv").open() as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    assert [row["annotation"] for row in rows] == ["island"] * 8 * 3
-    values = {(row["metric"], row["output"]): row["value"] for row in rows}
-    part = masks["island"]
-    expected = score(labels[part], probabilities[part], cells)
-    assert float(values["auc", "cpg/c2"]) == pytest.approx(expected.values["auc"][1], rel=1e-12)
-    assert float(values["n", "cpg/c1"]) == (labels[part, 0] >= 0).sum()
-
-
-def test_a_second_evaluation_leaves_nothing_of_the_first(tmp_path):
-    labels, probabilities, cells = original()
-    (tmp_path / "notes.txt").write_text("mine")
-    evaluate(labels, probabilities, cells, {"a": np.ones(len(labels), bool)}).write(tmp_path)
-    evaluate(labels, probabilities, cells).write(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == FIGURES | {
-        "metrics.tsv",
-        "report.html",
-        "notes.txt",
-    }
-
-
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_too_few_labels_for_curves(tmp_path, n):
     masks = {"a": np.ones(n, bool)}
@@ -91,15 +58,8 @@ def test_too_few_labels_for_curves(tmp_path, n):
     assert evaluation.curves == (None, None)
     assert evaluation.scores.values["n"].tolist() == [n, n]
     assert all(math.isnan(value) for value in evaluation.scores.values["auc"])
-    evaluation.write(tmp_path)
+    write_evaluation(evaluation, tmp_path)
     assert "AUC is not defined" in (tmp_path / "report.html").read_text()
-
-
-def test_a_folder_that_cannot_be(tmp_path):
-    labels, probabilities, cells = random(50, 1)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"file: cannot make the folder: File exists"):
-        evaluate(labels, probabilities, cells).write(tmp_path / "file")
 
 
 def test_impossible_input():

@@ -1,0 +1,48 @@
+"""An evaluation as a folder with metrics, figures and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepcpg_tf.evaluation.evaluation import Evaluation
+from deepcpg_tf.evaluation.plots import figures, save_png
+from deepcpg_tf.evaluation.report import report_html
+from deepcpg_tf.evaluation.scores import write_metrics, write_metrics_by_annotation
+from deepcpg_tf.files import atomic_files
+
+METRICS_FILE = "metrics.tsv"
+ANNOTATIONS_FILE = "metrics_by_annotation.tsv"
+REPORT_FILE = "report.html"
+
+# What only an evaluation with annotations has.
+_MAYBE = (ANNOTATIONS_FILE, "annotations.png")
+
+
+def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+    """Write ``metrics.tsv``, figures as PNG and ``report.html`` into a folder.
+
+    With annotations there is ``metrics_by_annotation.tsv`` too. What an earlier
+    evaluation wrote there is replaced once all is complete; on an error it stays.
+
+    Parameters
+    ----------
+    evaluation
+        What to write.
+    folder
+        Made if need be; other files in it stay as they are.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or written to.
+    """
+    with atomic_files(folder, _MAYBE) as stage:
+        write_metrics(stage / METRICS_FILE, evaluation.scores)
+        if evaluation.annotations:
+            scores = {name: one.scores for name, one in evaluation.annotations.items()}
+            write_metrics_by_annotation(stage / ANNOTATIONS_FILE, scores)
+        images = {
+            name: save_png(figure, stage / f"{name}.png")
+            for name, figure in figures(evaluation).items()
+        }
+        (stage / REPORT_FILE).write_text(report_html(evaluation, images), encoding="utf-8")
