@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from tests import tolerances
 from tests.conftest import DATA
 
 LEGACY = DATA / "legacy" / "keras1-distributed"
@@ -107,7 +108,7 @@ def test_artefacts_equal_a_genuine_checkpoint(run, tmp_path):
     session = onnxruntime.InferenceSession(out / "onnx" / "float32.onnx")
     (found,) = session.run(["probabilities"], {"tokens": tokens})
     with np.load(LEGACY / "expected.npz") as expected:
-        np.testing.assert_allclose(found, expected["prob"], atol=1e-6)
+        np.testing.assert_allclose(found, expected["prob"], atol=tolerances.TINY_PROBABILITIES)
     metadata = session.get_modelmeta().custom_metadata_map
     cells = DeepCpgDnaForSequencePrediction.from_preset(LEGACY).cells
     assert tuple(json.loads(metadata["cells"])) == cells

@@ -9,6 +9,7 @@ import pysam
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction, Genome
+from tests import tolerances
 from tests.conftest import DATA
 
 TINY = DATA / "legacy" / "keras1-distributed"
@@ -53,26 +54,32 @@ def test_windows(run, tmp_path, expected, how):
     first = "w{}" if how.startswith("fasta") else "{}"
     start = 0 if how.startswith("fasta") else 1
     assert [row[0] for row in rows] == [first.format(i + start) for i in range(12)]
-    np.testing.assert_allclose(floats(rows), expected["prob"], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(
+        floats(rows), expected["prob"], atol=tolerances.TINY_PROBABILITIES, rtol=0
+    )
 
 
 def test_one_sequence(run, expected):
     result = run("predict", TINY, "--sequence", WINDOWS.read_text().split()[3].lower())
     _, rows = table(result.out)
-    np.testing.assert_allclose(floats(rows), expected["prob"][3:4], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(
+        floats(rows), expected["prob"][3:4], atol=tolerances.TINY_PROBABILITIES, rtol=0
+    )
 
 
 def test_embedding(run, expected):
     result = run("predict", TINY, "--sequences", WINDOWS, "--values", "embedding")
     header, rows = table(result.out)
     assert header == ["id", *(f"embedding_{i}" for i in range(16))]
-    np.testing.assert_allclose(floats(rows), expected["act/dna/dropout_1"], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(
+        floats(rows), expected["act/dna/dropout_1"], atol=tolerances.TINY_LOGITS, rtol=0
+    )
 
 
 def test_logits(run, expected):
     result = run("predict", TINY, "--sequences", WINDOWS, "--values", "logits")
     found = 1 / (1 + np.exp(-floats(table(result.out)[1])))
-    np.testing.assert_allclose(found, expected["prob"], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(found, expected["prob"], atol=tolerances.TINY_PROBABILITIES, rtol=0)
 
 
 @pytest.mark.parametrize("ending", [".tsv", ".tsv.gz", ".parquet"])
@@ -90,7 +97,7 @@ def test_out(run, tmp_path, expected, ending):
         content = out.read_bytes()
         content = gzip.decompress(content) if ending == ".tsv.gz" else content
         found = floats(table(content.decode())[1])
-    np.testing.assert_allclose(found, expected["prob"], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(found, expected["prob"], atol=tolerances.TINY_PROBABILITIES, rtol=0)
 
 
 @pytest.mark.parametrize("form", ["tsv", "bed"])
@@ -123,7 +130,9 @@ def test_sites_equal_the_original_program(run, tmp_path, form):
     )
     known = (windows != 4).all(axis=1)
     assert known.sum() > 1000
-    np.testing.assert_allclose(floats(rows, 3)[known], original[known], atol=1e-6, rtol=0)
+    np.testing.assert_allclose(
+        floats(rows, 3)[known], original[known], atol=tolerances.RUN_PROBABILITIES, rtol=0
+    )
 
 
 def test_sites_that_are_no_cg_are_counted(run, tmp_path):
@@ -259,7 +268,9 @@ def test_the_same_from_python(run, expected):
     model = DeepCpgDnaForSequencePrediction.from_preset(TINY)
     _, rows = table(run("predict", TINY, "--sequences", WINDOWS).out)
     letters = WINDOWS.read_text().split()
-    np.testing.assert_allclose(floats(rows), model.predict_sequences(letters), atol=1e-7)
+    np.testing.assert_allclose(
+        floats(rows), model.predict_sequences(letters), atol=tolerances.TINY_PROBABILITIES
+    )
 
 
 @pytest.mark.parametrize("option", ["--sequences", "--genome"])

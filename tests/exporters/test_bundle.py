@@ -12,6 +12,7 @@ from deepcpg_tf.exporters.bundle import export, verify
 from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.files import sha256
 from deepcpg_tf.presets import PRESETS
+from tests import tolerances
 
 ARTEFACTS = {
     "keras/tiny.keras",
@@ -193,7 +194,7 @@ def test_an_unknown_format(exported, tmp_path):
 def test_the_keras_file_is_the_model(exported):
     loaded = keras.saving.load_model(exported.folder / "keras" / "tiny.keras")
     found = loaded.predict_sequences(exported.letters)
-    np.testing.assert_allclose(found, exported.probabilities, atol=1e-6)
+    np.testing.assert_allclose(found, exported.probabilities, atol=tolerances.TINY_PROBABILITIES)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))

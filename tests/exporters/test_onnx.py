@@ -11,6 +11,7 @@ from deepcpg_tf.exporters.onnx import write_onnx
 from deepcpg_tf.exporters.parity import BOUNDS
 from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from tests import tolerances
 from tests.reference import forward, random_tensors, random_windows
 
 FILES = ["float32", "int8"]
@@ -31,7 +32,9 @@ def test_predicts_as_the_original(exported, name):
     loaded = session(exported.folder / "onnx" / f"{name}.onnx")
     logits, probabilities = loaded.run(["logits", "probabilities"], {"tokens": exported.tokens})
     np.testing.assert_allclose(probabilities, exported.probabilities, atol=BOUNDS[name])
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), probabilities, atol=1e-6)
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-logits)), probabilities, atol=tolerances.TINY_PROBABILITIES
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -100,7 +103,7 @@ def test_any_number_of_convolutions(tmp_path, channels, widths, pools):
     write_onnx(model, tmp_path, tokens, {})
     _, expected = forward(config, tensors, windows)
     (found,) = session(tmp_path / "float32.onnx").run(["probabilities"], {"tokens": tokens})
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(config))
 
 
 def test_the_five_channels_of_multimolecule(tmp_path):
@@ -113,4 +116,5 @@ def test_the_five_channels_of_multimolecule(tmp_path):
     (found,) = session(tmp_path / "float32.onnx").run(
         ["probabilities"], {"tokens": letters_of_codes(windows)}
     )
-    np.testing.assert_allclose(found, model.predict_windows(windows), atol=1e-5)
+    expected = model.predict_windows(windows)
+    np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(model.config))

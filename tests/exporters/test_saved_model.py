@@ -12,6 +12,7 @@ from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.saved_model import WARM_UP_FILE
 from deepcpg_tf.exporters.session import ServingSession, SessionError
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
+from tests import tolerances
 
 LENGTH = 101
 
@@ -25,15 +26,19 @@ def test_every_signature_predicts_as_the_original(exported, session, signature):
     }
     found = session.run(signature, inputs[signature])
     assert set(found) == {"logits", "probabilities"}
-    np.testing.assert_allclose(found["probabilities"], exported.probabilities, atol=1e-6)
     np.testing.assert_allclose(
-        1 / (1 + np.exp(-found["logits"])), exported.probabilities, atol=1e-6
+        found["probabilities"], exported.probabilities, atol=tolerances.TINY_PROBABILITIES
+    )
+    np.testing.assert_allclose(
+        1 / (1 + np.exp(-found["logits"])),
+        exported.probabilities,
+        atol=tolerances.TINY_PROBABILITIES,
     )
 
 
 def test_the_embedding_is_the_originals(exported, session):
     found = session.run("embedding", {"sequences": exported.strings})["embedding"]
-    np.testing.assert_allclose(found, exported.embedding, atol=1e-5)
+    np.testing.assert_allclose(found, exported.embedding, atol=tolerances.TINY_LOGITS)
 
 
 def test_labels_are_the_cells(exported, session):
@@ -121,7 +126,9 @@ def test_cells_and_provenance_lie_beside(exported):
 def test_python_loads_it_too(exported):
     loaded = tf.saved_model.load(str(exported.folder / "saved_model" / "1"))
     found = loaded.signatures["serving_default"](sequences=tf.constant(exported.letters))
-    np.testing.assert_allclose(found["probabilities"], exported.probabilities, atol=1e-6)
+    np.testing.assert_allclose(
+        found["probabilities"], exported.probabilities, atol=tolerances.TINY_PROBABILITIES
+    )
 
 
 def test_a_keras_model_as_attribute_would_be_noticed(exported, tmp_path):

@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from deepcpg_tf.exporters.parity import BOUNDS
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
+from tests import tolerances
 
 FILES = [
     f"{precision}{batch}"
@@ -66,7 +67,9 @@ def test_any_batch_size(exported, name):
     whole = runner(tokens=exported.tokens)["logits"]
     for size in (1, 5, 12, 2):
         np.testing.assert_allclose(
-            runner(tokens=exported.tokens[:size])["logits"], whole[:size], atol=1e-5
+            runner(tokens=exported.tokens[:size])["logits"],
+            whole[:size],
+            atol=tolerances.TINY_LOGITS,
         )
 
 

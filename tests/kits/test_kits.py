@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepcpg_tf.exporters.parity import BOUNDS
 from tests.kits.conftest import KITS, LENGTH, LETTERS
 
 GOOD = "ACGTN" * 20 + "A"
@@ -32,7 +33,7 @@ def test_the_table(kit, tmp_path, cells, probabilities):
     header, ids, found = kit.run(path).table()
     assert header == ["id", *cells]
     assert ids == [str(i + 1) for i in range(len(LETTERS))]
-    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found, probabilities, atol=BOUNDS["float32"])
 
 
 @pytest.mark.parametrize("form", ["fasta", "gzip", "bgzip", "stdin", "crlf", "letters"])
@@ -53,7 +54,7 @@ def test_every_form_of_input(kit, tmp_path, form, probabilities):
         path.write_text(fasta([window.lower().replace("t", "u") for window in LETTERS]))
     _, ids, found = kit.run(path, stdin=stdin).table()
     assert ids == [f"w{i}" for i in range(len(LETTERS))]
-    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found, probabilities, atol=BOUNDS["float32"])
 
 
 def test_more_windows_than_a_batch(kit, tmp_path, probabilities):
@@ -61,7 +62,7 @@ def test_more_windows_than_a_batch(kit, tmp_path, probabilities):
     path.write_text("\n".join(LETTERS * 17))
     _, ids, found = kit.run(path).table()
     assert ids[-1] == str(17 * len(LETTERS))
-    np.testing.assert_allclose(found, np.tile(probabilities, (17, 1)), atol=1e-5)
+    np.testing.assert_allclose(found, np.tile(probabilities, (17, 1)), atol=BOUNDS["float32"])
 
 
 def test_out(kit, tmp_path):

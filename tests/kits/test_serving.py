@@ -26,6 +26,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
+from deepcpg_tf.exporters.parity import BOUNDS
 from tests.kits.conftest import KITS, LENGTH, LETTERS
 
 KIT = KITS / "serving"
@@ -76,7 +77,7 @@ def test_rest_and_grpc_give_the_same_table(rest, grpc, windows, cells, probabili
     result = grpc.run(windows)
     header, _, found = result.table()
     assert header == ["id", *cells]
-    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found, probabilities, atol=BOUNDS["float32"])
     assert rest.run(windows).out == result.out
 
 
@@ -84,7 +85,7 @@ def test_rows_and_columns(post, probabilities):
     code, rows = post({"instances": LETTERS})
     assert code == 200
     found = [row["probabilities"] for row in rows["predictions"]]
-    np.testing.assert_allclose(found, probabilities, atol=1e-5)
+    np.testing.assert_allclose(found, probabilities, atol=BOUNDS["float32"])
     code, columns = post({"inputs": {"sequences": LETTERS}}, "deepcpg/versions/1:predict")
     assert code == 200
     assert columns["outputs"]["probabilities"] == found

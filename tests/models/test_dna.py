@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction, DeepCpgDnaModel
 from deepcpg_tf.errors import ConfigError, SequenceError
 from deepcpg_tf.genome.sequence import decode, one_hot
+from tests import tolerances
 from tests.reference import forward, random_tensors, random_windows
 
 TINY = DeepCpgDnaConfig(
@@ -21,6 +22,7 @@ TINY = DeepCpgDnaConfig(
     bottleneck_size=16,
     cells=("b", "a", "c"),
 )
+LOGITS, PROBABILITIES = tolerances.logits(TINY), tolerances.probabilities(TINY)
 
 
 def make_model(config=TINY, seed=0, **options):
@@ -44,8 +46,11 @@ def test_equals_the_definition(architecture):
     embedding, probabilities = forward(config, tensors, windows)
     model = make_model(config, seed=1)
     assert model.count_params() == config.num_parameters
-    np.testing.assert_allclose(model.predict_windows(windows), probabilities, atol=1e-6)
-    np.testing.assert_allclose(model.predict_windows(windows, "embedding"), embedding, atol=1e-5)
+    found = model.predict_windows(windows)
+    atol = tolerances.probabilities(config)
+    np.testing.assert_allclose(found, probabilities, atol=atol, rtol=0)
+    found = model.predict_windows(windows, "embedding")
+    np.testing.assert_allclose(found, embedding, atol=tolerances.logits(config), rtol=0)
 
 
 def test_layers_have_the_lengths_that_the_config_computes(model):
@@ -71,9 +76,8 @@ def test_activations_by_original_name(model):
     windows = random_windows(3, 101)
     found = model.activations(windows, model.original_names)
     assert list(found) == model.original_names
-    np.testing.assert_allclose(
-        found["dna/dropout_1"], model.predict_windows(windows, "embedding"), atol=1e-6
-    )
+    embedding = model.predict_windows(windows, "embedding")
+    np.testing.assert_allclose(found["dna/dropout_1"], embedding, atol=LOGITS, rtol=0)
     np.testing.assert_array_equal(found["cpg/a"], model.predict_windows(windows)[:, 1:2])
     with pytest.raises(ConfigError, match="layer: expected one of dna/convolution1d_1.*'dna/x'"):
         model.activations(windows, ["dna/x"])
@@ -82,8 +86,10 @@ def test_activations_by_original_name(model):
 def test_logits_are_those_of_the_probabilities(model):
     windows = random_windows(5, 101)
     logits = model.predict_windows(windows, "logits")
-    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), model.predict_windows(windows), atol=1e-6)
-    np.testing.assert_allclose(model.predict(one_hot(windows), verbose=0), logits, atol=1e-5)
+    probabilities = model.predict_windows(windows)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logits)), probabilities, atol=PROBABILITIES, rtol=0)
+    found = model.predict(one_hot(windows), verbose=0)
+    np.testing.assert_allclose(found, logits, atol=LOGITS, rtol=0)
 
 
 @settings(deadline=None, max_examples=20)
@@ -93,7 +99,7 @@ def test_a_batch_equals_one_by_one(seed, n, batch_size):
     windows = random_windows(n, 101, seed)
     together = model.predict_windows(windows, batch_size=batch_size)
     single = [model.predict_windows(windows[i : i + 1])[0] for i in range(n)]
-    np.testing.assert_allclose(together, single, atol=1e-6)
+    np.testing.assert_allclose(together, single, atol=PROBABILITIES, rtol=0)
 
 
 @settings(deadline=None, max_examples=20)
@@ -195,9 +201,8 @@ def test_the_unused_fifth_channel_changes_nothing():
             value = np.concatenate([value, np.ones_like(value[:, :1])], axis=1)
         variable.assign(value)
     windows = random_windows(5, 101)
-    np.testing.assert_allclose(
-        five.predict_windows(windows), four.predict_windows(windows), atol=1e-6
-    )
+    found, expected = five.predict_windows(windows), four.predict_windows(windows)
+    np.testing.assert_allclose(found, expected, atol=PROBABILITIES, rtol=0)
 
 
 def test_mixed_precision_keeps_float32_logits_and_variables(model):
@@ -206,9 +211,9 @@ def test_mixed_precision_keeps_float32_logits_and_variables(model):
     assert mixed.backbone.get_layer("dense_1").compute_dtype == "bfloat16"
     assert {variable.dtype for variable in mixed.variables} == {"float32"}
     assert mixed(one_hot(windows)).dtype == tf.float32
-    np.testing.assert_allclose(
-        mixed.predict_windows(windows), model.predict_windows(windows), atol=0.05
-    )
+    atol = tolerances.bfloat16_probabilities(TINY)
+    found, expected = mixed.predict_windows(windows), model.predict_windows(windows)
+    np.testing.assert_allclose(found, expected, atol=atol, rtol=0)
     copy = DeepCpgDnaForSequencePrediction.from_config(mixed.get_config())
     assert copy.backbone.get_layer("dense_1").compute_dtype == "bfloat16"
 
@@ -222,7 +227,8 @@ def test_compiled_by_xla_it_trains_and_predicts(dtype):
     losses = model.fit(rows, labels, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     logits = model.predict(rows, verbose=0)
-    np.testing.assert_allclose(logits, model(rows), atol=1e-4 if dtype == "float32" else 0.1)
+    atol = LOGITS if dtype == "float32" else tolerances.bfloat16_logits(TINY)
+    np.testing.assert_allclose(logits, model(rows), atol=atol, rtol=0)
 
 
 def test_head_dropout_acts_in_training_only():

@@ -8,6 +8,7 @@ from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.scan import engine
 from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from tests import tolerances
 from tests.reference import forward, random_tensors
 
 
@@ -55,7 +56,7 @@ def test_as_the_definition(tmp_path_factory, config, seed, data):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scan, "_cheapest", lambda sites, shared=shared: shared)
             found = 1 / (1 + np.exp(-scan.logits(codes, positions)))
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(config), rtol=0)
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +73,12 @@ def test_full_size_equals_its_windows(model):
     positions[[0, -1]] = 0, 2999
     expected = model.predict_windows(windows_of(codes, positions, 1001), "logits")
     scan = ScanEngine(model, tile=1500)
+    atol = tolerances.logits(model.config)
     for shared in (*scan._shared, None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(scan, "_cheapest", lambda sites, shared=shared: shared)
             found = scan.logits(codes, positions)
-        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(found, expected, atol=atol, rtol=0)
 
 
 def test_how_much_is_shared_depends_on_the_number_of_sites(model):

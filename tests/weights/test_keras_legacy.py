@@ -9,6 +9,7 @@ from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import CheckpointError
 from deepcpg_tf.files import sha256
 from deepcpg_tf.weights.keras_legacy import read_json_and_weights, read_model_h5
+from tests import tolerances
 from tests.conftest import DATA
 from tests.reference import forward, random_tensors, random_windows
 from tests.weights.legacy_files import architecture, write_checkpoint, write_weights
@@ -31,14 +32,16 @@ def test_genuine_checkpoint(folder):
     model = DeepCpgDnaForSequencePrediction.from_preset(folder)
     assert model.cells == tuple(expected["cells"])
     windows = expected["ids"].astype(np.uint8)
-    np.testing.assert_allclose(model.predict_windows(windows), expected["prob"], atol=1e-6, rtol=0)
+    atol = tolerances.probabilities(model.config)
+    np.testing.assert_allclose(model.predict_windows(windows), expected["prob"], atol=atol, rtol=0)
     names = [name.removeprefix("act/") for name in expected if name.startswith("act/")]
     assert names == [name for name in model.original_names if name.startswith("dna/")]
     for name, found in model.activations(windows, names).items():
-        np.testing.assert_allclose(found, expected[f"act/{name}"], atol=1e-5, rtol=0, err_msg=name)
+        hidden = {"atol": tolerances.logits(model.config), "rtol": 0}
+        np.testing.assert_allclose(found, expected[f"act/{name}"], **hidden, err_msg=name)
     for i, cell in enumerate(model.cells):
         found = model.activations(windows, [f"cpg/{cell}"])[f"cpg/{cell}"]
-        np.testing.assert_allclose(found[:, 0], expected["prob"][:, i], atol=1e-6, rtol=0)
+        np.testing.assert_allclose(found[:, 0], expected["prob"][:, i], atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize("folder", LEGACY, ids=lambda folder: folder.name)
@@ -46,7 +49,8 @@ def test_genuine_checkpoint_from_letters(folder):
     expected = np.load(folder / "expected.npz")["prob"]
     model = DeepCpgDnaForSequencePrediction.from_preset(folder)
     letters = (folder / "sequences.txt").read_text().split()
-    np.testing.assert_allclose(model.predict_sequences(letters), expected, atol=1e-6, rtol=0)
+    atol = tolerances.probabilities(model.config)
+    np.testing.assert_allclose(model.predict_sequences(letters), expected, atol=atol, rtol=0)
 
 
 def test_cell_order_is_that_of_the_outputs():
@@ -80,7 +84,8 @@ def test_full_size_round_trip(tmp_path, variant, keras, layout):
         np.testing.assert_array_equal(variable, expected)
     windows = random_windows(2, 1001)
     _, probabilities = forward(config, tensors, windows)
-    np.testing.assert_allclose(model.predict_windows(windows), probabilities, atol=1e-6)
+    atol = tolerances.probabilities(config)
+    np.testing.assert_allclose(model.predict_windows(windows), probabilities, atol=atol, rtol=0)
 
 
 @pytest.mark.parametrize("keras", [1, 2])

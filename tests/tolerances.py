@@ -1,0 +1,109 @@
+"""How far apart two right programs can be: the tolerances of the tests, derived in one place.
+
+A float32 sum or product is rounded by at most ``UNIT`` = 2^-24 of itself, so a sum of n
+products is off by at most n * UNIT * sum(|x w|), whatever the order (Higham, *Accuracy and
+Stability of Numerical Algorithms*, section 3.1). That needs all roundings to point the same
+way. As they do not, the error of n of them grows like sqrt(n), and with partial sums no larger
+than the activations (their "size", which stays alike from layer to layer),
+
+    error of one sum  ~  0.3 * sqrt(n) * UNIT * size          (one standard deviation)
+
+(0.3: a rounding is spread evenly over plus and minus UNIT, 1/sqrt(3), of a partial sum whose
+root mean square is 1/sqrt(2) of the last, and 3/4 of the next power of two). Allowed are
+sqrt(n) * UNIT * size, more than three of them, added up over all the layers with weights, and
+taken twice, once for each of the two programs. That holds for any order of summation, with or
+without fused products; blocked kernels stay far below it.
+
+A probability is off by at most a quarter of its logit's error, the steepest slope of the
+sigmoid, and a few roundings of the exponential.
+
+`tests/test_tolerances.py` shows that sums of one term after the other, the worst order in use,
+keep to this, and that the faults that tests must find are a thousand times larger.
+"""
+
+import math
+
+import numpy as np
+
+from deepcpg_tf import DeepCpgDnaConfig
+
+UNIT = 2.0**-24
+"""Unit roundoff of float32."""
+
+BFLOAT16_UNIT = 2.0**-9
+"""Unit roundoff of bfloat16."""
+
+FUNCTION = 4 * UNIT
+"""Relative error of exp, log and the like in float32: at most four roundings."""
+
+FLOAT64 = 1e-12
+"""Relative: sums of up to a million float64 terms, 10 * sqrt(10^6) * 2^-53."""
+
+SIZE = 6.0
+"""The largest activation or logit of the tests' models that have random weights."""
+
+RUN_SIZE = 12.0
+"""The same of the model in ``fixtures/original-run``, which was trained."""
+
+
+def terms(config):
+    """Return the number of terms, bias included, of a sum in each layer of a DNA module."""
+    found, channels, length = [], config.vocab_size, config.sequence_length
+    for filters, width, pool in zip(
+        config.conv_channels, config.conv_kernel_sizes, config.conv_pool_sizes, strict=True
+    ):
+        found.append(width * channels + 1)
+        channels, length = filters, (length - width + 1) // pool
+    return [*found, channels * length + 1, config.bottleneck_size + 1]
+
+
+def logits(config, size=SIZE):
+    """Logits, embedding and any activation of a DNA module."""
+    return 2 * sum(map(math.sqrt, terms(config))) * UNIT * size
+
+
+def probabilities(config, size=SIZE):
+    """Probabilities of a DNA module."""
+    return logits(config, size) / 4 + FUNCTION
+
+
+def bfloat16_logits(config, size=SIZE):
+    """Logits in bfloat16 against float32.
+
+    Sums are in float32, but inputs and weights are rounded, which averages out over a sum
+    of many; allowed is one rounding of each of the two a layer.
+    """
+    return 2 * len(terms(config)) * BFLOAT16_UNIT * size
+
+
+def bfloat16_probabilities(config, size=SIZE):
+    """Probabilities in bfloat16 against float32."""
+    return bfloat16_logits(config, size) / 4
+
+
+def sums(n):
+    """Relative, of sums of n float32 terms of one sign: a loss, a penalty."""
+    return 2 * (math.sqrt(n) * UNIT + FUNCTION)
+
+
+def auc(labels, probabilities, error):
+    """Area under the curve where every logit may be off by so much: the pairs that can swap."""
+    off = probabilities * (1 - probabilities) * error + FUNCTION
+    methylated, other = labels == 1, labels == 0
+    apart = np.abs(probabilities[methylated][:, None] - probabilities[other])
+    return np.mean(apart <= off[methylated][:, None] + off[other]) + FLOAT64
+
+
+_SMALL = DeepCpgDnaConfig(
+    sequence_length=101,
+    conv_channels=(8, 12),
+    conv_kernel_sizes=(11, 3),
+    conv_pool_sizes=(4, 2),
+    bottleneck_size=16,
+)
+
+TINY_LOGITS, TINY_PROBABILITIES = logits(_SMALL), probabilities(_SMALL)
+"""Of the checkpoints in ``fixtures/legacy`` that have two convolutions."""
+
+RUN_LOGITS, RUN_PROBABILITIES = logits(_SMALL, RUN_SIZE), probabilities(_SMALL, RUN_SIZE)
+"""Of the model in ``fixtures/original-run``."""
