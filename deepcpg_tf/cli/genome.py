@@ -88,14 +88,12 @@ def predict_genome(asked: Scan) -> None:
     from deepcpg_tf.scan.run import scan
     from deepcpg_tf.weights.load import load_model
 
-    within = None if asked.regions is None else read_annotation(asked.regions)
     model = load_model(asked.model)
     reference = MappedGenome(asked.genome)
+    within = None if asked.regions is None else read_annotation(asked.regions, reference.lengths)
     observed = None
     if asked.table is not None:
-        table = MethylationTable.load(asked.table)
-        table.check_reference(reference)
-        observed = Observations(table, model.cells)
+        observed = Observations(MethylationTable.load(asked.table), reference, model.cells)
     wanted = None if asked.chromosomes is None else asked.chromosomes.split(",")
     names = chosen_chromosomes(reference, wanted)
     parts = list(regions_of(reference, names))

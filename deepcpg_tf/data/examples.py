@@ -118,9 +118,8 @@ def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) 
         raise InputError(f"data: expected one table, received {', '.join(map(str, files))}")
     if genome is None:
         raise InputError(f"{files[0]}: expected --genome FASTA with a table, received none")
-    table = MethylationTable.load(files[0])
     reference = MappedGenome(genome)
-    table.check_reference(reference)
+    table = MethylationTable.load(files[0]).on(reference)
     return TableExamples(table, CodeStore(reference, table.chromosomes), length or 1001)
 
 

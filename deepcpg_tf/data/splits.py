@@ -12,12 +12,12 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.errors import SplitError
+from deepcpg_tf.errors import GenomeError, SplitError
+from deepcpg_tf.genome.names import common_name, find_name, shown_names
 
 PARTS = ("train", "validation", "test")
 PUBLISHED_TRAIN = ("1", "3", "5", "7", "9", "11")
 PUBLISHED_TEST = ("2", "4", "6", "8", "10", "12")
-_MITOCHONDRION = "MT"
 
 
 class OnChromosomes(Protocol):
@@ -66,7 +66,7 @@ def published_split(sites: OnChromosomes, *, parts: Collection[str] = PARTS) -> 
     SplitError
         When a part that is needed would be empty.
     """
-    names = [_bare(name) for name in sites.chromosomes]
+    names = [common_name(name) for name in sites.chromosomes]
     return _split(
         sites,
         [
@@ -95,25 +95,20 @@ def chromosome_split(
     sites
         What to split.
     train, validation, test
-        Names of chromosomes, with or without ``chr``. A part without any is not
-        asked for.
+        Names of chromosomes, as `deepcpg_tf.genome.names` tells them apart. A part
+        without any is not asked for.
 
     Raises
     ------
     SplitError
-        When a chromosome is in two lists or has no sites, or there is no list.
+        When a chromosome is in two lists, has no sites or may be one of several, or
+        there is no list.
     """
-    known = {_bare(name): i for i, name in enumerate(sites.chromosomes)}
     part_of: list[str] = [""] * len(sites.chromosomes)
     asked = dict(zip(PARTS, (train, validation, test), strict=True))
     for part, names in asked.items():
         for name in names:
-            index = known.get(_bare(name))
-            if index is None:
-                raise SplitError(
-                    f"{part}: expected chromosomes of the data ({_shown(sites.chromosomes)}), "
-                    f"received {name!r}"
-                )
+            index = _index(name, part, sites.chromosomes)
             if part_of[index] not in ("", part):
                 raise SplitError(
                     f"{part}: expected chromosomes that no other part has, received {name!r}, "
@@ -263,13 +258,21 @@ def _split(sites: OnChromosomes, part_of: Sequence[str], needed: Collection[str]
     return split
 
 
-def _bare(name: str) -> str:
-    bare = name.removeprefix("chr")
-    return _MITOCHONDRION if bare == "M" else bare
+def _index(name: str, part: str, chromosomes: Sequence[str]) -> int:
+    """Return where a chromosome that was asked for is among those of the data."""
+    try:
+        found = find_name(name, chromosomes)
+    except GenomeError as error:
+        raise SplitError(f"{part}: {error}") from None
+    if found is None:
+        raise SplitError(
+            f"{part}: expected chromosomes of the data ({_shown(chromosomes)}), received {name!r}"
+        )
+    return chromosomes.index(found)
 
 
 def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
+    return shown_names(names, 30)
 
 
 def _names(part: str, text: str) -> list[str]:

@@ -96,8 +96,8 @@ class MethylationTable:
     def check_reference(self, genome: Genome) -> None:
         """Refuse a genome that is not the table's.
 
-        Its chromosomes may be called otherwise, with or without ``chr``, and it may
-        have more of them.
+        Its chromosomes may be called otherwise (see `deepcpg_tf.genome.names`), and it
+        may have more of them.
 
         Raises
         ------
@@ -112,6 +112,30 @@ class MethylationTable:
                 f"{self.reference.name} (digest {self.reference.digest[:12]}), "
                 f"received another sequence (digest {digest[:12]})"
             )
+
+    def on(self, genome: Genome) -> MethylationTable:
+        """Return the table with the chromosomes named as a genome does, its reference.
+
+        Raises
+        ------
+        TableError
+            When the genome is not the table's, or calls two of its chromosomes the same.
+        GenomeError
+            As `check_reference`.
+        """
+        self.check_reference(genome)
+        names: dict[str, str] = {}
+        for own in self.chromosomes:
+            name = genome.resolve(own)
+            if name in names:
+                raise TableError(
+                    f"table: expected one name a chromosome, received {names[name]} and {own}, "
+                    f"both {name} of {genome.path.name}"
+                )
+            names[name] = own
+        if tuple(names) == self.chromosomes:
+            return self
+        return replace(self, chromosomes=tuple(names), reference=reference_of(genome, tuple(names)))
 
     def save(self, path: Path) -> None:
         """Write the table as an AnnData file; see `deepcpg_tf.data.table_file`.

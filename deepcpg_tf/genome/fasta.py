@@ -16,6 +16,7 @@ import pysam
 from deepcpg_tf.cache import cache_folder, writing_to_cache
 from deepcpg_tf.errors import GenomeError
 from deepcpg_tf.files import atomic_file, is_gzip
+from deepcpg_tf.genome.names import natural_order
 
 _MEMBER = re.compile(r"[^.].*\.chromosome\.(.+)\.fa(?:\.gz)?")
 
@@ -113,7 +114,7 @@ class FastaFolder:
                 f"{path}: expected a folder with a file a chromosome, called "
                 "*.chromosome.N.fa or *.chromosome.N.fa.gz, found none there"
             )
-        self.names: tuple[str, ...] = tuple(sorted(self._files, key=_natural))
+        self.names: tuple[str, ...] = tuple(sorted(self._files, key=natural_order))
 
     def lengths(self) -> None:
         """Return None: only reading tells."""
@@ -141,11 +142,6 @@ class FastaFolder:
     def key(self) -> str:
         """Return a name for what is derived from the files; see `file_key`."""
         return file_key(*self._files.values())
-
-
-def _natural(name: str) -> tuple[bool, int, str]:
-    bare = name.removeprefix("chr")
-    return (not bare.isdecimal(), int(bare) if bare.isdecimal() else 0, bare)
 
 
 def _open_fasta(path: Path) -> pysam.FastaFile:

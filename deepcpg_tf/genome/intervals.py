@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.errors import AnnotationError
+from deepcpg_tf.errors import AnnotationError, GenomeError
 from deepcpg_tf.files import open_text
+from deepcpg_tf.genome.names import find_name, shown_names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,7 +32,7 @@ class Intervals(NamedTuple):
 
 
 class Annotation(NamedTuple):
-    """A named set of intervals; chromosomes are named without ``chr``."""
+    """A named set of intervals, by the names of chromosomes that it was read for."""
 
     name: str
     intervals: dict[str, Intervals]
@@ -54,7 +55,7 @@ class Annotation(NamedTuple):
         Parameters
         ----------
         chromosomes
-            Names, with or without ``chr``.
+            Names, of those that the annotation was read for.
         chromosome_ids : ndarray of integers, shape (n,)
             Index into `chromosomes`.
         positions : ndarray of integers, shape (n,)
@@ -66,7 +67,7 @@ class Annotation(NamedTuple):
         """
         inside = np.zeros(len(positions), bool)
         for i, chromosome in enumerate(chromosomes):
-            intervals = self.intervals.get(_bare(chromosome))
+            intervals = self.intervals.get(chromosome)
             if intervals is None:
                 continue
             sites = np.flatnonzero(chromosome_ids == i)
@@ -77,13 +78,7 @@ class Annotation(NamedTuple):
         return inside
 
 
-def _bare(chromosome: str) -> str:
-    """Return a chromosome's name as the intervals of an `Annotation` have it."""
-    name = chromosome.removeprefix("chr")
-    return "M" if name == "MT" else name
-
-
-def read_annotation(path: Path) -> Annotation:
+def read_annotation(path: Path, chromosomes: Collection[str]) -> Annotation:
     """Read a BED file, plain or gzipped; intervals that overlap or touch are merged.
 
     Parameters
@@ -92,12 +87,18 @@ def read_annotation(path: Path) -> Annotation:
         Its first three columns are chromosome, start and end (0-based, half-open),
         in any order of lines. The annotation is named as the file, without ``.bed``
         and ``.gz``.
+    chromosomes
+        Names of the genome, or of the sites, that the intervals will be asked for; see
+        `deepcpg_tf.genome.names`. Intervals on other chromosomes are left out.
 
     Raises
     ------
     AnnotationError
-        When the file is missing or has no interval, and at the first line that is none.
+        When the file is missing or has no interval, or none on these chromosomes; at
+        the first line that is none; when a chromosome may be one of several.
     """
+    import polars as pl
+
     try:
         with open_text(path) as file:
             table = _parse(path, file.read())
@@ -105,6 +106,18 @@ def read_annotation(path: Path) -> Annotation:
         raise AnnotationError(f"{path}: cannot read it: {error.strerror or error}") from None
     except (UnicodeDecodeError, EOFError, zlib.error) as error:
         raise AnnotationError(f"{path}: expected text, plain or gzipped, but {error}") from None
+    names = table["chromosome"].unique(maintain_order=True).to_list()
+    try:
+        found = [find_name(name, chromosomes) for name in names]
+    except GenomeError as error:
+        raise AnnotationError(f"{path}: {error}") from None
+    if not any(found):
+        raise AnnotationError(
+            f"{path}: expected intervals on the chromosomes asked for "
+            f"({shown_names(list(chromosomes))}), found {shown_names(names)}"
+        )
+    known = pl.col("chromosome").replace_strict(names, found, return_dtype=pl.String)
+    table = table.with_columns(known).drop_nulls("chromosome")
     intervals: dict[str, Intervals] = {}
     for (chromosome,), rows in table.group_by("chromosome", maintain_order=True):
         merged = _merge(rows["start"].to_numpy(), rows["end"].to_numpy())
@@ -139,8 +152,7 @@ def _parse(path: Path, text: str) -> pl.DataFrame:
             f"{path}, line {wrong['line'][0]}: expected the BED columns chromosome, start, end "
             f"(whole numbers, start not above end), received {wrong['text'][0][:80]!r}"
         )
-    bare = pl.col("chromosome").str.strip_prefix("chr").replace("MT", "M")
-    return table.select(bare, "start", "end")
+    return table.select(*names)
 
 
 def _merge(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Intervals:
@@ -178,26 +190,16 @@ def annotate(
         When a file cannot be read, shares no chromosome with the sites, or has the
         name of another.
     """
-    known = {_bare(chromosomes[i]) for i in np.unique(chromosome_ids)}
+    known = [chromosomes[i] for i in np.unique(chromosome_ids)] or chromosomes
     sources: dict[str, Path] = {}
     masks: dict[str, npt.NDArray[np.bool_]] = {}
     for path in paths:
-        annotation = read_annotation(path)
+        annotation = read_annotation(path, known)
         if annotation.name in sources:
             raise AnnotationError(
                 f"{path}: expected a name that no other annotation has, received "
                 f"{annotation.name!r}, that of {sources[annotation.name]}"
             )
-        if known and known.isdisjoint(annotation.intervals):
-            raise AnnotationError(
-                f"{path}: expected a chromosome of the sites ({_listed(known)}), "
-                f"found {_listed(annotation.intervals)}"
-            )
         sources[annotation.name] = path
         masks[annotation.name] = annotation.contains(chromosomes, chromosome_ids, positions)
     return masks
-
-
-def _listed(names: Iterable[str]) -> str:
-    shown = sorted(names)
-    return ", ".join(shown[:5]) + (f", … ({len(shown)} in all)" if len(shown) > 5 else "")

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from deepcpg_tf.errors import GenomeError, SequenceError
 from deepcpg_tf.genome.fasta import FastaFile, FastaFolder, Letters
+from deepcpg_tf.genome.names import find_name, shown_names
 from deepcpg_tf.genome.sequence import N_CODE, encode
 
 _C_CODE, _G_CODE = 3, 2
-_MITOCHONDRION = {"M": "MT", "MT": "M"}
 _PIECE = 1 << 20
 
 
@@ -60,25 +60,21 @@ class Genome:
         self._loaded: tuple[str, npt.NDArray[np.uint8]] | None = None
 
     def resolve(self, name: str) -> str:
-        """Return the genome's own name of a chromosome, with or without ``chr``.
+        """Return the genome's own name of a chromosome; see `deepcpg_tf.genome.names`.
 
         Raises
         ------
         GenomeError
-            When the genome has no such chromosome.
+            When the genome has no such chromosome, or several that the name may mean.
         """
-        bare = name.removeprefix("chr")
-        for stem in (bare, _MITOCHONDRION.get(bare, bare)):
-            for candidate in (name, stem, f"chr{stem}"):
-                if candidate in self.lengths:
-                    return candidate
-        raise self._unknown(name)
-
-    def _unknown(self, name: str) -> GenomeError:
-        names = list(self.lengths)
-        shown = ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")
-        name = name if len(name) <= 60 else f"{name[:60]}..."
-        return GenomeError(f"chromosome {name!r}: expected one of {self.path.name} ({shown})")
+        found = find_name(name, self.lengths)
+        if found is None:
+            name = name if len(name) <= 60 else f"{name[:60]}..."
+            raise GenomeError(
+                f"chromosome {name!r}: expected one of {self.path.name} "
+                f"({shown_names(list(self.lengths))})"
+            )
+        return found
 
     def codes(self, chromosome: str) -> npt.NDArray[np.uint8]:
         """Return a whole chromosome as codes; the last one asked for stays in memory.

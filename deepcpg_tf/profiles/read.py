@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.errors import GenomeError, ProfileError
+from deepcpg_tf.genome.names import find_name, shown_names
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.account import ABSENT, Account, Fit
 from deepcpg_tf.profiles.formats import FORMATS, layouts_of
@@ -147,16 +148,19 @@ class _Reading:
     def _name(self, calls: Calls) -> str | None:
         if calls.chromosome in self._names:
             return self._names[calls.chromosome]
+        where = f"{self._lines.path}, line {calls.line(0)}"
         try:
-            name = self._genome.resolve(calls.chromosome)
-        except GenomeError:
+            name = find_name(calls.chromosome, self._genome.lengths)
+        except GenomeError as error:
+            raise ProfileError(f"{where}: {error}") from None
+        if name is None:
             self._account.absent.append(calls.chromosome)
             self._names[calls.chromosome] = None
             return None
         for other, its_name in self._names.items():
             if its_name == name:
                 raise ProfileError(
-                    f"{self._lines.path}, line {calls.line(0)}: expected one name a chromosome, "
+                    f"{where}: expected one name a chromosome, "
                     f"received {calls.chromosome} after {other}, both {name} of the reference"
                 )
         self._names[calls.chromosome] = name
@@ -209,10 +213,10 @@ class _Reading:
                 f"{account.read} lines of {account.format}"
             )
         if not self._fit.sites:
-            known = _shown(list(self._genome.lengths))
+            known = shown_names(list(self._genome.lengths))
             raise ProfileError(
                 f"{path}: expected chromosomes of {self._genome.path.name} ({known}), "
-                f"received {_shown(account.absent)}"
+                f"received {shown_names(account.absent)}"
             )
         move = self._fit.better_move()
         at = ", ".join(f"{count} at {offset:+d}" for offset, count in account.offsets.items())
@@ -236,7 +240,3 @@ def cell_name(path: Path) -> str:
     while (shorter := _ENDING.sub("", name)) != name:
         name = shorter
     return name
-
-
-def _shown(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")

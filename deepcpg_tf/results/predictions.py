@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file
+from deepcpg_tf.genome.names import names_without_chr
 
 _ROWS = 1 << 16
 _KEYS = ("chromosome", "position")
@@ -41,7 +42,7 @@ Write = Callable[[Batch], None]
 @contextmanager
 def _legacy_file(path: Path, cells: Sequence[str], chromosomes: Sequence[str]) -> Iterator[Write]:
     """Write the original's layout: positions from 1, chromosomes without ``chr``."""
-    names = np.array([name.removeprefix("chr") for name in chromosomes], "S")
+    names = np.array(names_without_chr(chromosomes), "S")
     # The original's names are at least two bytes wide.
     names = names.astype(f"S{max(2, names.itemsize)}")
     with h5py.File(path, "w") as file:

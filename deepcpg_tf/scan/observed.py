@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import TableError
+from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.scan.shards import Shard
 
 
@@ -19,17 +20,21 @@ class Observations:
     ----------
     table
         The table.
+    genome
+        The reference, which the table may call by other names.
     cells
         The cells of the model; those that the table lacks were observed nowhere.
 
     Raises
     ------
     TableError
-        When the table has none of the cells.
+        When the table has none of the cells, or another reference.
+    GenomeError
+        When the genome lacks a chromosome of the table.
     """
 
-    def __init__(self, table: MethylationTable, cells: tuple[str, ...]) -> None:
-        self._table = table
+    def __init__(self, table: MethylationTable, genome: Genome, cells: tuple[str, ...]) -> None:
+        self._table = table.on(genome)
         known = {cell: column for column, cell in enumerate(table.cells)}
         self._columns = [known.get(cell, -1) for cell in cells]
         self.shared = sum(column >= 0 for column in self._columns)
@@ -38,9 +43,7 @@ class Observations:
                 f"table: expected some of the model's cells ({', '.join(cells[:3])}, …), "
                 f"received {', '.join(table.cells[:3])}, …"
             )
-        self._chromosomes = {
-            name.removeprefix("chr"): i for i, name in enumerate(table.chromosomes)
-        }
+        self._chromosomes = {name: i for i, name in enumerate(self._table.chromosomes)}
 
     def labels(self, chromosome: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return what was observed at some sites, int8 [n, cells]: 1, 0, or -1 for nothing.
@@ -48,12 +51,12 @@ class Observations:
         Parameters
         ----------
         chromosome
-            Its name, with or without ``chr``.
+            Its name in the genome.
         positions : ndarray of int64, shape (n,)
             0-based, sorted.
         """
         result = np.full((len(positions), len(self._columns)), -1, np.int8)
-        index = self._chromosomes.get(chromosome.removeprefix("chr"))
+        index = self._chromosomes.get(chromosome)
         if index is None or not len(positions):
             return result
         table = self._table

@@ -67,6 +67,20 @@ def test_lists():
     assert chromosomes(MOUSE, split) == [["chr1", "chr3"], ["chrM"], ["chrX"]]
 
 
+@pytest.mark.parametrize("asked", ["M", "MT", "chrM", "chrMT"])
+@pytest.mark.parametrize("known", ["M", "MT", "chrM", "chrMT"])
+def test_the_mitochondrion(known, asked):
+    sites = make(**{"1": 1, known: 1})
+    assert chromosomes(sites, chromosome_split(sites, test=[asked])) == [[], [], [known]]
+
+
+def test_a_name_that_may_be_one_of_two():
+    sites = make(M=1, MT=1)
+    assert chromosomes(sites, chromosome_split(sites, test=["MT"])) == [[], [], ["MT"]]
+    with pytest.raises(SplitError, match="test: chromosome 'chrM': .* may mean M or MT"):
+        chromosome_split(sites, test=["chrM"])
+
+
 def test_a_part_may_be_left_out():
     split = chromosome_split(MOUSE, train=["1"], test=["2"])
     assert chromosomes(MOUSE, split) == [["chr1"], [], ["chr2"]]

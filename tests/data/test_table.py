@@ -241,6 +241,27 @@ def test_the_reference_is_checked(table, tmp_path):
         table.check_reference(Genome(tmp_path / "other.fa"))
 
 
+def test_chromosomes_are_named_as_in_the_genome(tmp_path):
+    (tmp_path / "a.fa").write_text(">MT\nCGCG\n>1\nACGA\n>X\nCG\n")
+    (tmp_path / "b.fa").write_text(">chrX\nCG\n>chrM\nCGCG\n>chr1\nACGA\n>chr2\nA\n")
+    one, other = MappedGenome(tmp_path / "a.fa"), MappedGenome(tmp_path / "b.fa")
+    table = build_table([profile("a", **{"1": {1: 1}, "MT": {2: 0}, "X": {0: 1}})], one)
+    moved = table.on(other)
+    assert moved.chromosomes == ("chrM", "chr1", "chrX")
+    assert as_dict(moved) == {("chrM", 2): (0,), ("chr1", 1): (1,), ("chrX", 0): (1,)}
+    moved.check_reference(other)
+    assert table.on(one) is table
+
+
+def test_two_chromosomes_that_the_genome_has_once(tmp_path):
+    (tmp_path / "a.fa").write_text(">1\nACGA\n>chr1\nACGA\n")
+    (tmp_path / "b.fa").write_text(">1\nACGA\n")
+    sites = {"1": {1: 1}, "chr1": {1: 0}}
+    table = build_table([profile("a", **sites)], MappedGenome(tmp_path / "a.fa"))
+    with pytest.raises(TableError, match="received 1 and chr1, both 1 of b.fa"):
+        table.on(MappedGenome(tmp_path / "b.fa"))
+
+
 def change(path, **parts):
     """Write a table again with other parts."""
     adata = anndata.read_h5ad(path)

@@ -89,6 +89,14 @@ def test_names_without_chr_in_the_genome(tmp_path):
     assert genome.resolve("chrM") == "MT"
 
 
+def test_names_that_may_be_one_of_two(tmp_path):
+    (tmp_path / "g.fa").write_text(">1\nA\n>chr1\nC\n>M\nA\n>MT\nC\n")
+    genome = Genome(tmp_path / "g.fa")
+    assert [genome.resolve(name) for name in ("1", "chr1", "MT")] == ["1", "chr1", "MT"]
+    with pytest.raises(GenomeError, match="chromosome 'chrM': .* that may mean M or MT"):
+        genome.resolve("chrM")
+
+
 def test_unknown_chromosome(fasta):
     with pytest.raises(
         GenomeError, match=r"chromosome 'chr7': expected one of genome.fa \(chr1, c"

@@ -297,3 +297,12 @@ def test_min_coverage_that_cannot_be(refused, genome, tmp_path):
     )
     with pytest.raises(ProfileError, match="^minimum coverage: expected 1 read or more, received"):
         read_profile(tmp_path / "any", genome, min_coverage=0)
+
+
+def test_a_chromosome_that_may_be_one_of_two(tmp_path):
+    (tmp_path / "g.fa").write_text(">1\nACG\n>M\nACG\n>MT\nACG\n")
+    found = refusal(tmp_path / "cell.txt", "1\t2\t1\nchrM\t2\t1\n", Genome(tmp_path / "g.fa"))
+    assert found == (
+        ", line 2: chromosome 'chrM': expected a name that means one chromosome, received one "
+        "that may mean M or MT"
+    )

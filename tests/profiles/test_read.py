@@ -203,7 +203,7 @@ def test_blocks_do_not_matter(write, genome, monkeypatch, text, size):
     monkeypatch.setattr(blocks, "_BLOCK", size)
     in_blocks = read_profile(write(text), genome)
     assert states(in_blocks) == states(whole)
-    assert blocks.account == whole.account
+    assert in_blocks.account == whole.account
 
 
 @pytest.mark.parametrize(

@@ -293,6 +293,40 @@ def test_impute(run, tmp_path, by_sites, table):
     )
 
 
+@pytest.mark.parametrize(
+    ("of_table", "of_genome"), [(("1", "MT", "X"), ("chr1", "chrM", "chrX")), (("chr1", "M"), "1M")]
+)
+def test_impute_uses_observations_under_other_names(run, tmp_path, of_table, of_genome):
+    """Without chr, and MT for M: as the same genome is called by Ensembl and by UCSC."""
+    rng = np.random.default_rng(1)
+    sequences = ["".join(rng.choice(list("ACGT"), 300)) + "CG" for _ in of_table]
+    for file, names in (("table.fa", of_table), ("genome.fa", of_genome)):
+        records = zip(names, sequences, strict=True)
+        (tmp_path / file).write_text("".join(f">{name}\n{bases}\n" for name, bases in records))
+    (tmp_path / "c2.tsv").write_text("".join(f"{name}\t301\t1\n" for name in of_table))
+    table, out = tmp_path / "table.h5ad", tmp_path / "imputed.parquet"
+    build = ("data", "build", "--profiles", tmp_path / "c2.tsv", "--genome", tmp_path / "table.fa")
+    assert run(*build, "--out", table).code == 0
+    command = ("impute", RUN / "model", table, "--genome", tmp_path / "genome.fa", "--out", out)
+    result = run(*command)
+    assert result.code == 0, result.err
+    observed = pl.read_parquet(out).filter("c2_observed")
+    assert observed["chromosome"].to_list() == list(of_genome)
+    assert observed["position"].to_list() == [300] * len(of_genome)
+    assert observed["c2"].to_list() == [1] * len(of_genome)
+
+
+@pytest.mark.parametrize(("in_bed", "in_genome"), [("MT", "chrM"), ("chrM", "MT")])
+def test_regions_under_other_names(run, tmp_path, in_bed, in_genome):
+    fasta, bed, out = tmp_path / "g.fa", tmp_path / "a.bed", tmp_path / "out.parquet"
+    fasta.write_text(f">1\n{'CG' * 20}\n>{in_genome}\n{'CG' * 20}\n")
+    bed.write_text(f"{in_bed}\t10\t13\n")
+    command = ("predict", RUN / "model", "--genome", fasta, "--out", out, "--regions", bed)
+    assert run(*command).code == 0
+    found = pl.read_parquet(out, columns=["chromosome", "position"])
+    assert found.rows() == [(in_genome, 10), (in_genome, 12)]
+
+
 def test_impute_as_anndata(run, tmp_path, by_sites, table):
     import anndata
 
