@@ -86,12 +86,12 @@ def _predict(folder: Path, ending: str) -> dict[str, float]:
 
 def _reading(folder: Path) -> float:
     """Return the seconds of encoding the chromosome and finding its sites."""
-    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.scan.regions import regions_of, sites_of
 
     shutil.rmtree(cache_folder() / "codes")
     start = time.perf_counter()
-    genome = MappedGenome(folder / "genome.fa")
+    genome = Genome(folder / "genome.fa")
     for region in regions_of(genome, list(genome.lengths)):
         sites_of(genome, region, None)
     return time.perf_counter() - start
@@ -101,12 +101,12 @@ def _writing(folder: Path, ending: str, cells: tuple[str, ...]) -> float:
     """Return the seconds of writing as many values."""
     import numpy as np
 
-    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.results.genome import Target, write_results
     from deepcpg_tf.scan.regions import regions_of, sites_of
     from deepcpg_tf.scan.shards import Shard
 
-    genome, rng = MappedGenome(folder / "genome.fa"), np.random.default_rng(0)
+    genome, rng = Genome(folder / "genome.fa"), np.random.default_rng(0)
     positions = [sites_of(genome, part, None) for part in regions_of(genome, ["chr1"])]
     shards = [Shard("chr1", own, rng.random((len(own), CELLS), np.float32)) for own in positions]
     start = time.perf_counter()

@@ -57,7 +57,7 @@ def make_examples(folder: Path) -> Examples:
 
     from deepcpg_tf.data.examples import open_examples
     from deepcpg_tf.data.table import MethylationTable, reference_of
-    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.genome.reference import Genome
 
     genome, path = folder / "genome.fa", folder / "cells.h5ad"
     rng = np.random.default_rng(1)
@@ -71,7 +71,7 @@ def make_examples(folder: Path) -> Examples:
         np.repeat(np.arange(len(CHROMOSOMES), dtype=np.int32), share),
         np.concatenate(positions),
         scipy.sparse.csr_array(states),
-        reference_of(MappedGenome(genome), CHROMOSOMES),
+        reference_of(Genome(genome), CHROMOSOMES),
     ).save(path)
     return open_examples([path], genome, None)
 

@@ -58,11 +58,11 @@ def build(
     check_files(*profiles)
     _check_out(out)
     from deepcpg_tf.data.table import build_table, check_cells
-    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.profiles.read import read_profile
 
     check_cells(profiles)
-    reference = MappedGenome(genome)
+    reference = Genome(genome)
 
     def read() -> Iterator[Profile]:
         for path in profiles:
@@ -88,9 +88,9 @@ def import_legacy(
     _check_out(out)
     from deepcpg_tf.data.legacy.hdf5 import LegacyData
     from deepcpg_tf.data.legacy.tables import import_table
-    from deepcpg_tf.genome.code_store import MappedGenome
+    from deepcpg_tf.genome.reference import Genome
 
-    table = import_table(LegacyData(files), MappedGenome(genome))
+    table = import_table(LegacyData(files), Genome(genome))
     table.save(out)
     _tell(out, table)
 

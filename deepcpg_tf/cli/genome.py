@@ -80,8 +80,8 @@ def predict_genome(asked: Scan) -> None:
     import_tensorflow()
     from deepcpg_tf.cli.progress import progress
     from deepcpg_tf.data.table import MethylationTable
-    from deepcpg_tf.genome.code_store import MappedGenome
     from deepcpg_tf.genome.intervals import read_annotation
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations
     from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
@@ -89,7 +89,7 @@ def predict_genome(asked: Scan) -> None:
     from deepcpg_tf.weights.load import load_model
 
     model = load_model(asked.model)
-    reference = MappedGenome(asked.genome)
+    reference = Genome(asked.genome)
     within = None if asked.regions is None else read_annotation(asked.regions, reference.lengths)
     observed = None
     if asked.table is not None:

@@ -15,7 +15,7 @@ from deepcpg_tf.errors import InputError
 if TYPE_CHECKING:
     from deepcpg_tf.data.dataset import Examples
     from deepcpg_tf.data.table import MethylationTable
-    from deepcpg_tf.genome.code_store import CodeStore
+    from deepcpg_tf.genome.reference import Genome
 
 TABLE_ENDING = ".h5ad"
 
@@ -27,16 +27,16 @@ class TableExamples:
     ----------
     table
         The table.
-    store
-        The genome's codes.
+    genome
+        Its reference, with the same names of chromosomes.
     length
         Bases of a window.
     """
 
-    def __init__(self, table: MethylationTable, store: CodeStore, length: int) -> None:
+    def __init__(self, table: MethylationTable, genome: Genome, length: int) -> None:
         self.table = table
         self.length = length
-        self._store = store
+        self._genome = genome
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -61,13 +61,13 @@ class TableExamples:
     def prepare(self, *, hold: bool) -> None:
         """Keep the genome in memory where `hold` asks for it, a byte a base."""
         if hold:
-            self._store.hold()
+            self._genome.hold()
 
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the codes of some sites, uint8 [n, length]."""
         table = self.table
-        return self._store.windows(
-            table.chromosome_ids[indices], table.positions[indices], self.length
+        return self._genome.windows_of(
+            table.chromosomes, table.chromosome_ids[indices], table.positions[indices], self.length
         )
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
@@ -112,15 +112,15 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
 
 def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) -> Examples:
     from deepcpg_tf.data.table import MethylationTable
-    from deepcpg_tf.genome.code_store import CodeStore, MappedGenome
+    from deepcpg_tf.genome.reference import Genome
 
     if len(files) > 1:
         raise InputError(f"data: expected one table, received {', '.join(map(str, files))}")
     if genome is None:
         raise InputError(f"{files[0]}: expected --genome FASTA with a table, received none")
-    reference = MappedGenome(genome)
+    reference = Genome(genome)
     table = MethylationTable.load(files[0]).on(reference)
-    return TableExamples(table, CodeStore(reference, table.chromosomes), length or 1001)
+    return TableExamples(table, reference, length or 1001)
 
 
 def digest(examples: Examples) -> str:

@@ -27,7 +27,7 @@ class Reference(NamedTuple):
 
     ``name`` is that of its file. ``digest`` is the SHA-256 checksum of the names and
     lengths of the table's chromosomes and the checksums of their codes, so that any
-    other base shows; see `deepcpg_tf.genome.code_store.MappedGenome.digest`.
+    other base shows; see `deepcpg_tf.genome.reference.Genome.digest`.
     """
 
     name: str
@@ -177,10 +177,7 @@ def states_of_labels(labels: npt.NDArray[np.int8]) -> scipy.sparse.csr_array:
 
 def reference_of(genome: Genome, chromosomes: Sequence[str]) -> Reference:
     """Return the name and the digest of a genome, as far as some chromosomes go."""
-    from deepcpg_tf.genome.code_store import MappedGenome
-
-    mapped = genome if isinstance(genome, MappedGenome) else MappedGenome(genome.path)
-    return Reference(genome.path.name, mapped.digest(chromosomes))
+    return Reference(genome.path.name, genome.digest(chromosomes))
 
 
 def build_table(

@@ -14,7 +14,7 @@ from deepcpg_tf.data.examples import digest, open_examples
 from deepcpg_tf.errors import DeepCpgError
 from deepcpg_tf.exporters.describe import training_files
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.genome.sequence import N_CODE, letters_of_codes
+from deepcpg_tf.genome.sequence import C_CODE, G_CODE, N_CODE, letters_of_codes
 from deepcpg_tf.prediction.sources import FastaFile, SiteFile, Source
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ _PARITY_AT_LEAST = 512
 _POOL = 2048
 _AT_EACH_END = 192
 _WITH_N = 64
-_C, _G = 3, 2
 
 Codes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int8]
@@ -142,7 +141,7 @@ def _generated(model: DeepCpgDnaForSequencePrediction, rng: np.random.Generator,
     length = model.config.sequence_length
     is_cg = rng.random((n, length)) < rng.uniform(0.3, 0.7, (n, 1))
     windows = rng.integers(0, 2, (n, length), np.uint8) + 2 * is_cg.astype(np.uint8)
-    windows[:, length // 2], windows[:, length // 2 + 1] = _C, _G
+    windows[:, length // 2], windows[:, length // 2 + 1] = C_CODE, G_CODE
     return _Pool("generated", windows)
 
 

@@ -24,6 +24,7 @@ _MEMBER = re.compile(r"[^.].*\.chromosome\.(.+)\.fa(?:\.gz)?")
 class Letters(Protocol):
     """Chromosomes by name, in the order of the genome."""
 
+    path: Path
     names: tuple[str, ...]
 
     def lengths(self) -> dict[str, int] | None:
@@ -39,7 +40,7 @@ class Letters(Protocol):
         """Return a name for what is derived from the files; see `file_key`."""
 
 
-class FastaFile:
+class FastaReference:
     """A FASTA file of any number of records, plain or bgzip, with random access.
 
     Raises

@@ -1,28 +1,32 @@
-"""The reference genome as codes, and windows cut from it."""
+"""The reference genome: names and lengths of chromosomes, codes, and windows around sites."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.errors import GenomeError, SequenceError
-from deepcpg_tf.genome.fasta import FastaFile, FastaFolder, Letters
+from deepcpg_tf.errors import GenomeError
+from deepcpg_tf.genome.codes import CodeFile, encoded
+from deepcpg_tf.genome.fasta import FastaFolder, FastaReference, Letters
 from deepcpg_tf.genome.names import find_name, shown_names
-from deepcpg_tf.genome.sequence import N_CODE, encode
-
-_C_CODE, _G_CODE = 3, 2
-_PIECE = 1 << 20
+from deepcpg_tf.genome.sequence import is_cg
+from deepcpg_tf.genome.windows import check_positions, cut_windows
 
 
 class Genome:
-    """A reference genome, read one chromosome at a time.
+    """A reference genome.
 
     Positions are 0-based everywhere. The index that random access to a FASTA file
     needs is the one beside it (``.fai``) when it is up to date; otherwise one is
-    made in the cache folder.
+    made in the cache folder. Bases are encoded into a file there when they are first
+    needed, once for this process and later ones; see `deepcpg_tf.genome.codes`. Going
+    from one chromosome to another and back then costs next to nothing. Several threads
+    may read at the same time.
 
     Parameters
     ----------
@@ -36,28 +40,39 @@ class Genome:
     ----------
     lengths : mapping of str to int
         Bases of each chromosome, in the order of the file; in a folder, those with
-        a number come first. There, a length is found by reading its file, once,
-        when it is first asked for.
+        a number come first. There, lengths are known once the genome is encoded, which
+        is done when one is first asked for.
 
     Raises
     ------
     GenomeError
         When the file is missing, no FASTA, damaged, or compressed with plain gzip;
-        when the folder has no chromosome, or two files of the same one.
+        when the folder has no chromosome, or two files of the same one. What needs
+        bases raises it when a chromosome cannot be read, and `OutputError` when the
+        cache cannot be written to.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._letters: Letters = (
-            FastaFolder(self.path) if self.path.is_dir() else FastaFile(self.path)
+            FastaFolder(self.path) if self.path.is_dir() else FastaReference(self.path)
         )
+        self._key = self._letters.key()
+        self._lock = threading.Lock()
+        self._opened: CodeFile | None = None
         lengths = self._letters.lengths()
         self.lengths: Mapping[str, int] = (
-            _LazyLengths(self._letters.names, lambda name: len(self.codes(name)))
+            _LazyLengths(self._letters.names, lambda: self._encoded.lengths)
             if lengths is None
             else lengths
         )
-        self._loaded: tuple[str, npt.NDArray[np.uint8]] | None = None
+
+    @property
+    def _encoded(self) -> CodeFile:
+        with self._lock:
+            if self._opened is None:
+                self._opened = encoded(self._letters, self._key)
+            return self._opened
 
     def resolve(self, name: str) -> str:
         """Return the genome's own name of a chromosome; see `deepcpg_tf.genome.names`.
@@ -77,56 +92,36 @@ class Genome:
         return found
 
     def codes(self, chromosome: str) -> npt.NDArray[np.uint8]:
-        """Return a whole chromosome as codes; the last one asked for stays in memory.
+        """Return a whole chromosome as codes.
 
         Parameters
         ----------
         chromosome
-            Its name, with or without ``chr``.
+            Its name, as `resolve` takes it.
 
         Returns
         -------
         ndarray of uint8, shape (bases,)
+            Read-only, mapped from the file of codes.
 
         Raises
         ------
         GenomeError
-            When there is none of that name, or its letters cannot be read.
+            When there is none of that name.
         """
-        chromosome = self.resolve(chromosome)
-        if self._loaded is None or self._loaded[0] != chromosome:
-            self._loaded = None
-            self._loaded = (chromosome, self._read(chromosome))
-        return self._loaded[1]
-
-    def _read(self, chromosome: str) -> npt.NDArray[np.uint8]:
-        letters = self._letters.read(chromosome)
-        codes = np.empty(len(letters), np.uint8)
-        try:
-            # In pieces, because encoding takes several times the memory of its letters.
-            for start in range(0, len(letters), _PIECE):
-                codes[start : start + _PIECE] = encode(letters[start : start + _PIECE])
-        except SequenceError:
-            where = f"{self._letters.file(chromosome)}: chromosome {chromosome}"
-            try:
-                encode(letters, where)
-            except SequenceError as error:
-                raise GenomeError(str(error)) from None
-        return codes
+        return self._encoded.chromosome(self.resolve(chromosome))
 
     def windows(
         self, chromosome: str, positions: npt.NDArray[np.int64], length: int
     ) -> npt.NDArray[np.uint8]:
-        """Cut the windows with the given positions in their middle.
+        """Cut the windows of sites on one chromosome.
 
         Parameters
         ----------
         chromosome
-            Its name, with or without ``chr``.
-        positions : ndarray of integers, shape (n,)
-            0-based positions of the forward-strand C of each site.
-        length
-            Bases of a window, odd: window ``reference[p - length // 2 : p + length // 2 + 1]``.
+            Its name, as `resolve` takes it.
+        positions, length
+            As for `windows_of`.
 
         Returns
         -------
@@ -138,21 +133,50 @@ class Genome:
         GenomeError
             When there is no such chromosome, a position is not on it, or `length` is even.
         """
-        if length < 1 or length % 2 == 0:
-            raise GenomeError(f"length: expected an odd number of bases, received {length}")
-        codes = self.codes(chromosome)
+        self.resolve(chromosome)
+        ids = np.zeros(len(positions), np.int64)
+        return self.windows_of([chromosome], ids, positions, length)
+
+    def windows_of(
+        self,
+        chromosomes: Sequence[str],
+        chromosome_ids: npt.NDArray[np.integer],
+        positions: npt.NDArray[np.int64],
+        length: int,
+    ) -> npt.NDArray[np.uint8]:
+        """Cut the windows of sites in any order of chromosomes.
+
+        Parameters
+        ----------
+        chromosomes
+            Names, as `resolve` takes them.
+        chromosome_ids : ndarray of integers, shape (n,)
+            Index into `chromosomes` of each site.
+        positions : ndarray of integers, shape (n,)
+            0-based positions of the forward-strand C of each site.
+        length
+            Bases of a window, odd; see `deepcpg_tf.genome.windows`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, length)
+            Codes; bases off the chromosome are N.
+
+        Raises
+        ------
+        GenomeError
+            When the genome lacks a chromosome of a site, a position is not on its
+            chromosome, or `length` is even.
+        """
+        encoded = self._encoded
         positions = np.asarray(positions, np.int64)
-        check_positions(positions, np.full(len(positions), len(codes)), lambda i: chromosome)
-        starts = positions - length // 2
-        inside = (starts >= 0) & (starts + length <= len(codes))
-        windows = np.full((len(positions), length), N_CODE, np.uint8)
-        if inside.any():
-            views = np.lib.stride_tricks.sliding_window_view(codes, length)
-            windows[inside] = views[starts[inside]]
-        for i in np.flatnonzero(~inside):
-            first, last = max(starts[i], 0), min(starts[i] + length, len(codes))
-            windows[i, first - starts[i] : last - starts[i]] = codes[first:last]
-        return windows
+        # A genome may have many more chromosomes than these sites are on.
+        used, which = np.unique(chromosome_ids, return_inverse=True)
+        names = [self.resolve(chromosomes[i]) for i in used]
+        bases = np.array([encoded.lengths[name] for name in names], np.int64)[which]
+        offsets = np.array([encoded.offsets[name] for name in names], np.int64)[which]
+        check_positions(positions, bases, lambda i: chromosomes[chromosome_ids[i]])
+        return cut_windows(encoded.pieces, offsets, bases, positions, length)
 
     def is_cg(self, chromosome: str, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return whether the reference reads CG at each position.
@@ -160,67 +184,61 @@ class Genome:
         Parameters
         ----------
         chromosome
-            Its name, with or without ``chr``.
+            Its name, as `resolve` takes it.
         positions : ndarray of integers, shape (n,)
             0-based; a position off the chromosome is no CG.
 
         Returns
         -------
         ndarray of bool, shape (n,)
+
+        Raises
+        ------
+        GenomeError
+            When there is no such chromosome.
         """
         codes = self.codes(chromosome)
         positions = np.asarray(positions, np.int64)
         result = np.zeros(len(positions), bool)
         on = (positions >= 0) & (positions + 1 < len(codes))
         at = positions[on]
-        result[on] = (codes[at] == _C_CODE) & (codes[at + 1] == _G_CODE)
+        result[on] = is_cg(codes[at], codes[at + 1])
         return result
 
+    def digest(self, chromosomes: Sequence[str]) -> str:
+        """Return the SHA-256 checksum of some chromosomes: their names, lengths and codes.
 
-def check_positions(
-    positions: npt.NDArray[np.int64],
-    bases: npt.NDArray[np.int64],
-    chromosome: Callable[[int], str],
-) -> None:
-    """Refuse positions that are not on their chromosome.
+        It depends on the names as they are given here, and not on those of the genome;
+        nor on the case of letters.
 
-    Parameters
-    ----------
-    positions : ndarray of int64, shape (n,)
-        0-based.
-    bases : ndarray of int64, shape (n,)
-        Lengths of their chromosomes.
-    chromosome
-        Gives the chromosome of the position with an index.
+        Raises
+        ------
+        GenomeError
+            When the genome lacks one of them.
+        """
+        result = hashlib.sha256()
+        for name in chromosomes:
+            own = self.resolve(name)
+            length, checksum = self._encoded.lengths[own], self._encoded.checksums[own]
+            result.update(f"{name}\t{length}\t{checksum}\n".encode())
+        return result.hexdigest()
 
-    Raises
-    ------
-    GenomeError
-        At the first position that is not on its chromosome.
-    """
-    wrong = np.flatnonzero((positions < 0) | (positions >= bases))
-    if wrong.size:
-        first = int(wrong[0])
-        raise GenomeError(
-            f"chromosome {chromosome(first)}: expected positions from 0 to {bases[first] - 1}, "
-            f"received {positions[first]}"
-        )
+    def hold(self) -> None:
+        """Keep the codes that windows are cut from in memory, a byte a base."""
+        self._encoded.pieces.hold()
 
 
 class _LazyLengths(Mapping[str, int]):
-    """Names that are known, with lengths that are found one by one when asked for."""
+    """Names that are known, with lengths that are found when the first is asked for."""
 
-    def __init__(self, names: tuple[str, ...], measure: Callable[[str], int]) -> None:
+    def __init__(self, names: tuple[str, ...], find: Callable[[], Mapping[str, int]]) -> None:
         self._names = dict.fromkeys(names)
-        self._measure = measure
-        self._found: dict[str, int] = {}
+        self._find = find
 
     def __getitem__(self, name: str) -> int:
         if name not in self._names:
             raise KeyError(name)
-        if name not in self._found:
-            self._found[name] = self._measure(name)
-        return self._found[name]
+        return self._find()[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._names

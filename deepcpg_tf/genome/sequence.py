@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 LETTERS = "ATGCN"
 """The letter of each code."""
 
-N_CODE = 4
+G_CODE, C_CODE, N_CODE = 2, 3, 4
 _AMBIGUOUS = "NRYSWKMBDHV"
 _INVALID = 255
 
 
 def _code_table() -> npt.NDArray[np.uint8]:
     table = np.full(256, _INVALID, np.uint8)
-    for letters, code in (("A", 0), ("TU", 1), ("G", 2), ("C", 3), (_AMBIGUOUS, N_CODE)):
+    for letters, code in (("A", 0), ("TU", 1), ("G", G_CODE), ("C", C_CODE), (_AMBIGUOUS, N_CODE)):
         for letter in letters + letters.lower():
             table[ord(letter)] = code
     return table
@@ -120,6 +120,11 @@ def decode(codes: npt.NDArray[np.integer]) -> str:
             f"received {codes[position]}"
         )
     return _LETTER_OF_CODE.take(codes).tobytes().decode()
+
+
+def is_cg(bases: npt.NDArray[np.uint8], next_bases: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return whether bases and those that follow them, both as codes [n], are CG."""
+    return (bases == C_CODE) & (next_bases == G_CODE)
 
 
 def one_hot_rows(vocab_size: int = 4) -> npt.NDArray[np.float32]:

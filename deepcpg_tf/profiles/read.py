@@ -73,7 +73,7 @@ def read_profile(
         A file of one chromosome after the other, positions ascending. Comments
         (``#``), ``track`` and ``browser`` lines and a header are skipped.
     genome
-        The reference. For many cells, one whose codes are mapped is the fastest.
+        The reference.
     format
         One of `FORMATS`; by default told by the first line of data.
     min_coverage

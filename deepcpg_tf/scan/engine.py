@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.genome.sequence import N_CODE
+from deepcpg_tf.genome.windows import stretch
 from deepcpg_tf.scan.shared import SharedLayers, filled, window_cost
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class ScanEngine:
             if shared is None:
                 alone[tile.sites] = True
             else:
-                bases = _cut(codes, tile.start, shared.bases)
+                bases = stretch(codes, tile.start, shared.bases)
                 result[tile.sites] = shared.logits(bases, own - tile.start)
                 advance(len(own))
         result[alone] = self._of_windows(codes, starts[alone])
@@ -114,17 +114,6 @@ class ScanEngine:
         parts = [np.empty((0, len(self._model.cells)), np.float32)]
         for first in range(0, len(starts), _WINDOWS_AT_ONCE):
             own = starts[first : first + _WINDOWS_AT_ONCE]
-            windows = np.stack([_cut(codes, start, self._length) for start in own.tolist()])
+            windows = np.stack([stretch(codes, start, self._length) for start in own.tolist()])
             parts.append(self._model.predict_windows(windows, "logits"))
         return np.concatenate(parts)
-
-
-def _cut(codes: Codes, start: int, length: int) -> Codes:
-    """Return a stretch of a sequence, with N where it is off the ends."""
-    inside = codes[max(start, 0) : max(start + length, 0)]
-    if len(inside) == length:
-        return inside
-    stretch = np.full(length, N_CODE, np.uint8)
-    first = max(-start, 0)
-    stretch[first : first + len(inside)] = inside
-    return stretch

@@ -11,11 +11,10 @@ import numpy.typing as npt
 from deepcpg_tf.errors import GenomeError
 from deepcpg_tf.genome.intervals import Annotation
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import is_cg
 
 REGION = 4_000_000
 """Bases of a region."""
-
-_C, _G = 3, 2
 
 
 class Region(NamedTuple):
@@ -68,7 +67,7 @@ def sites_of(genome: Genome, region: Region, within: Annotation | None) -> npt.N
         0-based positions on the chromosome of the forward-strand C.
     """
     codes = genome.codes(region.chromosome)[region.start : region.end + 1]
-    positions = np.flatnonzero((codes[:-1] == _C) & (codes[1:] == _G)) + region.start
+    positions = np.flatnonzero(is_cg(codes[:-1], codes[1:])) + region.start
     if within is not None:
         ids = np.zeros(len(positions), np.int32)
         positions = positions[within.contains([region.chromosome], ids, positions)]

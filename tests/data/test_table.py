@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from deepcpg_tf.data.summary import summarize
 from deepcpg_tf.data.table import MethylationTable, build_table
 from deepcpg_tf.errors import OutputError, TableError
-from deepcpg_tf.genome.code_store import CodeStore, MappedGenome
 from deepcpg_tf.genome.reference import Genome
 from tests.data.tables import (
     GENOME,
@@ -154,14 +153,16 @@ def test_the_table_of_the_original_run(genome):
     assert as_dict(table) == expected
     assert table.cells == ("c1", "c2", "c3")
 
-    store, compared, ambiguous = CodeStore(reference, table.chromosomes), 0, 0
+    compared, ambiguous = 0, 0
     row_of_site = {site: i for i, site in enumerate(sites(table))}
     for path in LEGACY_FILES:
         with h5py.File(path) as file:
             names, positions = file["chromo"].asstr()[()], file["pos"][()] - 1
             theirs = file["inputs/dna"][()]
         rows = [row_of_site[name, int(p)] for name, p in zip(names, positions, strict=True)]
-        ours = store.windows(table.chromosome_ids[rows], table.positions[rows], 101)
+        ours = reference.windows_of(
+            table.chromosomes, table.chromosome_ids[rows], table.positions[rows], 101
+        )
         # The original wrote random bases where the reference has N.
         known = ours != 4
         assert (ours[known] == theirs[known]).all()
@@ -235,7 +236,7 @@ def test_no_folder_to_write_to(table, tmp_path):
 def test_the_reference_is_checked(table, tmp_path):
     table.check_reference(Genome(tmp_path / "small.fa"))
     (tmp_path / "ucsc.fa").write_text(">chr1\nACGacgACGA\n>chr9\nA\n>chrX\nCGCGCGCGCG\n")
-    table.check_reference(MappedGenome(tmp_path / "ucsc.fa"))
+    table.check_reference(Genome(tmp_path / "ucsc.fa"))
     (tmp_path / "other.fa").write_text(">1\nACGACGACGT\n>X\nCGCGCGCGCG\n")
     with pytest.raises(TableError, match=r"other.fa: expected the reference .*small.fa \(digest "):
         table.check_reference(Genome(tmp_path / "other.fa"))
@@ -244,7 +245,7 @@ def test_the_reference_is_checked(table, tmp_path):
 def test_chromosomes_are_named_as_in_the_genome(tmp_path):
     (tmp_path / "a.fa").write_text(">MT\nCGCG\n>1\nACGA\n>X\nCG\n")
     (tmp_path / "b.fa").write_text(">chrX\nCG\n>chrM\nCGCG\n>chr1\nACGA\n>chr2\nA\n")
-    one, other = MappedGenome(tmp_path / "a.fa"), MappedGenome(tmp_path / "b.fa")
+    one, other = Genome(tmp_path / "a.fa"), Genome(tmp_path / "b.fa")
     table = build_table([profile("a", **{"1": {1: 1}, "MT": {2: 0}, "X": {0: 1}})], one)
     moved = table.on(other)
     assert moved.chromosomes == ("chrM", "chr1", "chrX")
@@ -257,9 +258,9 @@ def test_two_chromosomes_that_the_genome_has_once(tmp_path):
     (tmp_path / "a.fa").write_text(">1\nACGA\n>chr1\nACGA\n")
     (tmp_path / "b.fa").write_text(">1\nACGA\n")
     sites = {"1": {1: 1}, "chr1": {1: 0}}
-    table = build_table([profile("a", **sites)], MappedGenome(tmp_path / "a.fa"))
+    table = build_table([profile("a", **sites)], Genome(tmp_path / "a.fa"))
     with pytest.raises(TableError, match="received 1 and chr1, both 1 of b.fa"):
-        table.on(MappedGenome(tmp_path / "b.fa"))
+        table.on(Genome(tmp_path / "b.fa"))
 
 
 def change(path, **parts):

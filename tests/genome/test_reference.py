@@ -4,8 +4,8 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pysam
@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcpg_tf.errors import GenomeError, OutputError
-from deepcpg_tf.genome.code_store import CodeStore, MappedGenome
-from deepcpg_tf.genome.fasta import FastaFolder
+from deepcpg_tf.genome.fasta import FastaFolder, FastaReference
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import decode, encode
+from deepcpg_tf.genome.windows import stretch
 from tests.conftest import DATA
 
 CHR1 = "acgtNNRYACGTACGCGCG" * 7
@@ -115,7 +115,7 @@ def test_windows_are_slices_of_the_padded_chromosome(positions, length):
         assert decode(window) == padded[start : start + length]
 
 
-_GENOME = [Genome(DATA / "genome" / "mini.fa")]
+_GENOME = [Genome(DATA / "genome" / "mini.fa") for _ in range(2)]
 
 
 def test_the_site_is_in_the_middle(fasta):
@@ -137,10 +137,9 @@ def test_a_window_has_a_middle(fasta, length):
 
 
 @pytest.mark.parametrize("call", ["codes", "windows", "is_cg"])
-@pytest.mark.parametrize("kind", [Genome, MappedGenome])
-def test_chromosomes_match_without_chr(fasta, call, kind):
+def test_chromosomes_match_without_chr(fasta, call):
     arguments = {"codes": (), "windows": (np.array([0]), 3), "is_cg": (np.array([0]),)}[call]
-    genome = kind(fasta)
+    genome = Genome(fasta)
     one, other = (getattr(genome, call)(name, *arguments) for name in ("1", "chr1"))
     np.testing.assert_array_equal(one, other)
     with pytest.raises(GenomeError, match="chromosome 'chr9': expected one of genome.fa"):
@@ -236,9 +235,8 @@ def folder(tmp_path):
     return path
 
 
-@pytest.mark.parametrize("make", [Genome, MappedGenome])
-def test_a_folder_of_chromosomes(folder, make):
-    genome = make(folder)
+def test_a_folder_of_chromosomes(folder):
+    genome = Genome(folder)
     assert list(genome.lengths.items()) == [("2", len(CHR1)), ("10", 5), ("HLA.1", 2), ("X", 4)]
     assert decode(genome.codes("10")) == "ACGTN"
     assert genome.codes("2").tolist() == encode(CHR1).tolist()
@@ -260,7 +258,8 @@ def test_a_folder_is_read_when_needed_and_once(folder, monkeypatch):
     assert (len(genome.lengths), "X" in genome.lengths, "Y" in genome.lengths) == (4, True, False)
     assert read == []
     assert (genome.lengths["X"], genome.lengths["10"], genome.lengths["X"]) == (4, 5, 4)
-    assert read == ["X", "10"]
+    assert Genome(folder).lengths["2"] == len(CHR1)
+    assert read == ["2", "10", "HLA.1", "X"]
     with pytest.raises(KeyError):
         genome.lengths["Y"]
 
@@ -292,9 +291,8 @@ def test_the_folder_of_the_original_is_the_genome():
 )
 def test_faults_of_a_file_in_a_folder(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    for make in (Genome, MappedGenome):
-        with pytest.raises(GenomeError, match=message):
-            make(tmp_path).codes("2")
+    with pytest.raises(GenomeError, match=message):
+        Genome(tmp_path).codes("2")
 
 
 def test_a_folder_without_chromosomes(tmp_path):
@@ -312,32 +310,60 @@ def test_a_folder_with_a_chromosome_twice(folder):
         Genome(folder)
 
 
-def test_a_mapped_genome_reads_the_same(fasta):
-    plain, mapped = Genome(fasta), MappedGenome(fasta)
-    assert dict(plain.lengths) == dict(mapped.lengths)
-    for name in ("chrM", "chr1", "chrX", "chr1"):
-        assert plain.codes(name).tolist() == mapped.codes(name).tolist()
-    assert decode(mapped.windows("chrX", np.array([3]), 3)[0]) == "CGN"
+def test_chromosomes_are_read_in_any_order(fasta):
+    genome = Genome(fasta)
+    letters = {"chr1": CHR1.upper().replace("R", "N").replace("Y", "N"), "chrX": CHRX}
+    for name in ("chrX", "chr1", "chrX", "chr1", "chr1"):
+        assert decode(genome.codes(name)) == letters[name]
+    assert decode(genome.windows("chrX", np.array([3]), 3)[0]) == "CGN"
 
 
-def test_a_genome_is_encoded_once(fasta, home, monkeypatch):
-    MappedGenome(fasta)
-    files = list((home / "codes").iterdir())
-    assert len(files) == 1
-    monkeypatch.setattr(Genome, "_read", lambda *_: pytest.fail("read again"))
-    assert decode(MappedGenome(fasta).codes("chrX")) == CHRX
+def test_a_genome_is_encoded_when_needed_and_once(fasta, home, monkeypatch):
+    genome = Genome(fasta)
+    assert (genome.resolve("X"), genome.lengths["chrX"]) == ("chrX", 4)
+    assert not (home / "codes").exists()
+    assert decode(genome.codes("chrX")) == CHRX
+    assert len(list((home / "codes").iterdir())) == 1
+    monkeypatch.setattr(FastaReference, "read", lambda *_: pytest.fail("read again"))
+    assert decode(genome.codes("chrM")) == "AACG"
+    assert decode(Genome(fasta).codes("chrX")) == CHRX
+
+
+def test_threads_encode_a_genome_once(fasta, monkeypatch):
+    read = []
+    original = FastaReference.read
+    monkeypatch.setattr(
+        FastaReference, "read", lambda self, name: read.append(name) or original(self, name)
+    )
+    genome = Genome(fasta)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(
+            pool.map(lambda i: decode(genome.codes("chrX")[i:]), [i % 4 for i in range(64)])
+        )
+    assert found == ["CGCG", "GCG", "CG", "G"] * 16
+    assert read == ["chr1", "chrX", "chrM"]
 
 
 def test_a_changed_genome_is_encoded_again(fasta):
-    assert MappedGenome(fasta).lengths["chrX"] == 4
+    assert decode(Genome(fasta).codes("chrX")) == CHRX
     fasta.write_text(">chrX\nGGGGG\n")
-    assert decode(MappedGenome(fasta).codes("chrX")) == "GGGGG"
+    assert decode(Genome(fasta).codes("chrX")) == "GGGGG"
+
+
+def test_a_genome_that_changes_before_it_is_read(fasta, home):
+    genome = Genome(fasta)
+    fasta.write_text(fasta.read_text().replace("AACG", "TTCG"))
+    later = time.time() + 10
+    os.utime(fasta, (later, later))
+    with pytest.raises(GenomeError, match="genome.fa: expected a genome that stays as it is"):
+        genome.codes("chrM")
+    assert list((home / "codes").iterdir()) == []
 
 
 def test_a_fault_leaves_no_file_of_codes(tmp_path, home):
     (tmp_path / "g.fa").write_text(">a\nACGT\n>p\nACEG\n")
     with pytest.raises(GenomeError, match="chromosome p, position 3"):
-        MappedGenome(tmp_path / "g.fa")
+        Genome(tmp_path / "g.fa").codes("a")
     assert list((home / "codes").iterdir()) == []
 
 
@@ -346,13 +372,13 @@ def test_a_cache_that_cannot_be_written(fasta, tmp_path, monkeypatch):
     pysam.faidx(str(fasta))
     monkeypatch.setenv("DEEPCPG_TF_HOME", str(tmp_path / "file"))
     with pytest.raises(OutputError, match="cannot write to the cache.*DEEPCPG_TF_HOME can name"):
-        MappedGenome(fasta)
+        Genome(fasta).codes("chr1")
 
 
 def test_a_digest_tells_sequences_apart_and_nothing_else(tmp_path):
     def digest(text, names):
         (tmp_path / "g.fa").write_text(text)
-        return MappedGenome(tmp_path / "g.fa").digest(names)
+        return Genome(tmp_path / "g.fa").digest(names)
 
     # By hand: name, length and the checksum of the codes 0 3 2 1 (A C G T).
     codes = hashlib.sha256(bytes([0, 3, 2, 1])).hexdigest()
@@ -370,28 +396,33 @@ def test_a_digest_tells_sequences_apart_and_nothing_else(tmp_path):
     st.sampled_from([1, 11, 7001]),
     st.booleans(),
 )
-def test_the_store_cuts_the_windows_of_each_chromosome(sites, length, hold):
-    genome, chromosomes = _GENOME[0], ["chrX", "2", "1"]
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DEEPCPG_TF_HOME", folder)
-        store = CodeStore(genome, chromosomes)
-        if hold:
-            store.hold()
-        ids = np.array([i for i, _ in sites], int)
-        windows = store.windows(ids, np.array([p for _, p in sites], int), length)
+def test_windows_of_sites_in_any_order(sites, length, hold):
+    genome, chromosomes = _GENOME[hold], ["chrX", "2", "1"]
+    if hold:
+        genome.hold()
+    ids, positions = np.array([i for i, _ in sites], int), np.array([p for _, p in sites], int)
+    windows = genome.windows_of(chromosomes, ids, positions, length)
     assert windows.shape == (len(sites), length)
     assert windows.dtype == np.uint8
     for (i, position), window in zip(sites, windows, strict=True):
-        name = genome.resolve(chromosomes[i])
-        assert (window == genome.windows(name, np.array([position]), length)[0]).all()
+        codes = genome.codes(chromosomes[i])
+        assert (window == stretch(codes, position - length // 2, length)).all()
 
 
-def test_the_store_refuses_what_is_off_a_chromosome(fasta):
-    store = CodeStore(Genome(fasta), ["1", "X"])
+def test_sites_off_their_chromosome(fasta):
+    genome, at = Genome(fasta), np.array([4, 4])
     with pytest.raises(GenomeError, match="chromosome X: expected positions from 0 to 3, rec.* 4"):
-        store.windows(np.array([0, 1]), np.array([4, 4]), 3)
+        genome.windows_of(["1", "X"], np.array([0, 1]), at, 3)
     with pytest.raises(GenomeError, match="chromosome '7': expected one of genome.fa"):
-        CodeStore(Genome(fasta), ["7"])
+        genome.windows_of(["1", "7"], np.array([0, 1]), at, 3)
+    assert genome.windows_of(["1", "7"], np.array([0, 0]), at, 3).shape == (2, 3)
+
+
+@given(st.integers(-20, 20), st.integers(0, 20))
+def test_a_stretch_is_a_slice_of_the_padded_sequence(start, length):
+    codes = encode("ACGTACGT")
+    padded = "N" * 40 + "ACGTACGT" + "N" * 40
+    assert decode(stretch(codes, start, length)) == padded[start + 40 : start + 40 + length]
 
 
 def test_cutting_from_all_over_a_genome_takes_little_memory(tmp_path):
@@ -402,16 +433,16 @@ def test_cutting_from_all_over_a_genome_takes_little_memory(tmp_path):
             file.write(name + line * (32_000_000 // 80))
     code = (
         "import resource, sys, numpy as np\n"
-        "from deepcpg_tf.genome.code_store import CodeStore, MappedGenome\n"
-        "genome = MappedGenome(sys.argv[1])\n"
+        "from deepcpg_tf.genome.reference import Genome\n"
+        "genome = Genome(sys.argv[1])\n"
+        "genome.codes('1')\n"
         "if len(sys.argv) > 2:\n"
-        "    store = CodeStore(genome, ['1', '2'])\n"
         "    peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000\n"
         "    before = peak()\n"
         "    rng = np.random.default_rng(0)\n"
         "    for _ in range(100):\n"
         "        ids, at = rng.integers(0, 2, 1000), rng.integers(0, 32_000_000, 1000)\n"
-        "        store.windows(ids, at, 1001)\n"
+        "        genome.windows_of(['1', '2'], ids, at, 1001)\n"
         "    print(peak() - before)\n"
     )
     arguments = [sys.executable, "-c", code, str(tmp_path / "g.fa")]

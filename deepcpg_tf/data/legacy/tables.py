@@ -7,7 +7,8 @@ import numpy as np
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.table import MethylationTable, reference_of
 from deepcpg_tf.errors import LegacyDataError
-from deepcpg_tf.genome.reference import Genome, check_positions
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.windows import check_positions
 
 
 def import_table(data: LegacyData, genome: Genome) -> MethylationTable:
