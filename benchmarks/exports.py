@@ -51,9 +51,12 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     import keras
 
     from deepcpg_tf.exporters.bundle import WINDOWS_FILE, export
+    from deepcpg_tf.exporters.formats import open_artefact
+    from deepcpg_tf.exporters.manifest import artefacts_of
     from deepcpg_tf.exporters.parity import Reference
-    from deepcpg_tf.exporters.runtimes import Runtime, open_artefact
+    from deepcpg_tf.exporters.runtimes import Runtime
     from deepcpg_tf.exporters.samples import draw_windows
+    from deepcpg_tf.inputs import take
     from deepcpg_tf.models.config import DeepCpgDnaConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
@@ -63,26 +66,28 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     model = DeepCpgDnaForSequencePrediction(config)
     out = folder / architecture
     content = export(model, architecture, out, draw_windows(model))
-    tokens = Reference.load(out / WINDOWS_FILE).tokens
+    arrays = Reference.load(out / WINDOWS_FILE).arrays
+    artefacts = {artefact.path: artefact for artefact in artefacts_of(content)}
 
-    def latency(runtime: Runtime) -> float:
+    def latency(name: str) -> float:
         """Return single windows a second."""
-        return SINGLES / sum(runtime.seconds(tokens[:1], SINGLES))
+        return SINGLES / sum(runtimes[name].seconds(take(arrays, slice(1)), SINGLES))
 
-    def throughput(runtime: Runtime) -> float:
-        size = runtime.batch or BATCH
+    def throughput(name: str) -> float:
+        size = artefacts[name].batch or BATCH
         repeat = 8 * BATCH // size
-        return size * repeat / sum(runtime.seconds(tokens[:size], repeat))
+        return size * repeat / sum(runtimes[name].seconds(take(arrays, slice(size)), repeat))
 
     # INT8 before FLOAT32: a ratio is that of an earlier one to a later one.
     names = sorted(content["artefacts"], key=lambda name: (name != INT8, name))
-    loading, runtimes = {}, {}
+    loading: dict[str, float] = {}
+    runtimes: dict[str, Runtime] = {}
     for name in names:
         start = time.perf_counter()
-        runtimes[name] = open_artefact(out / name)
+        runtimes[name] = open_artefact(out, artefacts[name])
         loading[name] = (time.perf_counter() - start) * 1e3
     found = {
-        what: alternate({name: _bound(measure, runtimes[name]) for name in names}, ROUNDS)
+        what: alternate({name: _bound(measure, name) for name in names}, ROUNDS)
         for what, measure in (("latency", latency), ("throughput", throughput))
     }
     for runtime in runtimes.values():
@@ -103,8 +108,8 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     }
 
 
-def _bound(measure: Any, runtime: Any) -> Any:
-    return lambda: measure(runtime)
+def _bound(measure: Any, name: str) -> Any:
+    return lambda: measure(name)
 
 
 def report(result: Result) -> str:

@@ -24,8 +24,9 @@ def export(
         typer.Option(help="The folder to write (default: saved_models/NAME).", metavar="DIR"),
     ] = None,
     formats: Annotated[
-        str, typer.Option(help="Some of them, with commas.", metavar="LIST")
-    ] = "saved_model,tflite,onnx",
+        str | None,
+        typer.Option(help="Some of them, with commas (default: all).", metavar="LIST"),
+    ] = None,
     int8: Annotated[bool, typer.Option(help="Write TFLite and ONNX in int8 too.")] = True,
     calibration: Annotated[
         Path | None,
@@ -51,14 +52,14 @@ def export(
     if genome is not None and calibration is None:
         raise ConfigError("--genome: expected --calibration SITES with it, received none")
     check_files(calibration)
-    asked = [name.strip() for name in formats.split(",") if name.strip()]
     name = Path(model).resolve().name
     folder = Path("saved_models") / name if out is None else out
 
-    from deepcpg_tf.exporters.bundle import check_export_folder, check_formats
+    from deepcpg_tf.exporters.bundle import check_export_folder, check_formats, choices
     from deepcpg_tf.exporters.bundle import export as export_model
     from deepcpg_tf.quiet import import_tensorflow
 
+    asked = [name.strip() for name in (formats or ",".join(choices())).split(",") if name.strip()]
     check_formats(asked)
     check_export_folder(folder)
     import_tensorflow()

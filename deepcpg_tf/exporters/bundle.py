@@ -9,18 +9,22 @@ import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.special import expit
 
 import deepcpg_tf
 from deepcpg_tf.errors import ConfigError, ExportError, OutputError
+from deepcpg_tf.exporters import formats as formats_
 from deepcpg_tf.exporters import parity
+from deepcpg_tf.exporters.artefact import Artefact
 from deepcpg_tf.exporters.card import write_card
-from deepcpg_tf.exporters.describe import describe, interface
+from deepcpg_tf.exporters.describe import describe
+from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.manifest import (
     MANIFEST_FILE,
+    artefacts_of,
     changes,
     fingerprint,
     read_manifest,
@@ -32,26 +36,38 @@ from deepcpg_tf.genome.sequence import encode_windows
 if TYPE_CHECKING:
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
-FORMATS = ("saved_model", "tflite", "onnx")
+ALWAYS = "keras"
+"""The format that every export has: the model itself."""
+
 WINDOWS_FILE = "parity.npz"
 CARD_FILE = "README.md"
-
-_WARM_UP_WINDOWS = 32
 
 Told = Callable[[str, parity.Measured], object]
 
 
+class Found(NamedTuple):
+    """An artefact and what was measured of it."""
+
+    artefact: Artefact
+    measured: parity.Measured
+
+
+def choices() -> tuple[str, ...]:
+    """Return the formats that there are to choose from."""
+    return tuple(name for name in formats_.names() if name != ALWAYS)
+
+
 def check_formats(formats: Sequence[str]) -> None:
-    """Refuse what is none of `FORMATS`, or nothing.
+    """Refuse what is none of `choices`, or nothing.
 
     Raises
     ------
     ConfigError
     """
-    wrong = [name for name in formats if name not in FORMATS]
+    wrong = [name for name in formats if name not in choices()]
     if wrong or not formats:
         raise ConfigError(
-            f"formats: expected some of {', '.join(FORMATS)}, "
+            f"formats: expected some of {', '.join(choices())}, "
             f"received {repr(wrong[0]) if wrong else 'none'}"
         )
 
@@ -67,7 +83,7 @@ def check_export_folder(out: Path) -> None:
         raise OutputError(f"{out}: expected the name of a folder to write, received a file")
     if not out.is_dir() or not any(out.iterdir()):
         return
-    known = {*FORMATS, "keras", WINDOWS_FILE, CARD_FILE, MANIFEST_FILE}
+    known = {*formats_.names(), WINDOWS_FILE, CARD_FILE, MANIFEST_FILE}
     others = sorted({file.name for file in out.iterdir()} - known)
     if others or not (out / MANIFEST_FILE).is_file():
         raise OutputError(
@@ -82,7 +98,7 @@ def export(
     out: Path,
     drawn: Drawn,
     *,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] | None = None,
     int8: bool = True,
     told: Told = lambda path, measured: None,
 ) -> dict[str, Any]:
@@ -102,7 +118,7 @@ def export(
     drawn
         Windows to calibrate and to compare on.
     formats
-        Some of `FORMATS`.
+        Some of `choices`; by default all.
     int8
         Whether TFLite and ONNX are written in int8 too.
     told
@@ -116,12 +132,13 @@ def export(
     Raises
     ------
     ConfigError
-        When a format is none of `FORMATS`.
+        When a format is none of `choices`.
     ExportError
         When an artefact is not within its bounds; nothing is written then.
     OutputError
         When the folder holds something else, or cannot be written to.
     """
+    formats = choices() if formats is None else formats
     check_formats(formats)
     check_export_folder(out)
     out = out.resolve()
@@ -133,11 +150,12 @@ def export(
     try:
         new = workspace / out.name
         new.mkdir()
-        artefacts = _write_artefacts(model, name, new, drawn, formats, int8, _next_version(out))
+        job = Job(model, name, new, drawn, int8, _next_version(out), describe(model, name))
+        artefacts = _write_artefacts(job, formats)
         reference = _reference(model, drawn)
         reference.save(new / WINDOWS_FILE)
-        measured = _measure(new, artefacts, reference, told)
-        content = _content(model, name, new, drawn, measured)
+        found = _measure(new, artefacts, reference, told)
+        content = _content(job, found)
         write_card(new / CARD_FILE, content)
         content["other_files"][CARD_FILE] = fingerprint(new / CARD_FILE)
         write_manifest(new, content)
@@ -164,52 +182,24 @@ def verify(folder: Path, told: Told = lambda path, measured: None) -> dict[str, 
     faults = list(changes(folder, content))
     if not faults:
         reference = parity.Reference.load(folder / WINDOWS_FILE)
-        for name in content["artefacts"]:
-            found = parity.measure(folder / name, reference)
-            told(name, found)
-            if fault := parity.fault(name, found):
-                faults.append(f"{name}: {fault}")
+        for artefact in artefacts_of(content):
+            found = parity.measure(folder, artefact, reference)
+            told(artefact.path, found)
+            if fault := parity.fault(artefact, found):
+                faults.append(f"{artefact.path}: {fault}")
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise ExportError(f"{folder}/{faults[0]}{more}")
     return content
 
 
-def _write_artefacts(
-    model: DeepCpgDnaForSequencePrediction,
-    name: str,
-    folder: Path,
-    drawn: Drawn,
-    formats: Sequence[str],
-    int8: bool,
-    version_number: int,
-) -> list[str]:
-    """Write the artefacts and return their paths within the folder."""
-    description = describe(model, name)
-    (folder / "keras").mkdir()
-    model.save(folder / "keras" / f"{name}.keras")
-    artefacts = [f"keras/{name}.keras"]
-    if "saved_model" in formats:
-        from deepcpg_tf.exporters.saved_model import write_saved_model
-
-        (folder / "saved_model").mkdir()
-        artefacts.append(f"saved_model/{version_number}")
-        write_saved_model(
-            model, folder / artefacts[-1], drawn.parity[:_WARM_UP_WINDOWS], description
-        )
-    calibration = drawn.calibration if int8 else None
-    if "tflite" in formats:
-        from deepcpg_tf.exporters.tflite import write_tflite
-
-        (folder / "tflite").mkdir()
-        write_tflite(model, folder / "tflite", calibration, description)
-    if "onnx" in formats:
-        from deepcpg_tf.exporters.onnx import write_onnx
-
-        (folder / "onnx").mkdir()
-        write_onnx(model, folder / "onnx", calibration, description)
-    files = (path for kind in ("tflite", "onnx") for path in (folder / kind).glob("*"))
-    return artefacts + sorted(path.relative_to(folder).as_posix() for path in files)
+def _write_artefacts(job: Job, formats: Sequence[str]) -> list[Artefact]:
+    """Write the artefacts into their formats' folders within that of the job."""
+    artefacts = []
+    for name in (ALWAYS, *formats):
+        (job.folder / name).mkdir()
+        artefacts += formats_.load(name).write(job._replace(folder=job.folder / name))
+    return artefacts
 
 
 def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.Reference:
@@ -217,31 +207,27 @@ def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.R
     windows = encode_windows(letters, model.config.sequence_length)
     logits = model.predict_windows(windows, "logits")
     labels = np.empty((0, len(model.cells)), np.int8) if drawn.labels is None else drawn.labels
-    return parity.Reference(drawn.parity, logits, expit(logits), labels)
+    return parity.Reference({"tokens": drawn.parity}, logits, expit(logits), labels)
 
 
 def _measure(
-    folder: Path, artefacts: Sequence[str], reference: parity.Reference, told: Told
-) -> dict[str, parity.Measured]:
-    result = {}
-    for path in artefacts:
-        result[path] = parity.measure(folder / path, reference)
-        told(path, result[path])
-        if fault := parity.fault(path, result[path]):
-            mend = "; --no-int8 leaves it out" if "int8" in path else ""
-            raise ExportError(f"{path}: {fault}{mend}")
+    folder: Path, artefacts: Sequence[Artefact], reference: parity.Reference, told: Told
+) -> list[Found]:
+    result = []
+    for artefact in artefacts:
+        measured = parity.measure(folder, artefact, reference)
+        told(artefact.path, measured)
+        result.append(Found(artefact, measured))
+        if fault := parity.fault(artefact, measured):
+            mend = "; --no-int8 leaves it out" if artefact.precision == "int8" else ""
+            raise ExportError(f"{artefact.path}: {fault}{mend}")
     return result
 
 
-def _content(
-    model: DeepCpgDnaForSequencePrediction,
-    name: str,
-    folder: Path,
-    drawn: Drawn,
-    measured: dict[str, parity.Measured],
-) -> dict[str, Any]:
+def _content(job: Job, found: Sequence[Found]) -> dict[str, Any]:
+    drawn = job.drawn
     return {
-        **describe(model, name),
+        **job.description,
         "calibration": {"windows": len(drawn.calibration), "source": drawn.source},
         "parity": {
             "windows": len(drawn.parity),
@@ -260,15 +246,14 @@ def _content(
             **{package: version(package) for package in ("tensorflow", "keras", "tf2onnx")},
         },
         "artefacts": {
-            path: {
-                **fingerprint(folder / path),
-                "precision": parity.precision_of(path),
-                **interface(model, path),
-                **found.as_dict(),
+            artefact.path: {
+                **fingerprint(job.folder / artefact.path),
+                **artefact.entry(),
+                **measured.as_dict(),
             }
-            for path, found in measured.items()
+            for artefact, measured in found
         },
-        "other_files": {WINDOWS_FILE: fingerprint(folder / WINDOWS_FILE)},
+        "other_files": {WINDOWS_FILE: fingerprint(job.folder / WINDOWS_FILE)},
     }
 
 

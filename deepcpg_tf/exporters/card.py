@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from deepcpg_tf.exporters import formats
 from deepcpg_tf.exporters.describe import training_files
 from deepcpg_tf.presets import PRESETS
 
@@ -24,7 +25,9 @@ def write_card(path: Path, content: dict[str, Any]) -> None:
 
 def _lines(content: dict[str, Any]) -> Iterator[str]:
     window, cells, artefacts = content["window"], content["cells"], content["artefacts"]
-    kinds = {path.split("/")[0] for path in artefacts}
+    kinds: dict[str, list[str]] = {}
+    for path, entry in artefacts.items():
+        kinds.setdefault(entry["kind"], []).append(path)
     yield f"# {content['name']}"
     yield ""
     yield (
@@ -52,11 +55,9 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
         "cannot raise errors and take **any other letter for N**: check windows before."
     )
     yield ""
-    for kind, text in _CALLS.items():
-        if kind in kinds:
-            paths = [path for path in artefacts if path.startswith(f"{kind}/")]
-            yield text.format(path=paths[0], length=window["length"]).strip()
-            yield ""
+    for kind, paths in kinds.items():
+        yield formats.load(kind).card(paths, window["length"]).strip()
+        yield ""
     yield "## What was measured"
     yield ""
     yield (
@@ -127,57 +128,4 @@ def _source(content: dict[str, Any]) -> Iterator[str]:
 _STUDIES = {
     "smallwood2014": "mouse embryonic stem cells of Smallwood et al., Nature Methods 2014",
     "hou2016": "cells of Hou et al., Cell Research 2016",
-}
-
-_CALLS = {
-    "saved_model": """
-### SavedModel: TF Serving
-
-`saved_model` is a base path of TF Serving. Signatures: `serving_default` (`sequences`: strings, a
-window each), `tokens` (uint8 [n, {length}], ASCII codes), `one_hot` (float32 [n, {length}, 4]),
-`embedding` (`sequences`), and `labels` (`index` to `cells`, the names of the outputs).
-
-```sh
-tensorflow_model_server --rest_api_port=8501 \\
-  --model_name=deepcpg --model_base_path="$PWD/saved_model"
-curl -d '{{"instances": ["ACGT…"]}}' http://localhost:8501/v1/models/deepcpg:predict
-```
-""",
-    "tflite": """
-### TFLite: LiteRT
-
-Signatures `tokens` (uint8 [n, {length}], ASCII codes) and `one_hot`. The `_batch1` files take one
-window a call: the form for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
-
-```python
-from ai_edge_litert.interpreter import Interpreter
-import numpy as np
-
-run = Interpreter("tflite/int8.tflite").get_signature_runner("tokens")
-run(tokens=np.frombuffer(window.encode(), np.uint8)[None])["probabilities"]
-```
-""",
-    "onnx": """
-### ONNX: ONNX Runtime
-
-Input `tokens` (uint8 [batch, {length}], ASCII codes). The cells are in the metadata.
-
-```python
-import json, numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("onnx/float32.onnx")
-json.loads(session.get_modelmeta().custom_metadata_map["cells"])
-session.run(["probabilities"], {{"tokens": np.frombuffer(window.encode(), np.uint8)[None]}})
-```
-""",
-    "keras": """
-### Keras
-
-```python
-import deepcpg_tf.models.dna, keras
-
-model = keras.saving.load_model("{path}")  # one-hot rows to logits
-model.predict_sequences([window])  # letters to probabilities
-```
-""",
 }

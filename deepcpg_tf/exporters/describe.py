@@ -46,36 +46,28 @@ def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any
     }
 
 
-def interface(model: DeepCpgDnaForSequencePrediction, path: str) -> dict[str, Any]:
-    """Return the inputs and outputs of an artefact: name, type and shape, -1 for any number."""
-    config = model.config
-    batch = 1 if "_batch1" in path else -1
-    tokens = {"tokens": _tensor("uint8", batch, config.sequence_length)}
-    rows = _tensor("float32", batch, config.sequence_length, config.vocab_size)
-    cells = _tensor("float32", batch, len(config.cells))
-    outputs = {"logits": cells, "probabilities": cells}
-    kind = path.split("/")[0]
-    if kind == "onnx":
-        return {"inputs": tokens, "outputs": outputs}
-    if kind == "keras":
-        return {"inputs": {"one_hot": rows}, "outputs": {"logits": cells}}
-    signatures: dict[str, Any] = {
-        "tokens": {"inputs": tokens, "outputs": outputs},
-        "one_hot": {"inputs": {"one_hot": rows}, "outputs": outputs},
-    }
-    if kind == "saved_model":
-        strings = {"sequences": _tensor("string", batch)}
-        embedding = _tensor("float32", batch, config.bottleneck_size)
-        signatures |= {
-            "serving_default": {"inputs": strings, "outputs": outputs},
-            "embedding": {"inputs": strings, "outputs": {"embedding": embedding}},
-            "labels": {
-                "inputs": {"index": _tensor("int64", batch)},
-                "outputs": {"cells": _tensor("string", batch)},
-            },
-        }
-    return {"signatures": signatures}
-
-
-def _tensor(dtype: str, *shape: int) -> dict[str, Any]:
+def tensor(dtype: str, *shape: int) -> dict[str, Any]:
+    """Return what a manifest says of an input or output; -1 is any number."""
     return {"dtype": dtype, "shape": list(shape)}
+
+
+def tokens_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
+    """Return the input of letters."""
+    return {"tokens": tensor("uint8", batch, model.config.sequence_length)}
+
+
+def one_hot_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
+    """Return the input of one-hot rows."""
+    config = model.config
+    return {"one_hot": tensor("float32", batch, config.sequence_length, config.vocab_size)}
+
+
+def logits_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
+    """Return the output of logits."""
+    return {"logits": tensor("float32", batch, len(model.cells))}
+
+
+def outputs_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
+    """Return the outputs of all but the Keras file."""
+    logits = logits_of(model, batch)
+    return {**logits, "probabilities": logits["logits"]}

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from deepcpg_tf.errors import ExportError
-from deepcpg_tf.files import sha256
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.files import parse_json, sha256
 
 MANIFEST_FILE = "manifest.json"
 
 _FORMAT = "deepcpg_tf export"
-_VERSION = 1
+_VERSION = 2
 
 
 def files_of(path: Path) -> list[Path]:
@@ -52,22 +53,41 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / MANIFEST_FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         found = content["format"], content["format_version"]
-        artefacts = {**content["artefacts"], **content["other_files"]}
-        complete = all("sha256" in entry and "bytes" in entry for entry in artefacts.values())
+        entries = {**content["artefacts"], **content["other_files"]}
+        complete = all("sha256" in entry and "bytes" in entry for entry in entries.values())
+        if found == (_FORMAT, _VERSION):
+            artefacts_of(content)
     except OSError:
         raise ExportError(
             f"{folder}: expected an export with its {MANIFEST_FILE}, found none"
         ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExportError(f"{path}: expected the manifest of an export, but {error}") from None
+    if found == (_FORMAT, 1):
+        # It says what an artefact is only by the name of its file.
+        raise ExportError(
+            f"{path}: expected version {_VERSION}, received version 1 of an earlier deepcpg_tf: "
+            "export the model again"
+        )
     if found != (_FORMAT, _VERSION) or not complete:
         raise ExportError(
             f"{path}: expected {_FORMAT!r} version {_VERSION}, received {found[0]!r} "
             f"version {found[1]!r}"
         )
     return dict(content)
+
+
+def artefacts_of(content: dict[str, Any]) -> list[Artefact]:
+    """Return the artefacts that a manifest lists.
+
+    Raises
+    ------
+    ValueError
+        When it does not say what one of them is.
+    """
+    return [Artefact.of_entry(path, entry) for path, entry in content["artefacts"].items()]
 
 
 def changes(folder: Path, content: dict[str, Any]) -> Iterator[str]:

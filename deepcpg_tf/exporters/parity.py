@@ -13,7 +13,10 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from deepcpg_tf.errors import ExportError
-from deepcpg_tf.exporters.runtimes import Runtime, Tokens, Values, open_artefact, run
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.formats import open_artefact
+from deepcpg_tf.exporters.runtimes import Runtime, Values, run
+from deepcpg_tf.inputs import Arrays, take
 
 BOUNDS = {"float32": 1e-5, "float16": 1e-3, "int8": 2e-2}
 """The largest difference of a probability, for each precision."""
@@ -26,20 +29,28 @@ _CALLS = 30
 _BATCHES = 8
 
 
-class Reference(NamedTuple):
-    """Windows (ASCII codes [n, length]), and what the model makes of them.
+_INPUT = "inputs/"
 
+
+class Reference(NamedTuple):
+    """What artefacts are given, and what the model makes of it.
+
+    ``arrays`` has an array for each input of an artefact (``tokens``: ASCII codes [n, length]).
     ``labels`` (int8 [n, cells], -1 missing) has no rows where none are known.
     """
 
-    tokens: Tokens
+    arrays: Arrays
     logits: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int8]
 
     def save(self, path: Path) -> None:
         """Write a NumPy archive."""
-        np.savez_compressed(path, **self._asdict())
+        found: dict[str, Any] = {
+            **{f"{_INPUT}{name}": array for name, array in self.arrays.items()},
+            **{name: value for name, value in self._asdict().items() if name != "arrays"},
+        }
+        np.savez_compressed(path, **found)
 
     @classmethod
     def load(cls, path: Path) -> Reference:
@@ -51,7 +62,9 @@ class Reference(NamedTuple):
         """
         try:
             with np.load(path) as file:
-                return cls(**{name: file[name] for name in cls._fields})
+                names = [name for name in file.files if name.startswith(_INPUT)]
+                arrays = {name.removeprefix(_INPUT): file[name] for name in names}
+                return cls(arrays, *(file[name] for name in cls._fields[1:]))
         except (OSError, ValueError, KeyError) as error:
             raise ExportError(f"{path}: expected the windows of an export, but {error}") from None
 
@@ -82,12 +95,7 @@ class Measured(NamedTuple):
         return self._asdict()
 
 
-def precision_of(path: str) -> str:
-    """Return the precision that an artefact's name says."""
-    return next((name for name in BOUNDS if name in Path(path).stem), "float32")
-
-
-def measure(path: Path, reference: Reference) -> Measured:
+def measure(folder: Path, artefact: Artefact, reference: Reference) -> Measured:
     """Run an artefact in its own runtime and compare.
 
     Raises
@@ -96,23 +104,24 @@ def measure(path: Path, reference: Reference) -> Measured:
         When it does not load, run, or yield what it should.
     """
     start = time.perf_counter()
-    runtime = open_artefact(path)
+    runtime = open_artefact(folder, artefact)
     load = time.perf_counter() - start
     try:
-        found = _run(path, runtime, reference)
+        found = _run(folder, artefact, runtime, reference)
         differences = np.maximum(
             np.abs(found["probabilities"] - reference.probabilities),
             np.abs(expit(found["logits"]) - reference.probabilities),
         )
         changed = (found["probabilities"] > 0.5) != (reference.probabilities > 0.5)
-        size = runtime.batch or _BATCH
-        latencies = runtime.seconds(reference.tokens[:1], _CALLS)
-        batches = runtime.seconds(reference.tokens[:size], _BATCHES * _BATCH // size)
+        size = artefact.batch or _BATCH
+        latencies = runtime.seconds(take(reference.arrays, slice(1)), _CALLS)
+        several = take(reference.arrays, slice(size))
+        batches = runtime.seconds(several, _BATCHES * _BATCH // size)
     finally:
         runtime.close()
     return Measured(
         runtime=runtime.name,
-        windows=len(reference.tokens),
+        windows=len(reference.logits),
         maximum_difference=float(differences.max()),
         mean_difference=float(differences.mean()),
         calls_changed=float(changed.mean()),
@@ -123,9 +132,9 @@ def measure(path: Path, reference: Reference) -> Measured:
     )
 
 
-def fault(path: str, measured: Measured) -> str | None:
+def fault(artefact: Artefact, measured: Measured) -> str | None:
     """Return what is wrong with an artefact, or None when it is within its bounds."""
-    bound = BOUNDS[precision_of(path)]
+    bound = BOUNDS[artefact.precision]
     if not measured.maximum_difference <= bound:
         return (
             f"expected probabilities within {bound:g} of the model's, "
@@ -139,9 +148,10 @@ def fault(path: str, measured: Measured) -> str | None:
     return None
 
 
-def _run(path: Path, runtime: Runtime, reference: Reference) -> Values:
+def _run(folder: Path, artefact: Artefact, runtime: Runtime, reference: Reference) -> Values:
+    path = folder / artefact.path
     try:
-        found = run(runtime, reference.tokens)
+        found = run(runtime, reference.arrays, artefact.batch)
     except ExportError:
         raise
     except Exception as error:

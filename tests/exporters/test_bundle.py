@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import ConfigError, ExportError, OutputError
-from deepcpg_tf.exporters import bundle, parity
+from deepcpg_tf.exporters import bundle, formats, parity
 from deepcpg_tf.exporters.bundle import export, verify
 from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.files import sha256
@@ -149,6 +150,97 @@ def test_verify_of_what_is_no_export(tmp_path):
             verify(tmp_path)
 
 
+def test_verify_refuses_a_manifest_of_version_1(copy):
+    """It said what an artefact is by the name of its file alone."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "format_version": 1}))
+    expected = "expected version 2, received version 1 of an earlier deepcpg_tf: export the model"
+    with pytest.raises(ExportError, match=expected):
+        verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("kind", None), ("precision", "int4"), ("batch", 0), ("batch", True), ("batch", "1")],
+)
+def test_verify_refuses_a_manifest_that_does_not_say_what_an_artefact_is(copy, fact, value):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["artefacts"]["onnx/int8.onnx"][fact] = value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ExportError, match=r"onnx/int8.onnx: expected its kind, precision and batc"):
+        verify(copy)
+
+
+def test_verify_refuses_an_unknown_format(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["artefacts"]["onnx/int8.onnx"]["kind"] = "coreml"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ExportError, match=r"format: expected one of keras, onnx, .*'coreml'"):
+        verify(copy)
+
+
+@pytest.mark.parametrize("name", ["int8-trial", "x_batch1", "float16"])
+def test_the_name_of_a_model_says_nothing_of_its_artefacts(exported, tmp_path, name):
+    content = export(exported.model, name, tmp_path / name, exported.drawn, formats=["onnx"])
+    entry = content["artefacts"][f"keras/{name}.keras"]
+    assert (entry["precision"], entry["batch"]) == ("float32", None)
+    assert entry["inputs"]["one_hot"]["shape"] == [-1, 101, 4]
+    assert content["artefacts"]["onnx/int8.onnx"]["precision"] == "int8"
+
+
+def test_a_model_named_int8_is_held_to_the_bound_of_float32(exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(parity.BOUNDS, "float32", 1e-12)
+    with pytest.raises(ExportError, match=r"^keras/int8-trial.keras: expected .* within 1e-12"):
+        export(exported.model, "int8-trial", tmp_path / "x", exported.drawn, formats=["onnx"])
+
+
+FORMAT = '''
+"""The model's logits as Keras computes them, in a file of its own kind."""
+import numpy as np
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.formats import keras
+from deepcpg_tf.exporters.runtimes import InProcess
+
+def write(job):
+    job.model.save(job.folder / "model.keras")
+    (job.folder / "model.keras").rename(job.folder / "model.mine")
+    return [Artefact("mine/model.mine", "mine", batch=1, interface={"inputs": {}, "outputs": {}})]
+
+def open(path, artefact):
+    copy = path.with_suffix(".keras")
+    copy.write_bytes(path.read_bytes())
+    runtime = keras.open(copy, artefact)
+    copy.unlink()
+    return runtime
+
+def card(paths, length):
+    return f"Call {paths[0]} with {length} letters."
+'''
+
+
+def test_a_format_is_one_module(exported, tmp_path, monkeypatch):
+    """Written, run, listed, and told of on the card, by a file in the folder of formats."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "mine.py").write_text(FORMAT)
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "more")])
+    assert "mine" in bundle.choices()
+    out = tmp_path / "out"
+    content = export(exported.model, "tiny", out, exported.drawn, formats=["mine"])
+    entry = content["artefacts"]["mine/model.mine"]
+    assert (entry["kind"], entry["batch"]) == ("mine", 1)
+    assert entry["maximum_difference"] <= 1e-5
+    assert "Call mine/model.mine with 101 letters." in (out / "README.md").read_text()
+    verify(out)
+    sys.modules.pop(f"{formats.__name__}.mine")
+
+
+def test_every_format_has_what_a_format_has():
+    assert formats.names() == ("keras", "onnx", "saved_model", "tflite")
+    for name in formats.names():
+        found = formats.load(name)
+        assert all(callable(getattr(found, function)) for function in ("write", "open", "card"))
+
+
 def test_a_later_export_takes_the_next_version(exported, copy):
     content = export(exported.model, "tiny", copy, exported.drawn, formats=["saved_model"])
     assert set(content["artefacts"]) == {"keras/tiny.keras", "saved_model/2"}
@@ -162,9 +254,9 @@ def test_nothing_is_there_until_everything_was_measured(exported, tmp_path, monk
     out = tmp_path / "out"
     real = parity.measure
 
-    def measure(path, reference):
+    def measure(folder, artefact, reference):
         assert not out.exists()
-        return real(path, reference)
+        return real(folder, artefact, reference)
 
     monkeypatch.setattr(parity, "measure", measure)
     export(exported.model, "tiny", out, exported.drawn, formats=["onnx"])
@@ -187,7 +279,7 @@ def test_what_is_there_is_not_replaced(exported, tmp_path):
 
 
 def test_an_unknown_format(exported, tmp_path):
-    with pytest.raises(ConfigError, match="expected some of saved_model, tflite, onnx, received"):
+    with pytest.raises(ConfigError, match="expected some of onnx, saved_model, tflite, received"):
         export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["coreml"])
 
 

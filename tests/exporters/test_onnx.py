@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
-from deepcpg_tf.exporters.onnx import write_onnx
+from deepcpg_tf.exporters.formats import Job
+from deepcpg_tf.exporters.formats import onnx as format_onnx
 from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
 from tests import tolerances
@@ -21,6 +23,10 @@ BETWEEN = {"QuantizeLinear", "DequantizeLinear"}
 
 def load(exported, name):
     return onnx.load(exported.folder / "onnx" / f"{name}.onnx")
+
+
+def write(model, folder, tokens):
+    format_onnx.write(Job(model, "x", folder, Drawn("", tokens, tokens, None), True, 1, {}))
 
 
 def session(path):
@@ -100,7 +106,7 @@ def test_any_number_of_convolutions(tmp_path, channels, widths, pools):
     model = build_model(Checkpoint(config, tensors, {}, tmp_path))
     windows = random_windows(40, 61)
     tokens = letters_of_codes(windows)
-    write_onnx(model, tmp_path, tokens, {})
+    write(model, tmp_path, tokens)
     _, expected = forward(config, tensors, windows)
     (found,) = session(tmp_path / "float32.onnx").run(["probabilities"], {"tokens": tokens})
     np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(config))
@@ -112,7 +118,7 @@ def test_the_five_channels_of_multimolecule(tmp_path):
         DeepCpgDnaConfig(sequence_length=101, vocab_size=5, num_labels=2)
     )
     windows = random_windows(8, 101)
-    write_onnx(model, tmp_path, letters_of_codes(windows), {})
+    write(model, tmp_path, letters_of_codes(windows))
     (found,) = session(tmp_path / "float32.onnx").run(
         ["probabilities"], {"tokens": letters_of_codes(windows)}
     )

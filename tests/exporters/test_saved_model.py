@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from deepcpg_tf.errors import ExportError
-from deepcpg_tf.exporters.saved_model import WARM_UP_FILE
+from deepcpg_tf.exporters.formats.saved_model import WARM_UP_FILE
 from deepcpg_tf.exporters.session import ServingSession, SessionError
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from tests import tolerances

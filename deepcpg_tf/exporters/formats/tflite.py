@@ -7,11 +7,13 @@ values, which a one-hot operation would need, aborts the interpreter.
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.exporters.saved_model import Outputs, outputs
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, tokens_of
+from deepcpg_tf.exporters.formats import Job
+from deepcpg_tf.exporters.graphs import Outputs, outputs
+from deepcpg_tf.exporters.runtimes import InProcess, Values
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
+from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
@@ -28,51 +35,93 @@ if TYPE_CHECKING:
 
 Samples = Callable[[], Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]]
 
+_CARD = """
+### TFLite: LiteRT
+
+Signatures `tokens` (uint8 [n, {length}], ASCII codes) and `one_hot`. The `_batch1` files take one
+window a call: the form for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
+
+```python
+from ai_edge_litert.interpreter import Interpreter
+import numpy as np
+
+run = Interpreter("{path}").get_signature_runner("tokens")
+run(tokens=np.frombuffer(window.encode(), np.uint8)[None])["probabilities"]
+```
+"""
+
 _SIGNATURES = ("tokens", "one_hot")
 
 # The time that every file in the appended archive has: the same model, the same bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def write_tflite(
-    model: DeepCpgDnaForSequencePrediction,
-    folder: Path,
-    calibration: npt.NDArray[np.uint8] | None,
-    description: Mapping[str, Any],
-) -> None:
+def write(job: Job) -> list[Artefact]:
     """Write ``<precision>.tflite`` and ``<precision>_batch1.tflite`` of each precision.
 
     The signatures ``tokens`` (uint8 [n, length], ASCII codes) and ``one_hot`` share
     one set of weights. Names of cells (``labels.txt``) and the description
     (``description.json``) are in a zip archive at the end of each file, which
     ``unzip`` reads.
-
-    Parameters
-    ----------
-    model
-        The model, in float32.
-    folder
-        Where.
-    calibration : ndarray of uint8, shape (n, length), optional
-        ASCII codes of the windows whose activations set the scales of int8; without
-        them there is none.
-    description
-        What is written into each file, as JSON.
     """
+    model, kind = job.model, job.folder.name
+    artefacts = []
     for batch, ending in ((None, ""), (1, "_batch1")):
-        with tempfile.TemporaryDirectory() as saved:
-            _save(model, saved, batch)
-            float32 = _convert(_converter(saved))
-            content = {"float32": float32, "float16": _convert(_float16(_converter(saved)))}
-            if calibration is not None:
-                samples = partial(_samples, calibration, model.config.vocab_size)
-                content["int8"] = _convert_int8(
-                    _converter(saved), samples, _names_of_outputs(float32)
-                )
-            for precision, data in content.items():
-                path = folder / f"{precision}{ending}.tflite"
-                path.write_bytes(data)
-                _append(path, model.cells, description)
+        for precision, data in _contents(job, batch).items():
+            file = f"{precision}{ending}.tflite"
+            (job.folder / file).write_bytes(data)
+            _append(job.folder / file, model.cells, job.description)
+            found = _interface(model, batch or -1)
+            artefacts.append(Artefact(f"{kind}/{file}", kind, precision, batch, found))
+    return artefacts
+
+
+def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
+    """Load a file in LiteRT."""
+    return _TFLite(path, artefact.batch or 1)
+
+
+def card(paths: Sequence[str], length: int) -> str:
+    """Return how a file is called."""
+    return _CARD.format(path=paths[0], length=length)
+
+
+class _TFLite(InProcess):
+    def __init__(self, path: Path, batch: int) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.name = f"ai_edge_litert {version('ai-edge-litert')}"
+        # The file as bytes: mapped into memory, it could be changed while it is in use.
+        self._interpreter = Interpreter(model_content=path.read_bytes(), num_threads=os.cpu_count())
+        self._runner = self._interpreter.get_signature_runner("tokens")
+        length = self._runner.get_input_details()["tokens"]["shape"][1]
+        # The first call prepares the weights, and tells of it on stderr.
+        self.call({"tokens": np.full((batch, length), ord("N"), np.uint8)})
+
+    def call(self, arrays: Arrays) -> Values:
+        return dict(self._runner(**arrays))
+
+
+def _interface(model: DeepCpgDnaForSequencePrediction, batch: int) -> dict[str, Any]:
+    found = outputs_of(model, batch)
+    return {
+        "signatures": {
+            "tokens": {"inputs": tokens_of(model, batch), "outputs": found},
+            "one_hot": {"inputs": one_hot_of(model, batch), "outputs": found},
+        }
+    }
+
+
+def _contents(job: Job, batch: int | None) -> dict[str, bytes]:
+    """Return the model in each precision."""
+    with tempfile.TemporaryDirectory() as saved:
+        _save(job.model, saved, batch)
+        float32 = _convert(_converter(saved))
+        content = {"float32": float32, "float16": _convert(_float16(_converter(saved)))}
+        if job.int8:
+            samples = partial(_samples, job.drawn.calibration, job.model.config.vocab_size)
+            content["int8"] = _convert_int8(_converter(saved), samples, _names_of_outputs(float32))
+    return content
 
 
 def _save(model: DeepCpgDnaForSequencePrediction, folder: str, batch: int | None) -> None:

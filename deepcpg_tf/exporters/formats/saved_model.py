@@ -8,7 +8,8 @@ uses, and `keras.Model.export` stores the weights twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,54 +17,97 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, tensor, tokens_of
+from deepcpg_tf.exporters.formats import Job
+from deepcpg_tf.exporters.graphs import Outputs, outputs
+from deepcpg_tf.exporters.runtimes import Runtime, Values
+from deepcpg_tf.exporters.session import ServingSession
 from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot, one_hot_of_bytes
+from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
-
-Outputs = dict[str, tf.Tensor]
 
 WARM_UP_FILE = "tf_serving_warmup_requests"
 """What TF Serving runs before it says that a model is ready, in ``assets.extra``."""
 
 _WARM_UP_WINDOWS = 8
 
+_CARD = """
+### SavedModel: TF Serving
 
-def write_saved_model(
-    model: DeepCpgDnaForSequencePrediction,
-    folder: Path,
-    letters: npt.NDArray[np.uint8],
-    description: Mapping[str, Any],
-) -> None:
-    """Write a model as one version of a TF Serving base path.
+`saved_model` is a base path of TF Serving. Signatures: `serving_default` (`sequences`: strings, a
+window each), `tokens` (uint8 [n, {length}], ASCII codes), `one_hot` (float32 [n, {length}, 4]),
+`embedding` (`sequences`), and `labels` (`index` to `cells`, the names of the outputs).
 
-    Parameters
-    ----------
-    model
-        The model, in float32.
-    folder
-        Where; not there yet.
-    letters : ndarray of uint8, shape (n, length)
-        ASCII codes of some windows, for the warm-up.
-    description
-        What is written beside the model, as JSON.
-    """
+```sh
+tensorflow_model_server --rest_api_port=8501 \\
+  --model_name=deepcpg --model_base_path="$PWD/saved_model"
+curl -d '{{"instances": ["ACGT…"]}}' http://localhost:8501/v1/models/deepcpg:predict
+```
+"""
+
+
+def write(job: Job) -> list[Artefact]:
+    """Write a model as one version of a TF Serving base path."""
+    version_folder = job.folder / str(job.version)
+    model = job.model
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with quiet_stderr():
-        tf.saved_model.save(module, str(folder), signatures=_signatures(model))
-    extra = folder / "assets.extra"
+        tf.saved_model.save(module, str(version_folder), signatures=_signatures(model))
+    extra = version_folder / "assets.extra"
     extra.mkdir()
     (extra / "cells.txt").write_text("".join(f"{cell}\n" for cell in model.cells))
-    (extra / "description.json").write_text(json.dumps(description, indent=2) + "\n")
+    (extra / "description.json").write_text(json.dumps(job.description, indent=2) + "\n")
+    letters = job.drawn.parity[:_WARM_UP_WINDOWS]
     _write_warm_up(extra / WARM_UP_FILE, letters, model.config.vocab_size)
+    path = f"{job.folder.name}/{job.version}"
+    return [Artefact(path, job.folder.name, interface=_interface(model))]
 
 
-def outputs(model: DeepCpgDnaForSequencePrediction, one_hot: tf.Tensor) -> Outputs:
-    """Return what every artefact yields, float32 [n, cells] each."""
-    logits = model(one_hot, training=False)
-    return {"logits": logits, "probabilities": tf.sigmoid(logits)}
+def open(path: Path, artefact: Artefact) -> Runtime:  # noqa: A001
+    """Load a version as TF Serving does."""
+    return _SavedModel(path)
+
+
+def card(paths: Sequence[str], length: int) -> str:
+    """Return how it is served."""
+    return _CARD.format(length=length)
+
+
+class _SavedModel:
+    def __init__(self, path: Path) -> None:
+        self.name = f"session of TensorFlow {version('tensorflow')}"
+        self._session = ServingSession(path)
+
+    def call(self, arrays: Arrays) -> Values:
+        return self._session.run("tokens", dict(arrays))
+
+    def seconds(self, arrays: Arrays, repeat: int) -> list[float]:
+        return self._session.seconds("tokens", dict(arrays), repeat)
+
+    def close(self) -> None:
+        self._session.close()
+
+
+def _interface(model: DeepCpgDnaForSequencePrediction) -> dict[str, Any]:
+    strings, found = {"sequences": tensor("string", -1)}, outputs_of(model)
+    embedding = tensor("float32", -1, model.config.bottleneck_size)
+    return {
+        "signatures": {
+            "serving_default": {"inputs": strings, "outputs": found},
+            "tokens": {"inputs": tokens_of(model), "outputs": found},
+            "one_hot": {"inputs": one_hot_of(model), "outputs": found},
+            "embedding": {"inputs": strings, "outputs": {"embedding": embedding}},
+            "labels": {
+                "inputs": {"index": tensor("int64", -1)},
+                "outputs": {"cells": tensor("string", -1)},
+            },
+        }
+    }
 
 
 def _signatures(model: DeepCpgDnaForSequencePrediction) -> dict[str, Any]:

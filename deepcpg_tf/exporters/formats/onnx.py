@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,14 @@ import numpy.typing as npt
 import onnx
 import tensorflow as tf
 
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.describe import outputs_of, tokens_of
+from deepcpg_tf.exporters.formats import Job
+from deepcpg_tf.exporters.graphs import Outputs, outputs
 from deepcpg_tf.exporters.onnx_passes import simplify
-from deepcpg_tf.exporters.saved_model import Outputs, outputs
+from deepcpg_tf.exporters.runtimes import InProcess, Values
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
+from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
@@ -31,40 +37,67 @@ OPSET = 18
 BATCH_DIMENSION = "batch"
 _CALIBRATION_BATCH = 32
 
+_CARD = """
+### ONNX: ONNX Runtime
 
-def write_onnx(
-    model: DeepCpgDnaForSequencePrediction,
-    folder: Path,
-    calibration: npt.NDArray[np.uint8] | None,
-    description: Mapping[str, Any],
-) -> None:
+Input `tokens` (uint8 [batch, {length}], ASCII codes). The cells are in the metadata.
+
+```python
+import json, numpy as np, onnxruntime
+
+session = onnxruntime.InferenceSession("{path}")
+json.loads(session.get_modelmeta().custom_metadata_map["cells"])
+session.run(["probabilities"], {{"tokens": np.frombuffer(window.encode(), np.uint8)[None]}})
+```
+"""
+
+
+def write(job: Job) -> list[Artefact]:
     """Write ``float32.onnx`` and ``int8.onnx``.
 
     Input ``tokens`` (uint8 [batch, length], ASCII codes), outputs ``logits`` and
     ``probabilities`` (float32 [batch, cells]). Names of cells (a JSON list) and the
     description are in ``metadata_props``.
-
-    Parameters
-    ----------
-    model
-        The model, in float32.
-    folder
-        Where.
-    calibration : ndarray of uint8, shape (n, length), optional
-        ASCII codes of the windows whose activations set the scales of int8; without
-        them there is none.
-    description
-        What is written into each file, as JSON.
     """
-    metadata = {"cells": json.dumps(model.cells), "description": json.dumps(description)}
+    model, kind = job.model, job.folder.name
+    metadata = {"cells": json.dumps(model.cells), "description": json.dumps(job.description)}
     proto = _convert(model)
     simplify(proto)
     onnx.helper.set_model_props(proto, metadata)
-    onnx.save(proto, folder / "float32.onnx")
-    if calibration is not None:
-        _quantise(folder / "float32.onnx", folder / "int8.onnx", _head_of(proto), calibration)
-    for path in folder.glob("*.onnx"):
+    float32, int8 = job.folder / "float32.onnx", job.folder / "int8.onnx"
+    onnx.save(proto, float32)
+    if job.int8:
+        _quantise(float32, int8, _head_of(proto), job.drawn.calibration)
+    interface = {"inputs": tokens_of(model), "outputs": outputs_of(model)}
+    artefacts = []
+    for path in (float32, int8) if job.int8 else (float32,):
         onnx.checker.check_model(path, full_check=True)
+        name = f"{kind}/{path.name}"
+        artefacts.append(Artefact(name, kind, path.stem, interface=interface))
+    return artefacts
+
+
+def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
+    """Load a file in ONNX Runtime."""
+    return _Onnx(path)
+
+
+def card(paths: Sequence[str], length: int) -> str:
+    """Return how a file is called."""
+    return _CARD.format(path=paths[0], length=length)
+
+
+class _Onnx(InProcess):
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        self.name = f"onnxruntime {version('onnxruntime')}"
+        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def call(self, arrays: Arrays) -> Values:
+        values = self._session.run(self._outputs, dict(arrays))
+        return dict(zip(self._outputs, values, strict=True))
 
 
 def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:

@@ -1,0 +1,65 @@
+"""The model as Keras saves it: for Python with deepcpg_tf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from deepcpg_tf.errors import ExportError
+from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.describe import logits_of, one_hot_of
+from deepcpg_tf.exporters.formats import Job
+from deepcpg_tf.exporters.graphs import outputs
+from deepcpg_tf.exporters.runtimes import InProcess, Values
+from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot
+from deepcpg_tf.inputs import Arrays
+from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+
+_CARD = """
+### Keras
+
+```python
+import deepcpg_tf.models.dna, keras
+
+model = keras.saving.load_model("{path}")  # one-hot rows to logits
+model.predict_sequences([window])  # letters to probabilities
+```
+"""
+
+
+def write(job: Job) -> list[Artefact]:
+    """Write ``<name>.keras``."""
+    file = f"{job.name}.keras"
+    job.model.save(job.folder / file)
+    interface = {"inputs": one_hot_of(job.model), "outputs": logits_of(job.model)}
+    return [Artefact(f"{job.folder.name}/{file}", job.folder.name, interface=interface)]
+
+
+def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
+    """Load the file in Keras."""
+    return _Keras(path)
+
+
+def card(paths: Sequence[str], length: int) -> str:
+    """Return how the file is loaded."""
+    return _CARD.format(path=paths[0])
+
+
+class _Keras(InProcess):
+    def __init__(self, path: Path) -> None:
+        self.name = f"keras {version('keras')}"
+        model = keras.saving.load_model(path)
+        if not isinstance(model, DeepCpgDnaForSequencePrediction):
+            raise ExportError(f"{path}: expected a model of DeepCpG, received another")
+        channels = model.config.vocab_size
+        self._run = tf.function(
+            lambda letters: outputs(model, graph_one_hot(graph_encode(letters), channels)),
+            input_signature=[tf.TensorSpec((None, model.config.sequence_length), tf.uint8)],
+        )
+
+    def call(self, arrays: Arrays) -> Values:
+        return {name: value.numpy() for name, value in self._run(arrays["tokens"]).items()}
