@@ -68,10 +68,10 @@ def evaluate(
     from deepcpg_tf.cli.progress import progress
     from deepcpg_tf.data.examples import open_examples
     from deepcpg_tf.data.splits import split_from_options
+    from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate as evaluate_arrays
     from deepcpg_tf.evaluation.write import write_evaluation
-    from deepcpg_tf.genome.intervals import annotate
     from deepcpg_tf.results.predictions import Batch, check_predictions, open_predictions
     from deepcpg_tf.weights.load import load_model
 

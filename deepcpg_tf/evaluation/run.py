@@ -33,7 +33,7 @@ def evaluate(
         Names of the columns.
     annotations : mapping of str to ndarray of bool, shape (n,)
         The sites within each annotation, see
-        `deepcpg_tf.genome.intervals.annotate`.
+        `deepcpg_tf.evaluation.annotations.annotate`.
     about
         What was evaluated: the model, data, split and so on, in the words that the
         report shows.

@@ -1,10 +1,9 @@
-"""Annotations of the genome, read from BED files, and the sites that lie in them."""
+"""Intervals of the genome, read from BED files, and whether sites lie in them."""
 
 from __future__ import annotations
 
 import hashlib
-import zlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.errors import AnnotationError, GenomeError
-from deepcpg_tf.files import open_text
+from deepcpg_tf.files import reading_text
 from deepcpg_tf.genome.names import find_name, shown_names
 
 if TYPE_CHECKING:
@@ -100,12 +99,10 @@ def read_annotation(path: Path, chromosomes: Collection[str]) -> Annotation:
     import polars as pl
 
     try:
-        with open_text(path) as file:
+        with reading_text(path, AnnotationError) as file:
             table = _parse(path, file.read())
     except OSError as error:
         raise AnnotationError(f"{path}: cannot read it: {error.strerror or error}") from None
-    except (UnicodeDecodeError, EOFError, zlib.error) as error:
-        raise AnnotationError(f"{path}: expected text, plain or gzipped, but {error}") from None
     names = table["chromosome"].unique(maintain_order=True).to_list()
     try:
         found = [find_name(name, chromosomes) for name in names]
@@ -162,44 +159,3 @@ def _merge(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Interv
     first = np.append(True, starts[1:] > ends[:-1])
     last = np.append(first[1:], True)
     return Intervals(starts[first], ends[last])
-
-
-def annotate(
-    paths: Iterable[Path],
-    chromosomes: Sequence[str],
-    chromosome_ids: npt.NDArray[np.integer],
-    positions: npt.NDArray[np.integer],
-) -> dict[str, npt.NDArray[np.bool_]]:
-    """Read annotations and find the sites in each.
-
-    Parameters
-    ----------
-    paths
-        BED files, see `read_annotation`.
-    chromosomes, chromosome_ids, positions
-        The sites, see `Annotation.contains`.
-
-    Returns
-    -------
-    dict of str to ndarray of bool, shape (n,)
-        In the order of `paths`.
-
-    Raises
-    ------
-    AnnotationError
-        When a file cannot be read, shares no chromosome with the sites, or has the
-        name of another.
-    """
-    known = [chromosomes[i] for i in np.unique(chromosome_ids)] or chromosomes
-    sources: dict[str, Path] = {}
-    masks: dict[str, npt.NDArray[np.bool_]] = {}
-    for path in paths:
-        annotation = read_annotation(path, known)
-        if annotation.name in sources:
-            raise AnnotationError(
-                f"{path}: expected a name that no other annotation has, received "
-                f"{annotation.name!r}, that of {sources[annotation.name]}"
-            )
-        sources[annotation.name] = path
-        masks[annotation.name] = annotation.contains(chromosomes, chromosome_ids, positions)
-    return masks

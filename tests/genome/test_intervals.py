@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcpg_tf.errors import AnnotationError
-from deepcpg_tf.genome.intervals import Annotation, annotate, read_annotation
+from deepcpg_tf.genome.intervals import Annotation, read_annotation
 
 NAMES = ("1", "2", "M")
 REAL = Path(__file__).parents[3] / "shared" / "real-profiles"
@@ -149,33 +149,6 @@ def test_files_that_cannot_be_read(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(AnnotationError, match=r"binary.bed: expected text"):
         read_annotation(binary, NAMES)
-
-
-SITES = (("chr1", "2", "3"), np.array([0, 0, 1]), np.array([5, 50, 5]))
-
-
-def test_annotate(tmp_path):
-    paths = [write(tmp_path, "1\t0\t10\n", "b.bed"), write(tmp_path, "2\t9\t10\nchr1\t50\t51\n")]
-    masks = annotate(paths, *SITES)
-    assert {name: mask.tolist() for name, mask in masks.items()} == {
-        "b": [True, False, False],
-        "a": [False, True, False],
-    }
-    assert list(masks) == ["b", "a"]
-
-
-def test_two_annotations_of_one_name(tmp_path):
-    (tmp_path / "other").mkdir()
-    paths = [write(tmp_path, "1\t0\t9\n"), write(tmp_path / "other", "1\t0\t9\n")]
-    with pytest.raises(AnnotationError, match=r"other/a.bed: .* received 'a', that of .*a.bed$"):
-        annotate(paths, *SITES)
-
-
-def test_an_annotation_of_other_chromosomes(tmp_path):
-    # Chromosome 3 is known, but has no site.
-    path = write(tmp_path, "3\t0\t9\nX\t0\t9\n")
-    with pytest.raises(AnnotationError, match=r"asked for \(chr1, 2\), found 3, X$"):
-        annotate([path], *SITES)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"{REAL} is not here")
