@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from tests import tolerances
 from tests.conftest import DATA
 from tests.reference import random_windows
 
@@ -117,7 +118,7 @@ def test_fine_tune_keeps_the_heads_of_the_same_cells(run, tmp_path):
     assert "no validation: all 1 epochs are run" in result.err
     tuned = DeepCpgDnaForSequencePrediction.from_preset(out)
     for name, variable in start.variables_by_name.items():
-        np.testing.assert_allclose(tuned.variables_by_name[name], variable, atol=1e-6)
+        np.testing.assert_allclose(tuned.variables_by_name[name], variable, rtol=tolerances.UNIT)
 
 
 def test_fine_tune_with_other_cells(run, tmp_path):

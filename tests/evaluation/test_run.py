@@ -7,6 +7,7 @@ from deepcpg_tf.errors import EvaluationError
 from deepcpg_tf.evaluation.run import evaluate
 from deepcpg_tf.evaluation.scores import METRICS, score
 from deepcpg_tf.evaluation.write import write_evaluation
+from tests import tolerances
 from tests.evaluation.examples import original, random
 
 
@@ -22,7 +23,7 @@ def test_each_annotation_is_scored_as_if_it_were_alone():
     for metric in METRICS:
         np.testing.assert_array_equal(evaluation.scores.values[metric], whole.values[metric])
         found = evaluation.annotations["a"].scores.values[metric]
-        np.testing.assert_allclose(found, alone.values[metric], rtol=1e-12)
+        np.testing.assert_allclose(found, alone.values[metric], rtol=tolerances.FLOAT64)
     assert evaluation.annotations["a"].sites == part.sum()
     assert evaluation.annotations["none"].sites == 0
     assert evaluation.annotations["none"].scores.values["n"].tolist() == [0, 0, 0]

@@ -16,6 +16,7 @@ from deepcpg_tf.evaluation.scores import (
     write_metrics,
     write_metrics_by_annotation,
 )
+from tests import tolerances
 from tests.evaluation.examples import RUN, original
 
 NAN = math.nan
@@ -132,7 +133,7 @@ def test_against_plain_formulas(example):
     harmonic = 2 * share * recalled / (share + recalled) if share + recalled else 0
     assert found["f1"] == pytest.approx(harmonic)
     correlation = np.corrcoef(y, z)[0, 1] if len(set(z)) == 2 else 0
-    assert found["mcc"] == pytest.approx(correlation, abs=1e-12)
+    assert found["mcc"] == pytest.approx(correlation, abs=tolerances.FLOAT64)
 
 
 @settings(deadline=None)
@@ -142,7 +143,7 @@ def test_the_order_of_sites_does_not_matter(example, randomly):
     order = list(range(len(labels)))
     randomly.shuffle(order)
     assert one(labels, probabilities) == pytest.approx(
-        one(labels[order], probabilities[order]), nan_ok=True, rel=1e-12
+        one(labels[order], probabilities[order]), nan_ok=True, rel=tolerances.FLOAT64
     )
 
 

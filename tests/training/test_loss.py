@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.training.loss import class_weights, masked_cross_entropy, regularisation
+from tests import tolerances
 
 
 def logit(p):
@@ -21,7 +22,7 @@ def test_by_hand():
     first = -math.log(0.5) - math.log(0.75) - math.log(0.8)
     second = -math.log(0.8) - math.log(0.25) - math.log(0.5)
     found = masked_cross_entropy(tf.constant(labels), logits)
-    assert float(found) == pytest.approx(first + second, rel=1e-6)
+    assert float(found) == pytest.approx(first + second, rel=tolerances.sums(6))
 
 
 def test_class_weights_by_hand():
@@ -29,7 +30,8 @@ def test_class_weights_by_hand():
     logits = tf.constant([[logit(0.5)], [logit(0.25)], [logit(0.9)]])
     weights = tf.constant([[0.2, 0.8]])
     found = masked_cross_entropy(labels, logits, weights)
-    assert float(found) == pytest.approx(-0.8 * math.log(0.5) - 0.2 * math.log(0.75), rel=1e-6)
+    expected = -0.8 * math.log(0.5) - 0.2 * math.log(0.75)
+    assert float(found) == pytest.approx(expected, rel=tolerances.sums(3))
 
 
 def test_equals_the_originals_formula():
@@ -53,12 +55,15 @@ def test_equals_the_originals_formula():
         expected += np.mean(score * sample_weights) / np.mean(sample_weights != 0)
     logits = tf.constant(np.log(p / (1 - p)), tf.float32)
     found = masked_cross_entropy(tf.constant(labels), logits, tf.constant(weights)) / 64
-    assert float(found) == pytest.approx(expected, rel=1e-5)
+    missing = 1e-7 * 0.6 / (0.4 * float(weights.min()))
+    assert float(found) == pytest.approx(expected, rel=tolerances.sums(64 * 5) + missing)
 
 
 def test_class_weights_are_the_inverse_frequencies():
     weights = class_weights(np.array([[1, 3], [2, 2]]))
-    np.testing.assert_allclose(weights, [[0.75, 0.25], [0.5, 0.5]], rtol=1e-5)
+    # The original adds 1e-7 to the frequencies.
+    rtol = tolerances.sums(4) + 1e-7 / 0.25
+    np.testing.assert_allclose(weights, [[0.75, 0.25], [0.5, 0.5]], rtol=rtol)
 
 
 def test_class_weights_of_cells_that_show_one_class_or_none():
@@ -84,12 +89,14 @@ def test_regularisation_is_of_the_backbones_kernels():
     keras.utils.set_random_seed(0)
     config = DeepCpgDnaConfig(sequence_length=101, num_labels=2)
     model = DeepCpgDnaForSequencePrediction(config)
-    expected = 0.0
+    expected, n = 0.0, 0
     for name, variable in model.variables_by_name.items():
         if name.endswith("kernel") and name.startswith("dna/"):
             value = variable.numpy().astype(np.float64)
             expected += 0.01 * np.abs(value).sum() + 0.1 * (value**2).sum()
-    assert float(regularisation(model, 0.01, 0.1)) == pytest.approx(expected, rel=1e-5)
+            n += 2 * value.size
+    found = float(regularisation(model, 0.01, 0.1))
+    assert found == pytest.approx(expected, rel=tolerances.sums(n))
 
 
 def test_the_gradient_of_the_regularisation():
@@ -100,4 +107,5 @@ def test_the_gradient_of_the_regularisation():
     for variable, gradient in zip(variables, tape.gradient(penalty, variables), strict=True):
         if gradient is not None:
             w = variable.numpy()
-            np.testing.assert_allclose(gradient, 3 * (0.01 * np.sign(w) + 0.2 * w), rtol=1e-5)
+            expected = 3 * (0.01 * np.sign(w) + 0.2 * w)
+            np.testing.assert_allclose(gradient, expected, rtol=tolerances.sums(2))

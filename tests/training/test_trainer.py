@@ -11,7 +11,8 @@ from deepcpg_tf.genome.sequence import one_hot
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy
 from deepcpg_tf.training.trainer import Parts, train
-from tests.training.examples import ArrayExamples, config, motif_examples
+from tests import tolerances
+from tests.training.examples import LENGTH, ArrayExamples, config, motif_examples
 
 NONE = np.array([], np.int64)
 
@@ -58,6 +59,9 @@ def run(
 def values(model):
     return [variable.numpy() for variable in model.variables]
 
+
+# A gradient of the first convolution sums over a batch of 64 and the positions of a window.
+TERMS = 64 * LENGTH
 
 SHORT = TrainingSettings(epochs=4, batch_size=64, learning_rate=1e-3)
 
@@ -137,9 +141,10 @@ def test_losses_equal_a_plain_restatement(tmp_path):
     labels = examples.labels(sites)
     inverse = np.array([[1 / np.mean(c[c >= 0] == k) for k in (0, 1)] for c in labels.T])
     weights = inverse / inverse.sum(axis=1, keepdims=True)
-    assert row["loss"] == pytest.approx(loss(before, sites, weights), rel=1e-4)
+    rel = tolerances.trained(TERMS, 1)
+    assert row["loss"] == pytest.approx(loss(before, sites, weights), rel=rel)
     unweighted = np.ones((2, 2))
-    assert row["validation_loss"] == pytest.approx(loss(after, validation, unweighted), rel=1e-4)
+    assert row["validation_loss"] == pytest.approx(loss(after, validation, unweighted), rel=rel)
 
 
 def test_two_devices_give_the_same_losses(tmp_path):
@@ -151,8 +156,9 @@ def test_two_devices_give_the_same_losses(tmp_path):
         _, history = run(tmp_path / str(devices), examples, settings, validation=validation)
         histories.append(history)
     for one, two in zip(*histories, strict=True):
-        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
-        assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-4)
+        rel = tolerances.trained(TERMS, 7 * one["epoch"])
+        assert two["loss"] == pytest.approx(one["loss"], rel=rel)
+        assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=rel)
 
 
 def test_early_stopping_keeps_the_best_weights(tmp_path):
@@ -171,7 +177,7 @@ def test_early_stopping_keeps_the_best_weights(tmp_path):
     labels = wrong[200:]
     logits = model(rows).numpy()
     loss = np.where(labels >= 0, np.logaddexp(0, logits) - logits * (labels > 0), 0).sum() / 100
-    assert loss == pytest.approx(losses[best], rel=1e-4)
+    assert loss == pytest.approx(losses[best], rel=tolerances.sums(TERMS))
 
 
 @pytest.mark.parametrize(
@@ -191,13 +197,16 @@ def test_small_data(tmp_path, n, cells, settings):
 
 def test_filling_up_a_batch_changes_nothing(tmp_path):
     examples = motif_examples(5)
-    results = []
+    keras.utils.set_random_seed(SHORT.seed)
+    models, losses = [DeepCpgDnaForSequencePrediction(config(2))], []
     for size in (5, 64):
         settings = TrainingSettings(epochs=2, batch_size=size)
-        results.append(run(tmp_path / str(size), examples, settings))
-    for one, other in zip(values(results[0][0]), values(results[1][0]), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    assert results[0][1][1]["loss"] == pytest.approx(results[1][1][1]["loss"], rel=1e-5)
+        model, history = run(tmp_path / str(size), examples, settings)
+        models.append(model)
+        losses.append(history[1]["loss"])
+    start, one, other = (np.concatenate([v.ravel() for v in values(m)]) for m in models)
+    assert np.linalg.norm(one - other) < tolerances.ADAM * np.linalg.norm(one - start)
+    assert losses[0] == pytest.approx(losses[1], rel=tolerances.trained(TERMS, 2))
 
 
 def test_a_cell_with_one_class_is_learnt_too(tmp_path):
@@ -225,17 +234,14 @@ def test_divergence_is_told(tmp_path):
         run(tmp_path, motif_examples(200), settings)
 
 
-@pytest.mark.parametrize("jit", ["on", "off"])
-def test_xla_gives_the_same_losses(tmp_path, jit):
+def test_xla_gives_the_same_losses(tmp_path):
     examples = motif_examples(100)
-    settings = TrainingSettings(epochs=2, batch_size=32, jit=jit)
-    _, history = run(tmp_path, examples, settings)
-    assert history[1]["loss"] == pytest.approx(
-        _EXPECTED.setdefault("loss", history[1]["loss"]), rel=1e-4
-    )
-
-
-_EXPECTED = {}
+    losses = []
+    for jit in ("on", "off"):
+        settings = TrainingSettings(epochs=2, batch_size=32, jit=jit)
+        _, history = run(tmp_path / jit, examples, settings)
+        losses.append(history[1]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=tolerances.trained(TERMS, 8))
 
 
 def test_virtual_devices_are_there():
