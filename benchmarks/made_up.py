@@ -57,22 +57,24 @@ def make_examples(folder: Path) -> Examples:
 
     from deepcpg_tf.data.examples import open_examples
     from deepcpg_tf.data.table import MethylationTable, reference_of
+    from deepcpg_tf.data.table_file import write_table
     from deepcpg_tf.genome.reference import Genome
 
     genome, path = folder / "genome.fa", folder / "cells.h5ad"
     rng = np.random.default_rng(1)
     share = SITES // len(CHROMOSOMES)
     positions = [np.sort(rng.choice(sites, share, replace=False)) for sites in write_genome(genome)]
-    states = np.where(rng.random((SITES, CELLS)) < METHYLATED, 1, -1).astype(np.int8)
-    states[rng.random((SITES, CELLS)) >= OBSERVED] = 0
-    MethylationTable(
+    calls = np.where(rng.random((SITES, CELLS)) < METHYLATED, 1, -1).astype(np.int8)
+    calls[rng.random((SITES, CELLS)) >= OBSERVED] = 0
+    table = MethylationTable(
         tuple(f"cell_{number + 1}" for number in range(CELLS)),
         CHROMOSOMES,
         np.repeat(np.arange(len(CHROMOSOMES), dtype=np.int32), share),
         np.concatenate(positions),
-        scipy.sparse.csr_array(states),
+        scipy.sparse.csr_array(calls),
         reference_of(Genome(genome), CHROMOSOMES),
-    ).save(path)
+    )
+    write_table(table, path)
     return open_examples([path], genome, None)
 
 

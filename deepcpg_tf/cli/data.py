@@ -57,7 +57,8 @@ def build(
     """
     check_files(*profiles)
     _check_out(out)
-    from deepcpg_tf.data.table import build_table, check_cells
+    from deepcpg_tf.data.build import build_table, check_cells
+    from deepcpg_tf.data.table_file import write_table
     from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.profiles.read import read_profile
 
@@ -71,7 +72,7 @@ def build(
             yield profile
 
     table = build_table(read(), reference, min_cells=min_cells)
-    table.save(out)
+    write_table(table, out)
     _tell(out, table)
 
 
@@ -88,10 +89,11 @@ def import_legacy(
     _check_out(out)
     from deepcpg_tf.data.legacy.hdf5 import LegacyData
     from deepcpg_tf.data.legacy.tables import import_table
+    from deepcpg_tf.data.table_file import write_table
     from deepcpg_tf.genome.reference import Genome
 
     table = import_table(LegacyData(files), Genome(genome))
-    table.save(out)
+    write_table(table, out)
     _tell(out, table)
 
 
@@ -103,13 +105,13 @@ def show(table: _Table, debug: Debug = False) -> None:
     is the share of these that are methylated.
     """
     from deepcpg_tf.data.summary import summarize
-    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.data.table_file import read_table
 
     _print_rows(
         ("cell", "chromosome", "sites", "observed", "coverage", "methylation_rate"),
         [
             (*row[:4], f"{row.coverage:.4f}", f"{row.methylation_rate:.4f}")
-            for row in summarize(MethylationTable.load(table))
+            for row in summarize(read_table(table))
         ],
     )
 
@@ -126,9 +128,9 @@ def split(
 ) -> None:
     """Show how many sites of which chromosomes would train, validate and test."""
     from deepcpg_tf.data.splits import count_sites, split_from_options
-    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.data.table_file import read_table
 
-    loaded = MethylationTable.load(table)
+    loaded = read_table(table)
     made = split_from_options(
         loaded, split=split, train=train, validation=validation, test=test, fractions=fractions
     )
@@ -156,7 +158,7 @@ def _check_out(path: Path) -> None:
 
 
 def _tell(path: Path, table: MethylationTable) -> None:
-    share = table.states.nnz / (len(table) * len(table.cells))
+    share = table.calls.nnz / (len(table) * len(table.cells))
     print(
         f"{path}: {len(table)} sites on {len(table.chromosomes)} chromosomes, "
         f"{len(table.cells)} cells, {share:.1%} observed"

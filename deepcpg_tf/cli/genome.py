@@ -79,7 +79,7 @@ def predict_genome(asked: Scan) -> None:
     check_result(out, thousandths=asked.thousandths)
     import_tensorflow()
     from deepcpg_tf.cli.progress import progress
-    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.data.table_file import read_table
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.scan.engine import ScanEngine
@@ -93,7 +93,7 @@ def predict_genome(asked: Scan) -> None:
     within = None if asked.regions is None else read_annotation(asked.regions, reference.lengths)
     observed = None
     if asked.table is not None:
-        observed = Observations(MethylationTable.load(asked.table), reference, model.cells)
+        observed = Observations(read_table(asked.table), reference, model.cells)
     wanted = None if asked.chromosomes is None else asked.chromosomes.split(",")
     names = chosen_chromosomes(reference, wanted)
     parts = list(regions_of(reference, names))

@@ -111,7 +111,7 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
 
 
 def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) -> Examples:
-    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.data.table_file import read_table
     from deepcpg_tf.genome.reference import Genome
 
     if len(files) > 1:
@@ -119,7 +119,7 @@ def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) 
     if genome is None:
         raise InputError(f"{files[0]}: expected --genome FASTA with a table, received none")
     reference = Genome(genome)
-    table = MethylationTable.load(files[0]).on(reference)
+    table = read_table(files[0]).on(reference)
     return TableExamples(table, reference, length or 1001)
 
 

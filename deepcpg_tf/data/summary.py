@@ -43,10 +43,10 @@ def summarize(table: MethylationTable) -> list[Summary]:
     sites = np.diff(bounds)
     observed = np.zeros((len(sites), cells), np.int64)
     methylated = np.zeros_like(observed)
-    states = table.states
+    calls = table.calls
     for i, (first, last) in enumerate(pairwise(bounds)):
-        own = slice(states.indptr[first], states.indptr[last])
-        columns, values = states.indices[own], states.data[own]
+        own = slice(calls.indptr[first], calls.indptr[last])
+        columns, values = calls.indices[own], calls.data[own]
         observed[i] = np.bincount(columns, minlength=cells)
         methylated[i] = np.bincount(columns[values > 0], minlength=cells)
     by_chromosome = [

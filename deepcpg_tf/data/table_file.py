@@ -29,14 +29,20 @@ _READING_FAILED = (OSError, KeyError, ValueError, TypeError, AttributeError, Run
 
 
 def write_table(table: MethylationTable, path: Path) -> None:
-    """Write a table; see `MethylationTable.save`."""
+    """Write a table as an AnnData file that appears whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        When the folder does not exist or cannot be written to.
+    """
     import anndata
     import pandas as pd
 
     # Sites x cells by rows is cells x sites by columns: the same arrays, as they are.
-    states = table.states
+    calls = table.calls
     by_cell = scipy.sparse.csc_matrix(
-        (states.data, states.indices, states.indptr), shape=states.shape[::-1]
+        (calls.data, calls.indices, calls.indptr), shape=calls.shape[::-1]
     )
     sites = pd.DataFrame(
         {
@@ -60,7 +66,13 @@ def write_table(table: MethylationTable, path: Path) -> None:
 
 
 def read_table(path: Path) -> MethylationTable:
-    """Read a table; see `MethylationTable.load`."""
+    """Read a table that `write_table` wrote.
+
+    Raises
+    ------
+    TableError
+        When the file is missing, damaged or something else.
+    """
     if not path.is_file():
         raise TableError(f"{path}: expected a methylation table (.h5ad), found no file there")
     try:
@@ -120,31 +132,31 @@ def _read(path: Path, file: h5py.File) -> MethylationTable:
         tuple(str(name) for name in chromosomes.categories),
         np.asarray(chromosomes.codes, np.int32),
         np.asarray(read_elem(file["var/position"]), np.int64),
-        _states(path, by_cell),
+        _calls(path, by_cell),
         Reference(str(about["reference_name"]), str(about["reference_digest"])),
     )
 
 
-def _states(path: Path, by_cell: Any) -> scipy.sparse.csr_array:
+def _calls(path: Path, by_cell: Any) -> scipy.sparse.csr_array:
     if not scipy.sparse.issparse(by_cell):
         raise TableError(f"{path}: expected a sparse matrix as X, received a dense one")
     values = by_cell.data
     wrong = values[(values != 1) & (values != -1) & (values != 0)]
     if wrong.size:
         raise TableError(
-            f"{path}: expected the states 1, -1 and 0 (missing) in X, received {wrong[0]}"
+            f"{path}: expected the calls 1, -1 and 0 (missing) in X, received {wrong[0]}"
         )
-    states = scipy.sparse.csr_array(by_cell.T.astype(np.int8))
-    states.eliminate_zeros()
-    return states
+    calls = scipy.sparse.csr_array(by_cell.T.astype(np.int8))
+    calls.eliminate_zeros()
+    return calls
 
 
 def _check(path: Path, table: MethylationTable) -> None:
     shape = (len(table.chromosome_ids), len(table.cells))
-    if table.states.shape != shape or len(table.positions) != shape[0]:
+    if table.calls.shape != shape or len(table.positions) != shape[0]:
         raise TableError(
             f"{path}: expected X of {shape[1]} cells and {shape[0]} sites, as obs and var have, "
-            f"received {' x '.join(str(n) for n in table.states.shape[::-1])}"
+            f"received {' x '.join(str(n) for n in table.calls.shape[::-1])}"
         )
     twice = [cell for cell, count in Counter(table.cells).items() if count > 1]
     if twice:

@@ -23,7 +23,7 @@ class Account:
     read
         Sites of the file: its lines of data.
     kept
-        CpGs with a state.
+        CpGs with a label.
     joined
         Sites joined with that of the other strand of the same CpG.
     duplicates

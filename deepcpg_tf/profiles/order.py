@@ -56,7 +56,7 @@ class OrderedCalls:
                 chromosome = calls.chromosome
                 seen.add(chromosome)
                 before = _START
-            sites = np.stack([calls.positions, calls.strands, _states(calls)])
+            sites = np.stack([calls.positions, calls.strands, _directions(calls)])
             yield self._without_duplicates(calls, sites, np.hstack([before, sites[:, :-1]]))
             before = sites[:, -1:]
         if self.duplicates:
@@ -98,6 +98,6 @@ class OrderedCalls:
 _START = np.array([[-1], [0], [0]])
 
 
-def _states(calls: Calls) -> npt.NDArray[np.int64]:
+def _directions(calls: Calls) -> npt.NDArray[np.int64]:
     """Return 1 methylated, -1 unmethylated, 0 neither."""
     return np.sign(calls.methylated - calls.unmethylated)

@@ -1,4 +1,4 @@
-"""Methylation profiles of single cells: text files to states of the CpGs of a reference."""
+"""Methylation profiles of single cells: text files to labels of the CpGs of a reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepcpg_tf.profiles.formats import FORMATS, layouts_of
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
 from deepcpg_tf.profiles.order import OrderedCalls
 
-__all__ = ["FORMATS", "Account", "ChromosomeStates", "Profile", "read_profile"]
+__all__ = ["FORMATS", "Account", "ChromosomeLabels", "Profile", "read_profile"]
 
 _ENDING = re.compile(
     r"(?<=.)\.(gz|bgz|tsv|txt|csv|bed|bedmethyl|bedgraph|bdg|bg|cov|zero|bismark|allc|"
@@ -33,23 +33,23 @@ _ALTERNATIVES = {
 }
 
 
-class ChromosomeStates(NamedTuple):
+class ChromosomeLabels(NamedTuple):
     """The observed CpGs of a chromosome.
 
     ``positions`` (int64 [n]) are those of the forward-strand C, 0-based, ascending
-    and unique; ``states`` (int8 [n]) are 1, methylated, or 0, unmethylated.
+    and unique; ``labels`` (int8 [n]) are 1, methylated, or 0, unmethylated.
     """
 
     positions: npt.NDArray[np.int64]
-    states: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.int8]
 
 
 class Profile(NamedTuple):
-    """A cell: the states of its sites, by the genome's names of chromosomes, in its order."""
+    """A cell: the labels of its sites, by the genome's names of chromosomes, in its order."""
 
     cell: str
     path: Path
-    sites: dict[str, ChromosomeStates]
+    sites: dict[str, ChromosomeLabels]
     account: Account
 
 
@@ -63,8 +63,8 @@ def read_profile(
 ) -> Profile:
     """Read the methylation profile of a cell, plain, gzip or bgzip.
 
-    Reads of both strands of a CpG are summed; the majority is its state, and a tie is
-    none. Where a file tells only a value, the state is that of the mean of the strands:
+    Reads of both strands of a CpG are summed; the majority is its label, and a tie is
+    none. Where a file tells only a value, the label is that of the mean of the strands:
     methylated above 0.5, unmethylated below, and none at 0.5.
 
     Parameters
@@ -77,7 +77,7 @@ def read_profile(
     format
         One of `FORMATS`; by default told by the first line of data.
     min_coverage
-        Reads, of both strands together, under which a CpG has no state.
+        Reads, of both strands together, under which a CpG has no label.
     cell
         Its name; by default that of the file without its endings.
 
@@ -120,9 +120,9 @@ class _Reading:
         self._account = Account(lines.path, lines.layout.format)
         self._fit = Fit()
         self._names: dict[str, str | None] = {}  # the genome's, by those in the file
-        self._sites: dict[str, ChromosomeStates] = {}
+        self._sites: dict[str, ChromosomeLabels] = {}
 
-    def result(self) -> tuple[dict[str, ChromosomeStates], Account]:
+    def result(self) -> tuple[dict[str, ChromosomeLabels], Account]:
         account = self._account
         ordered = OrderedCalls(self._lines)
         current = None
@@ -189,7 +189,7 @@ class _Reading:
         return _CpgReads(reads.positions[firsts], methylated, unmethylated)
 
     def _end(self, name: str | None, pieces: list[_CpgReads]) -> None:
-        """Make states of a chromosome's reads."""
+        """Make labels of a chromosome's reads."""
         if name is None:
             return
         joined = _CpgReads(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
@@ -202,8 +202,8 @@ class _Reading:
         kept = ~(is_low | is_tie)
         self._account.kept += int(kept.sum())
         if kept.any():
-            states = (methylated > unmethylated)[kept].astype(np.int8)
-            self._sites[name] = ChromosomeStates(positions[kept], states)
+            labels = (methylated > unmethylated)[kept].astype(np.int8)
+            self._sites[name] = ChromosomeLabels(positions[kept], labels)
 
     def _check_overlap(self) -> None:
         path, account = self._lines.path, self._account

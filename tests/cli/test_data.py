@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
+from deepcpg_tf.data.build import build_table
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
-from deepcpg_tf.data.table import MethylationTable, build_table
+from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.genome.reference import Genome
 from tests.data.tables import (
     GENOME,
@@ -25,7 +26,7 @@ PROFILES = sorted((RUN / "cpg").iterdir())
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "small.h5ad"
-    small_table(tmp_path).save(path)
+    write_table(small_table(tmp_path), path)
     return path
 
 
@@ -36,16 +37,16 @@ def wide(tmp_path):
     fasta = tmp_path / "wide.fa"
     fasta.write_text("".join(f">{name}\n{'CG' * n}\n" for name, n in counts.items()))
     sites = {name: {2 * i: 1 for i in range(n)} for name, n in counts.items()}
-    build_table([profile("a", **sites)], Genome(fasta)).save(tmp_path / "wide.h5ad")
+    write_table(build_table([profile("a", **sites)], Genome(fasta)), tmp_path / "wide.h5ad")
     return tmp_path / "wide.h5ad"
 
 
 def assert_same(path, expected):
-    found = MethylationTable.load(path)
+    found = read_table(path)
     assert (found.cells, found.chromosomes) == (expected.cells, expected.chromosomes)
     assert (found.chromosome_ids == expected.chromosome_ids).all()
     assert (found.positions == expected.positions).all()
-    assert (found.states.toarray() == expected.states.toarray()).all()
+    assert (found.calls.toarray() == expected.calls.toarray()).all()
     assert found.reference == expected.reference
 
 
@@ -81,7 +82,7 @@ def test_build_with_min_coverage_and_format(run, tmp_path):
     arguments = ("--genome", tmp_path / "g.fa", "--out", out, "--min-coverage", 2)
     result = run("data", "build", "--profiles", tmp_path / "a.cov", *arguments)
     assert result.code == 0, result.err
-    table = MethylationTable.load(out)
+    table = read_table(out)
     assert table.positions.tolist() == [1, 7]
     assert table.labels(np.arange(2)).tolist() == [[1], [0]]
     line = run("data", "build", "--profiles", tmp_path / "a.cov", *arguments, "--format", "no")

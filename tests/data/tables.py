@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepcpg_tf.data.table import MethylationTable, build_table
+from deepcpg_tf.data.build import build_table
+from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.genome.reference import Genome
 from tests.conftest import DATA
 
@@ -15,9 +16,9 @@ LEGACY_FILES = sorted((RUN / "data").glob("*.h5"))
 GENOME = DATA / "genome" / "mini.fa"
 
 
-class States(NamedTuple):
+class Sites(NamedTuple):
     positions: np.ndarray
-    states: np.ndarray
+    labels: np.ndarray
 
 
 class HandProfile(NamedTuple):
@@ -28,16 +29,16 @@ class HandProfile(NamedTuple):
 
 
 def profile(cell, /, path=None, **sites):
-    """Make a profile; sites are given as chromosome={position: state}."""
+    """Make a profile; sites are given as chromosome={position: label}."""
     return HandProfile(
         cell,
         Path(path or f"{cell}.tsv"),
         {
-            chromosome: States(
-                np.array(sorted(states), np.int64),
-                np.array([states[position] for position in sorted(states)], np.int8),
+            chromosome: Sites(
+                np.array(sorted(labels), np.int64),
+                np.array([labels[position] for position in sorted(labels)], np.int8),
             )
-            for chromosome, states in sites.items()
+            for chromosome, labels in sites.items()
         },
     )
 
@@ -51,8 +52,8 @@ def profiles_of_the_run():
         for line in text.splitlines():
             if not line.startswith("#"):
                 chromosome, position, value = line.split("\t")[:3]
-                states = sites.setdefault(chromosome.removeprefix("chr"), {})
-                states[int(position) - 1] = round(float(value))
+                labels = sites.setdefault(chromosome.removeprefix("chr"), {})
+                labels[int(position) - 1] = round(float(value))
         yield profile(path.name.split(".")[0], path, **sites)
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepcpg_tf.data.build import build_table
 from deepcpg_tf.data.legacy import windows as legacy_windows
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import import_table
-from deepcpg_tf.data.table import build_table
 from deepcpg_tf.errors import GenomeError, LegacyDataError
 from deepcpg_tf.genome.reference import Genome
 from tests.data.tables import GENOME, LEGACY_FILES, RUN, profiles_of_the_run
@@ -257,7 +257,7 @@ def test_the_imported_table_is_the_one_built_from_profiles(genome):
     assert (imported.cells, imported.chromosomes) == (built.cells, built.chromosomes)
     assert (imported.chromosome_ids == built.chromosome_ids).all()
     assert (imported.positions == built.positions).all()
-    assert (imported.states.toarray() == built.states.toarray()).all()
+    assert (imported.calls.toarray() == built.calls.toarray()).all()
     assert imported.reference == built.reference
 
 

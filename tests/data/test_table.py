@@ -8,8 +8,9 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deepcpg_tf.data.build import build_table
 from deepcpg_tf.data.summary import summarize
-from deepcpg_tf.data.table import MethylationTable, build_table
+from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.errors import OutputError, TableError
 from deepcpg_tf.genome.reference import Genome
 from tests.data.tables import (
@@ -49,9 +50,9 @@ def test_sites_are_united_in_the_order_of_the_reference(table):
     assert table.chromosomes == ("X", "1")
     assert sites(table) == SMALL_SITES
     assert labels(table) == SMALL_LABELS
-    assert table.states.toarray().tolist()[2] == [1, -1, 0]
+    assert table.calls.toarray().tolist()[2] == [1, -1, 0]
     assert (table.positions.dtype, table.chromosome_ids.dtype) == (np.int64, np.int32)
-    assert (table.states.dtype, table.states.nnz) == (np.int8, 9)
+    assert (table.calls.dtype, table.calls.nnz) == (np.int8, 9)
     assert table.labels(np.array([0])).dtype == np.int8
 
 
@@ -75,7 +76,7 @@ def test_any_profiles(cells, min_cells):
     profiles = [profile(cell, **({"1": sites} if sites else {})) for cell, sites in cells.items()]
     with pytest.MonkeyPatch.context() as patch:
         # Its digest has tests of its own.
-        patch.setattr("deepcpg_tf.data.table.reference_of", lambda *_: None)
+        patch.setattr("deepcpg_tf.data.build.reference_of", lambda *_: None)
         if not expected:
             with pytest.raises(TableError, match=f"at least {min_cells} of {len(cells)} cells"):
                 build_table(profiles, _GENOME, min_cells=min_cells)
@@ -173,19 +174,19 @@ def test_the_table_of_the_original_run(genome):
 
 def test_round_trip(table, tmp_path):
     path = tmp_path / "table.h5ad"
-    table.save(path)
-    loaded = MethylationTable.load(path)
+    write_table(table, path)
+    loaded = read_table(path)
     assert (loaded.cells, loaded.chromosomes) == (table.cells, table.chromosomes)
     assert loaded.reference == table.reference
     assert loaded.reference.name == "small.fa"
     assert (sites(loaded), labels(loaded)) == (SMALL_SITES, SMALL_LABELS)
-    assert (loaded.states.dtype, loaded.states.format) == (np.int8, "csr")
+    assert (loaded.calls.dtype, loaded.calls.format) == (np.int8, "csr")
     assert (loaded.positions.dtype, loaded.chromosome_ids.dtype) == (np.int64, np.int32)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small.fa", "table.h5ad"]
 
 
 def test_it_opens_as_anndata(table, tmp_path):
-    table.save(tmp_path / "table.h5ad")
+    write_table(table, tmp_path / "table.h5ad")
     adata = anndata.read_h5ad(tmp_path / "table.h5ad")
     assert adata.shape == (3, 6)
     assert adata.obs_names.tolist() == ["b", "a", "c"]
@@ -203,12 +204,12 @@ def test_it_opens_as_anndata(table, tmp_path):
 
 
 def test_a_part_chosen_and_written_in_anndata_is_read(table, tmp_path):
-    table.save(tmp_path / "table.h5ad")
+    write_table(table, tmp_path / "table.h5ad")
     adata = anndata.read_h5ad(tmp_path / "table.h5ad")
     part = adata[["c", "b"], adata.var["position"] > 2].copy()
     part.X = scipy.sparse.csr_matrix(part.X).astype(np.float32)
     part.write_h5ad(tmp_path / "part.h5ad")
-    loaded = MethylationTable.load(tmp_path / "part.h5ad")
+    loaded = read_table(tmp_path / "part.h5ad")
     assert loaded.cells == ("c", "b")
     assert as_dict(loaded) == {("X", 8): (-1, 1), ("1", 4): (-1, 0), ("1", 7): (1, -1)}
 
@@ -223,14 +224,14 @@ def test_a_failed_write_leaves_the_old_table(table, tmp_path, monkeypatch):
 
     monkeypatch.setattr(anndata.AnnData, "write_h5ad", fail)
     with pytest.raises(OSError, match="disk full"):
-        table.save(path)
+        write_table(table, path)
     assert path.read_text() == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["small.fa", "table.h5ad"]
 
 
 def test_no_folder_to_write_to(table, tmp_path):
     with pytest.raises(OutputError, match="table.h5ad: cannot write there"):
-        table.save(tmp_path / "no" / "table.h5ad")
+        write_table(table, tmp_path / "no" / "table.h5ad")
 
 
 def test_the_reference_is_checked(table, tmp_path):
@@ -301,7 +302,7 @@ def delete(name):
         ),
         (
             lambda path: change(path, X=scipy.sparse.csr_matrix(np.full((3, 6), 2))),
-            r"expected the states 1, -1 and 0 \(missing\) in X, received 2",
+            r"expected the calls 1, -1 and 0 \(missing\) in X, received 2",
         ),
         (lambda path: change(path, X=np.ones((3, 6))), "expected a sparse matrix as X"),
         (
@@ -321,27 +322,27 @@ def delete(name):
 @pytest.mark.filterwarnings("ignore:Observation names are not unique", "ignore::FutureWarning")
 def test_faults_of_a_file(table, tmp_path, harm, message):
     path = tmp_path / "table.h5ad"
-    table.save(path)
+    write_table(table, path)
     harm(path)
     with pytest.raises(TableError, match=f"table.h5ad: .*{message}") as error:
-        MethylationTable.load(path)
+        read_table(path)
     assert "\n" not in str(error.value)
 
 
 def test_sites_and_states_that_do_not_agree(table, tmp_path):
     path = tmp_path / "table.h5ad"
-    table.save(path)
+    write_table(table, path)
     with h5py.File(path, "a") as file:
         del file["var/position"]
         file["var/position"] = np.arange(5)
         file["var/position"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
     with pytest.raises(TableError, match="X of 3 cells and 6 sites, as obs and var have, rec"):
-        MethylationTable.load(path)
+        read_table(path)
 
 
 def test_a_data_file_of_the_original_is_no_table():
     with pytest.raises(TableError, match="make a table of it: deepcpg-tf data import-legacy"):
-        MethylationTable.load(LEGACY_FILES[0])
+        read_table(LEGACY_FILES[0])
 
 
 def test_summary(table):

@@ -16,12 +16,12 @@ from tests.profiles.texts import (
     COV,
     DEEPCPG,
     ENCODE,
+    LABELS,
     LEGACY_BEDGRAPH,
     MERGED_COV,
     MODKIT,
     REPORT,
-    STATES,
-    states,
+    labels,
     zero_based,
 )
 
@@ -80,7 +80,7 @@ NOT_CG, TIES = "not on a CG of the reference", "ties"
 @pytest.mark.parametrize("explicit", [False, True])
 def test_formats(write, genome, format_, text, dropped, joined, offsets, explicit):
     profile = read_profile(write(text), genome, format=format_ if explicit else None)
-    assert states(profile) == STATES
+    assert labels(profile) == LABELS
     assert list(profile.sites) == ["chr2", "chr1"]
     account = profile.account
     assert account.format == format_
@@ -94,16 +94,16 @@ def test_formats(write, genome, format_, text, dropped, joined, offsets, explici
 
 def test_formats_that_only_a_name_can_tell(write, genome):
     legacy = read_profile(write(LEGACY_BEDGRAPH), genome, format="legacy-bedgraph")
-    assert states(legacy) == STATES
+    assert labels(legacy) == LABELS
     zero = read_profile(write(zero_based(COV)), genome, format="bismark-zero-cov")
-    assert states(zero) == STATES
+    assert labels(zero) == LABELS
     assert zero.account.dropped == {NOT_CG: 1, TIES: 1}
 
 
 def test_merged_cpgs_of_methyldackel(write, genome):
     text = 'track type="bedGraph" description="CpG"\nchr1\t2\t4\t75\t3\t1\nchr1\t6\t8\t0\t0\t2\n'
     profile = read_profile(write(text), genome)
-    assert (profile.account.format, states(profile)) == ("bismark-zero-cov", {"chr1": {2: 1, 6: 0}})
+    assert (profile.account.format, labels(profile)) == ("bismark-zero-cov", {"chr1": {2: 1, 6: 0}})
 
 
 def test_account(write, genome):
@@ -120,7 +120,7 @@ def test_account(write, genome):
 
 def test_names_of_chromosomes(write, genome):
     profile = read_profile(write("MT\t2\t1\nchr2\t1\t0\n1\t3\t1\n"), genome)
-    assert states(profile) == {"chr2": {0: 0}, "chr1": {2: 1}, "chrM": {1: 1}}
+    assert labels(profile) == {"chr2": {0: 0}, "chr1": {2: 1}, "chrM": {1: 1}}
 
 
 def test_many_absent_chromosomes_are_not_all_named(write, genome):
@@ -144,7 +144,7 @@ def test_min_coverage_counts_both_strands(write, genome, reads, expected, low):
     a, b, c, d = reads
     text = f"1\t3\t3\t50\t{a}\t{b}\n1\t4\t4\t50\t{c}\t{d}\n1\t7\t7\t0\t0\t3\n"
     profile = read_profile(write(text), genome, min_coverage=3)
-    assert states(profile) == {"chr1": expected | {6: 0}}
+    assert labels(profile) == {"chr1": expected | {6: 0}}
     assert profile.account.dropped.get("under 3 reads", 0) == low
     assert profile.account.dropped.get(TIES, 0) == 1 - low - len(expected)
 
@@ -166,7 +166,7 @@ def test_compressed(write, tmp_path, genome, compress):
     else:
         path.write_bytes(gzip.compress(content[:50]) + gzip.compress(content[50:]))
     profile = read_profile(path, genome)
-    assert states(profile) == STATES
+    assert labels(profile) == LABELS
     assert (profile.cell, profile.path) == ("BS27.x", path)
 
 
@@ -186,14 +186,14 @@ def test_compressed(write, tmp_path, genome, compress):
 )
 def test_forms_of_text(write, genome, text):
     profile = read_profile(write(text), genome)
-    assert states(profile) == STATES
+    assert labels(profile) == LABELS
     assert profile.account.read == 9
 
 
 def test_modkit_with_spaces_from_column_10_on(write, genome):
     lines = (line.split("\t") for line in MODKIT.splitlines())
     text = "".join("\t".join(x[:10]) + " " + " ".join(x[10:]) + "\n" for x in lines)
-    assert states(read_profile(write(text), genome)) == STATES
+    assert labels(read_profile(write(text), genome)) == LABELS
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 100])
@@ -202,7 +202,7 @@ def test_blocks_do_not_matter(write, genome, monkeypatch, text, size):
     whole = read_profile(write(text), genome)
     monkeypatch.setattr(blocks, "_BLOCK", size)
     in_blocks = read_profile(write(text), genome)
-    assert states(in_blocks) == states(whole)
+    assert labels(in_blocks) == labels(whole)
     assert in_blocks.account == whole.account
 
 
@@ -218,19 +218,19 @@ def test_blocks_do_not_matter(write, genome, monkeypatch, text, size):
     ],
 )
 def test_values_and_percent_of_bedgraph(write, genome, text, expected):
-    assert states(read_profile(write(text), genome)) == {"chr1": expected}
+    assert labels(read_profile(write(text), genome)) == {"chr1": expected}
 
 
 def test_reverse_calls_on_a_forward_c_are_no_calls(write, genome):
     text = "1\t3\t-\t1\t0\tCG\tCGT\n1\t8\t+\t1\t0\tCG\tCGT\n1\t10\t+\t1\t0\tCG\tCGT\n"
     profile = read_profile(write(text), genome)
-    assert states(profile) == {"chr1": {9: 1}}
+    assert labels(profile) == {"chr1": {9: 1}}
     assert profile.account.dropped == {NOT_CG: 2}
 
 
 def test_a_site_past_the_end_of_its_chromosome_is_no_cg(write, genome):
     profile = read_profile(write("2\t1\t1\n2\t10\t1\n2\t11\t1\n2\t5000\t1\n"), genome)
-    assert states(profile) == {"chr2": {0: 1, 8: 1}}
+    assert labels(profile) == {"chr2": {0: 1, 8: 1}}
     assert profile.account.dropped == {NOT_CG: 2}
 
 
@@ -246,12 +246,12 @@ def test_duplicates_of_equal_state_are_merged(write, genome, monkeypatch, size):
     with pytest.warns(UserWarning, match=expected) as caught:
         profile = read_profile(path, genome, min_coverage=2)
     assert caught[0].filename == __file__
-    assert states(profile) == {"chr1": {2: 1, 6: 0}}
+    assert labels(profile) == {"chr1": {2: 1, 6: 0}}
     assert (profile.account.read, profile.account.duplicates) == (4, 2)
     assert "; 2 duplicates; " in str(profile.account)
     with pytest.warns(UserWarning, match=expected):
         # The reads of one line count, not of all three.
-        assert states(read_profile(path, genome, min_coverage=5)) == {}
+        assert labels(read_profile(path, genome, min_coverage=5)) == {}
 
 
 @pytest.mark.parametrize(
@@ -297,4 +297,4 @@ def test_reads_may_be_on_either_strand(write, genome, data):
             if a + b >= least and a != b:
                 expected.setdefault(chromosome, {})[position] = int(a > b)
     for text in (together, apart):
-        assert states(read_profile(write(text), genome, min_coverage=least)) == expected
+        assert labels(read_profile(write(text), genome, min_coverage=least)) == expected

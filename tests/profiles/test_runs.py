@@ -11,7 +11,7 @@ from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.read import read_profile
 from tests.conftest import DATA
-from tests.profiles.texts import states
+from tests.profiles.texts import labels
 
 RUN = DATA / "original-run"
 REAL = Path(__file__).parents[3] / "shared" / "real-profiles"
@@ -26,13 +26,13 @@ def test_profiles_of_the_original_run(cell):
     expected: dict = {}
     for file in sorted((RUN / "data").glob("*.h5")):
         with h5py.File(file) as data:
-            labels = data["outputs/cpg"][cell][:]
+            values = data["outputs/cpg"][cell][:]
             for chromosome, position, label in zip(
-                data["chromo"][:].tolist(), data["pos"][:].tolist(), labels.tolist(), strict=True
+                data["chromo"][:].tolist(), data["pos"][:].tolist(), values.tolist(), strict=True
             ):
                 if label >= 0:
                     expected.setdefault(chromosome.decode(), {})[position - 1] = label
-    assert states(profile) == expected
+    assert labels(profile) == expected
     assert profile.account.kept == sum(map(len, expected.values())) == profile.account.read
 
 
@@ -47,7 +47,7 @@ def test_bedgraphs_of_the_original_run(cell):
         if float(value) != 0.5:
             sites = expected.setdefault(chromosome.removeprefix("chr"), {})
             sites[int(position) - 1] = int(float(value) > 0.5)
-    assert states(profile) == expected
+    assert labels(profile) == expected
     assert profile.account.offsets[0] == profile.account.read == 2297
     for format_ in (None, "bedgraph"):
         with pytest.raises(ProfileError, match="2297 at -1.*: read it with --format legacy-bed"):
@@ -70,8 +70,8 @@ def test_real_profiles(tmp_path, cell, methylated):
         text += f">chr{chromosome}\n{letters.tobytes().decode()}\n"
     (tmp_path / "genome.fa").write_text(text)
     profile = read_profile(path, Genome(tmp_path / "genome.fa"))
-    assert states(profile) == {f"chr{name}": sites for name, sites in expected.items()}
+    assert labels(profile) == {f"chr{name}": sites for name, sites in expected.items()}
     account = profile.account
     assert (profile.cell, account.format) == (cell, "deepcpg")
     assert (account.read, account.kept, account.dropped) == (len(rows), 10_000, {})
-    assert sum(found.states.sum() for found in profile.sites.values()) == methylated
+    assert sum(found.labels.sum() for found in profile.sites.values()) == methylated

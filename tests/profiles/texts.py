@@ -9,7 +9,7 @@ from deepcpg_tf.profiles.read import read_profile
 # CG at      2   6  9 11    16
 CHR1 = "AACGTTCGGCGCGTNACGA"
 CHR2 = "CGTTTTTTCG"
-STATES = {"chr1": {2: 1, 6: 0, 9: 1}, "chr2": {0: 1, 8: 0}}
+LABELS = {"chr1": {2: 1, 6: 0, 9: 1}, "chr2": {0: 1, 8: 0}}
 
 # The same cell in each format: 2 methylated; 6 unmethylated; 9 on both strands, 1 of 2 and 3 of 3
 # methylated; 11 a tie of both strands; 16 without reads where a format can say so; on chr2, 0 on
@@ -148,11 +148,11 @@ def zero_based(cov):
     )
 
 
-def states(profile):
+def labels(profile):
     for found in profile.sites.values():
-        assert (found.positions.dtype, found.states.dtype) == (np.int64, np.int8)
+        assert (found.positions.dtype, found.labels.dtype) == (np.int64, np.int8)
     return {
-        chromosome: dict(zip(found.positions.tolist(), found.states.tolist(), strict=True))
+        chromosome: dict(zip(found.positions.tolist(), found.labels.tolist(), strict=True))
         for chromosome, found in profile.sites.items()
     }
 

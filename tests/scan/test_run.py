@@ -108,18 +108,18 @@ def test_a_folder_of_bigwigs(run, tmp_path, by_sites):
 
 
 def test_bedgraphs_are_read_back(run, tmp_path, by_sites):
-    """By the reader of profiles, which makes states of the values."""
+    """By the reader of profiles, which makes labels of the values."""
     out = tmp_path / "all.bedgraph"
     assert run(*command(out)).code == 0
     path = out / "c3.bedGraph.gz"
     with gzip.open(path, "rt") as file:
         assert file.readline() == 'track type=bedGraph name="c3"\n'
-    states = read_profile(path, Genome(RUN / "dna"), min_coverage=1).sites
+    sites = read_profile(path, Genome(RUN / "dna"), min_coverage=1).sites
     expected = by_sites.filter(pl.col("c3") != 0.5)
     for chromosome, rows in expected.group_by("chromosome"):
-        found = states[chromosome[0]]
+        found = sites[chromosome[0]]
         assert found.positions.tolist() == rows["position"].to_list()
-        assert found.states.tolist() == (rows["c3"] > 0.5).to_list()
+        assert found.labels.tolist() == (rows["c3"] > 0.5).to_list()
 
 
 def test_killed_and_resumed_ends_with_the_same_file(tmp_path):
@@ -263,18 +263,18 @@ def impute(table, out):
     return ("impute", RUN / "model", table, "--genome", RUN / "dna", "--out", out)
 
 
-def expected_states(by_sites):
-    """Return states [n, cells], -1 where missing, straight from the profiles."""
-    states = {}
+def expected_labels(by_sites):
+    """Return labels [n, cells], -1 where missing, straight from the profiles."""
+    labels = {}
     for cell in CELLS:
         (path,) = (RUN / "cpg").glob(f"{cell}.*")
         data = path.read_bytes()
         lines = (gzip.decompress(data) if path.suffix == ".gz" else data).decode().splitlines()
         for chromosome, position, value in (line.split() for line in lines if line[0] != "#"):
             key = chromosome.removeprefix("chr"), int(position) - 1, cell
-            states[key] = int(float(value) > 0.5)
+            labels[key] = int(float(value) > 0.5)
     keys = by_sites.select("chromosome", "position").iter_rows()
-    return np.array([[states.get((*key, cell), -1) for cell in CELLS] for key in keys])
+    return np.array([[labels.get((*key, cell), -1) for cell in CELLS] for key in keys])
 
 
 def test_impute(run, tmp_path, by_sites, table):
@@ -283,11 +283,11 @@ def test_impute(run, tmp_path, by_sites, table):
     assert result.code == 0, result.err
     assert result.err.endswith("sites, 3 cells, 3 of them in the table\n")
     found = pl.read_parquet(out)
-    states = expected_states(by_sites)
-    assert (states >= 0).mean() > 0.1
+    labels = expected_labels(by_sites)
+    assert (labels >= 0).mean() > 0.1
     observed = found.select([f"{cell}_observed" for cell in CELLS]).to_numpy()
-    np.testing.assert_array_equal(observed, states >= 0)
-    expected = np.where(states >= 0, states, by_sites.select(CELLS).to_numpy())
+    np.testing.assert_array_equal(observed, labels >= 0)
+    expected = np.where(labels >= 0, labels, by_sites.select(CELLS).to_numpy())
     np.testing.assert_allclose(
         found.select(CELLS).to_numpy(), expected, atol=tolerances.RUN_PROBABILITIES
     )
@@ -333,17 +333,17 @@ def test_impute_as_anndata(run, tmp_path, by_sites, table):
     out = tmp_path / "imputed.h5ad"
     assert run(*impute(table, out)).code == 0
     found = anndata.read_h5ad(out)
-    states = expected_states(by_sites).T
+    labels = expected_labels(by_sites).T
     assert list(found.obs_names) == list(CELLS)
     assert found.var["position"].tolist() == by_sites["position"].to_list()
-    np.testing.assert_array_equal(found.layers["observed"].toarray(), np.array([-1, 1, 0])[states])
+    np.testing.assert_array_equal(found.layers["observed"].toarray(), np.array([-1, 1, 0])[labels])
     probabilities = by_sites.select(CELLS).to_numpy().T
     np.testing.assert_array_equal(found.layers["imputed"], found.X)
     np.testing.assert_allclose(
         found.layers["probability"], probabilities, atol=tolerances.RUN_PROBABILITIES
     )
     np.testing.assert_allclose(
-        found.X, np.where(states >= 0, states, probabilities), atol=tolerances.RUN_PROBABILITIES
+        found.X, np.where(labels >= 0, labels, probabilities), atol=tolerances.RUN_PROBABILITIES
     )
 
 
@@ -357,7 +357,7 @@ def test_the_originals_layout(run, tmp_path, by_sites, table):
         np.testing.assert_allclose(
             file["preds/cpg/c2"], by_sites["c2"], atol=tolerances.RUN_PROBABILITIES
         )
-        np.testing.assert_array_equal(file["outputs/cpg/c2"], expected_states(by_sites)[:, 1])
+        np.testing.assert_array_equal(file["outputs/cpg/c2"], expected_labels(by_sites)[:, 1])
 
 
 def test_impute_with_other_cells(fails, tmp_path, table):

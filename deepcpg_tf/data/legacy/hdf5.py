@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from deepcpg_tf.data.calls import calls_of_labels, labels_of_calls
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
-from deepcpg_tf.data.table import labels_of_states, states_of_labels
 from deepcpg_tf.errors import LegacyDataError
 
 _CELLS = "outputs/cpg"
@@ -47,7 +47,7 @@ class LegacyData:
         Index into `chromosomes`.
     positions : ndarray of int64, shape (sites,)
         0-based positions of the forward-strand C.
-    states : scipy.sparse.csr_array of int8, shape (sites, cells)
+    calls : scipy.sparse.csr_array of int8, shape (sites, cells)
         1 methylated, -1 unmethylated, absent where missing.
 
     Raises
@@ -85,8 +85,8 @@ class LegacyData:
                 for part in parts
             ]
         )
-        self.states = scipy.sparse.csr_array(
-            scipy.sparse.vstack([part.states for part in parts], format="csr")
+        self.calls = scipy.sparse.csr_array(
+            scipy.sparse.vstack([part.calls for part in parts], format="csr")
         )
 
     def __len__(self) -> int:
@@ -115,7 +115,7 @@ class LegacyData:
         ndarray of int8, shape (n, cells)
             1 methylated, 0 unmethylated, -1 missing.
         """
-        return labels_of_states(self.states, indices)
+        return labels_of_calls(self.calls[indices].toarray())
 
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Read the windows of some sites.
@@ -167,7 +167,7 @@ class _Part(NamedTuple):
     chromosomes: list[str]
     chromosome_ids: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
-    states: scipy.sparse.csr_array
+    calls: scipy.sparse.csr_array
 
 
 def _read_part(path: Path) -> _Part:
@@ -227,7 +227,7 @@ def _parse(path: Path, file: h5py.File) -> _Part:
         names.astype(str).tolist(),
         ids,
         positions.astype(np.int64) - 1,
-        states_of_labels(labels),
+        scipy.sparse.csr_array(calls_of_labels(labels)),
     )
 
 

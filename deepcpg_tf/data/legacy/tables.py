@@ -55,4 +55,4 @@ def import_table(data: LegacyData, genome: Genome) -> MethylationTable:
             f"received {on_cg} of {len(positions)}: is it the genome that the file was made with?"
         )
     reference = reference_of(genome, chromosomes)
-    return MethylationTable(data.cells, chromosomes, ids, positions, data.states[order], reference)
+    return MethylationTable(data.cells, chromosomes, ids, positions, data.calls[order], reference)
