@@ -20,8 +20,8 @@ from deepcpg_tf.quiet import import_tensorflow
 
 ROOT = Path(__file__).resolve().parents[1]
 
-Export = Callable[[str, str, Path], int]
-"""From a variant's name, what to load and the folder to write to the number of artefacts."""
+Export = Callable[[str, str, Path], str]
+"""From a variant's name, what to load and the folder to write to what was exported, in words."""
 
 
 class Outcome(NamedTuple):
@@ -61,7 +61,7 @@ def build_all(
             if not force and verified(out / name):
                 word, detail = "kept", "its export is as it should be (--force exports again)"
             else:
-                word, detail = "exported", f"{export(name, model, out / name)} artefacts"
+                word, detail = "exported", export(name, model, out / name)
         except Exception as error:  # whatever it is, the others are still to be exported
             reason = " ".join(str(error).split())
             known = isinstance(error, DeepCpgError)
@@ -70,8 +70,9 @@ def build_all(
     return outcomes
 
 
-def export_variant(name: str, model: str, folder: Path) -> int:
-    """Export one variant, as ``deepcpg-tf export`` does; return the number of artefacts."""
+def export_variant(name: str, model: str, folder: Path) -> str:
+    """Export one variant, as ``deepcpg-tf export`` does; return what was exported, in words."""
+    from deepcpg_tf.cli.export import count
     from deepcpg_tf.exporters.bundle import check_export_folder, export
     from deepcpg_tf.exporters.samples import draw_windows
     from deepcpg_tf.weights.load import load_model
@@ -83,7 +84,7 @@ def export_variant(name: str, model: str, folder: Path) -> int:
             f"{model}: expected the cells of {name} ({PRESETS[name].cells[0]} and others), "
             f"received {loaded.cells[0]} and others"
         )
-    return len(export(loaded, name, folder, draw_windows(loaded))["artefacts"])
+    return count(export(loaded, name, folder, draw_windows(loaded)))
 
 
 def is_verified(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,10 @@ def export(
         typer.Option(help="Some of them, with commas (default: all).", metavar="LIST"),
     ] = None,
     int8: Annotated[bool, typer.Option(help="Write TFLite and ONNX in int8 too.")] = True,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="An artefact out of its bounds is an error, not left out."),
+    ] = False,
     calibration: Annotated[
         Path | None,
         typer.Option(
@@ -45,7 +49,7 @@ def export(
     """Write a model as SavedModel, TFLite and ONNX, each proven equal to it.
 
     Every artefact is run in its own runtime and compared; one that is not within its
-    bounds ends the export, and nothing is written. manifest.json has what was measured.
+    bounds is left out, with a warning. manifest.json has what was measured.
     """
     from deepcpg_tf.errors import ConfigError
 
@@ -68,8 +72,10 @@ def export(
 
     loaded = load_model(model)
     drawn = draw_windows(loaded, calibration, genome)
-    content = export_model(loaded, name, folder, drawn, formats=asked, int8=int8, told=_Table())
-    print(f"{folder}: {len(content['artefacts'])} artefacts; windows: {drawn.source}")
+    content = export_model(
+        loaded, name, folder, drawn, formats=asked, int8=int8, strict=strict, told=_Table()
+    )
+    print(f"{folder}: {count(content)}; windows: {drawn.source}")
 
 
 def verify(
@@ -87,6 +93,12 @@ def verify(
 
     content = verify_folder(folder, _Table())
     print(f"{folder}: {len(content['artefacts'])} artefacts are as they should be")
+
+
+def count(content: dict[str, Any]) -> str:
+    """Return how many artefacts an export has, in words."""
+    left_out = len(content["left_out"])
+    return f"{len(content['artefacts'])} artefacts" + (f", {left_out} left out" if left_out else "")
 
 
 class _Table:

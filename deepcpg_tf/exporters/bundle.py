@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -46,10 +47,14 @@ Told = Callable[[str, parity.Measured], object]
 
 
 class Found(NamedTuple):
-    """An artefact and what was measured of it."""
+    """An artefact, what was measured of it, and what is wrong with it, if anything.
+
+    Nothing was measured of what does not run.
+    """
 
     artefact: Artefact
-    measured: parity.Measured
+    measured: parity.Measured | None
+    fault: str | None
 
 
 def choices() -> tuple[str, ...]:
@@ -100,9 +105,13 @@ def export(
     *,
     formats: Sequence[str] | None = None,
     int8: bool = True,
+    strict: bool = False,
     told: Told = lambda path, measured: None,
 ) -> dict[str, Any]:
     """Write a model in deployable formats, after each was run and compared with it.
+
+    An artefact that is not within its bounds is left out, with a warning, and with what
+    was measured of it in the manifest.
 
     An earlier export in the folder is replaced but for the versions of its
     SavedModel, which stay beside the new one, whose number is the next.
@@ -121,6 +130,8 @@ def export(
         Some of `choices`; by default all.
     int8
         Whether TFLite and ONNX are written in int8 too.
+    strict
+        Whether an artefact that is not within its bounds is an error.
     told
         Called with the path of each artefact and what was measured of it.
 
@@ -134,7 +145,8 @@ def export(
     ConfigError
         When a format is none of `choices`.
     ExportError
-        When an artefact is not within its bounds; nothing is written then.
+        When an artefact is not within its bounds and `strict`, or the Keras file is not,
+        or nothing else is; nothing is written then.
     OutputError
         When the folder holds something else, or cannot be written to.
     """
@@ -154,7 +166,9 @@ def export(
         artefacts = _write_artefacts(job, formats)
         reference = _reference(model, drawn)
         reference.save(new / WINDOWS_FILE)
-        found = _measure(new, artefacts, reference, told)
+        found = [_measure(new, artefact, reference, told) for artefact in artefacts]
+        _check(found, strict)
+        _leave_out(new, found)
         content = _content(job, found)
         write_card(new / CARD_FILE, content)
         content["other_files"][CARD_FILE] = fingerprint(new / CARD_FILE)
@@ -162,6 +176,8 @@ def export(
         _publish(new, out)
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+    for path, entry in content["left_out"].items():
+        warnings.warn(f"{path}: left out: {entry['reason']}", stacklevel=2)
     return content
 
 
@@ -183,9 +199,7 @@ def verify(folder: Path, told: Told = lambda path, measured: None) -> dict[str, 
     if not faults:
         reference = parity.Reference.load(folder / WINDOWS_FILE)
         for artefact in artefacts_of(content):
-            found = parity.measure(folder, artefact, reference)
-            told(artefact.path, found)
-            if fault := parity.fault(artefact, found):
+            if fault := _measure(folder, artefact, reference, told).fault:
                 faults.append(f"{artefact.path}: {fault}")
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -210,18 +224,35 @@ def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.R
     return parity.Reference({"tokens": drawn.parity}, logits, expit(logits), labels)
 
 
-def _measure(
-    folder: Path, artefacts: Sequence[Artefact], reference: parity.Reference, told: Told
-) -> list[Found]:
-    result = []
-    for artefact in artefacts:
+def _measure(folder: Path, artefact: Artefact, reference: parity.Reference, told: Told) -> Found:
+    try:
         measured = parity.measure(folder, artefact, reference)
-        told(artefact.path, measured)
-        result.append(Found(artefact, measured))
-        if fault := parity.fault(artefact, measured):
-            mend = "; --no-int8 leaves it out" if artefact.precision == "int8" else ""
-            raise ExportError(f"{artefact.path}: {fault}{mend}")
-    return result
+    except ExportError as error:
+        return Found(artefact, None, str(error))
+    told(artefact.path, measured)
+    return Found(artefact, measured, parity.fault(artefact, measured))
+
+
+def _check(found: Sequence[Found], strict: bool) -> None:
+    """Refuse an export that cannot do without what is to be left out."""
+    faulty = [one for one in found if one.fault]
+    optional = [one for one in found if one.artefact.kind != ALWAYS]
+    needed = [one for one in faulty if strict or one.artefact.kind == ALWAYS]
+    if not needed and faulty and all(one.fault for one in optional):
+        needed = faulty
+    if needed:
+        more = f" (and {len(needed) - 1} more)" if len(needed) > 1 else ""
+        raise ExportError(f"{needed[0].artefact.path}: {needed[0].fault}{more}")
+
+
+def _leave_out(folder: Path, found: Sequence[Found]) -> None:
+    """Remove what is not within its bounds."""
+    for one in found:
+        if one.fault:
+            path = folder / one.artefact.path
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
 
 
 def _content(job: Job, found: Sequence[Found]) -> dict[str, Any]:
@@ -251,7 +282,19 @@ def _content(job: Job, found: Sequence[Found]) -> dict[str, Any]:
                 **artefact.entry(),
                 **measured.as_dict(),
             }
-            for artefact, measured in found
+            for artefact, measured, fault in found
+            if measured is not None and fault is None
+        },
+        "left_out": {
+            artefact.path: {
+                "precision": artefact.precision,
+                "reason": fault,
+                "bound": parity.BOUNDS[artefact.precision],
+                "maximum_difference": None if measured is None else measured.worst(),
+                "auc_change": None if measured is None else measured.auc_change,
+            }
+            for artefact, measured, fault in found
+            if fault is not None
         },
         "other_files": {WINDOWS_FILE: fingerprint(job.folder / WINDOWS_FILE)},
     }

@@ -68,6 +68,12 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from table(content)
     yield ""
+    if content["left_out"]:
+        yield "Left out, because it is not within its bounds:"
+        yield ""
+        for path, entry in content["left_out"].items():
+            yield f"- `{path}`: {entry['reason']}"
+        yield ""
     yield (
         f"Int8 was calibrated on {content['calibration']['windows']} windows "
         f"({content['calibration']['source']}). `deepcpg-tf verify` on this folder repeats the "

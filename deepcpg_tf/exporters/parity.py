@@ -94,6 +94,10 @@ class Measured(NamedTuple):
         """Return what goes into a manifest."""
         return self._asdict()
 
+    def worst(self) -> float | None:
+        """Return the largest difference; None where what was yielded is no number."""
+        return self.maximum_difference if np.isfinite(self.maximum_difference) else None
+
 
 def measure(folder: Path, artefact: Artefact, reference: Reference) -> Measured:
     """Run an artefact in its own runtime and compare.
@@ -101,13 +105,13 @@ def measure(folder: Path, artefact: Artefact, reference: Reference) -> Measured:
     Raises
     ------
     ExportError
-        When it does not load, run, or yield what it should.
+        When it does not load, run, or yield what it should; the message is without its path.
     """
     start = time.perf_counter()
     runtime = open_artefact(folder, artefact)
     load = time.perf_counter() - start
     try:
-        found = _run(folder, artefact, runtime, reference)
+        found = _run(artefact, runtime, reference)
         differences = np.maximum(
             np.abs(found["probabilities"] - reference.probabilities),
             np.abs(expit(found["logits"]) - reference.probabilities),
@@ -148,19 +152,18 @@ def fault(artefact: Artefact, measured: Measured) -> str | None:
     return None
 
 
-def _run(folder: Path, artefact: Artefact, runtime: Runtime, reference: Reference) -> Values:
-    path = folder / artefact.path
+def _run(artefact: Artefact, runtime: Runtime, reference: Reference) -> Values:
     try:
         found = run(runtime, reference.arrays, artefact.batch)
     except ExportError:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"{path}: expected an artefact that runs, but {reason}") from error
+        raise ExportError(f"expected an artefact that runs, but {reason}") from error
     shapes = {name: value.shape for name, value in found.items()}
     expected = dict.fromkeys(("logits", "probabilities"), reference.logits.shape)
     if shapes != expected:
-        raise ExportError(f"{path}: expected outputs {expected}, received {shapes}")
+        raise ExportError(f"expected outputs {expected}, received {shapes}")
     return found
 
 

@@ -47,21 +47,26 @@ def test_the_default_folder(run, tmp_path, monkeypatch):
     assert (tmp_path / "saved_models" / "mine" / "onnx" / "int8.onnx").is_file()
 
 
+@pytest.mark.filterwarnings("default:.*left out")
 def test_calibrated_on_sites(run, tmp_path):
-    """With a model too small and too sure of itself for int8, which the export notices."""
+    """With a model too small and too sure of itself for int8, which is left out."""
     sites, out = tmp_path / "sites.tsv", tmp_path / "out"
     sites.write_text("".join(f"1\t{position}\n" for position in range(2000, 3000)))
     more = ("--calibration", sites, "--genome", RUN / "dna", "--formats", "onnx", "--out", out)
-    result = run("export", RUN / "model", *more)
+    result = run("export", RUN / "model", *more, "--strict")
     assert result.code == 2
-    assert "onnx/int8.onnx: expected probabilities within 0.02 of the model's" in result.err
-    assert result.err.endswith("; --no-int8 leaves it out\n")
+    assert "error: onnx/int8.onnx: expected probabilities within 0.02 of the model's" in result.err
     assert not out.exists()
-    result = run("export", RUN / "model", *more, "--no-int8")
+    result = run("export", RUN / "model", *more)
     assert result.code == 0, result.err
+    assert "warning: onnx/int8.onnx: left out: expected probabilities within 0.02" in result.err
+    assert result.err.count("\n") == 1
+    assert result.out.splitlines()[-1].startswith(f"{out}: 2 artefacts, 1 left out; windows: ")
     content = manifest(out)
     assert content["calibration"]["source"] == "sites.tsv, 1000 windows"
     assert set(content["artefacts"]) == {"keras/model.keras", "onnx/float32.onnx"}
+    assert set(content["left_out"]) == {"onnx/int8.onnx"}
+    assert run("verify", out).code == 0
 
 
 def test_calibrated_on_fasta(run, tmp_path):

@@ -263,10 +263,81 @@ def test_nothing_is_there_until_everything_was_measured(exported, tmp_path, monk
     assert (out / "manifest.json").is_file()
 
 
-def test_an_artefact_out_of_bounds_fails_the_export(exported, tmp_path, monkeypatch):
+def test_an_artefact_out_of_bounds_is_left_out(exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(parity.BOUNDS, "int8", 1e-6)
+    out = tmp_path / "out"
+    with pytest.warns(UserWarning, match="left out") as warned:
+        content = export(exported.model, "tiny", out, exported.drawn, formats=["onnx", "tflite"])
+    ints = ["onnx/int8.onnx", "tflite/int8.tflite", "tflite/int8_batch1.tflite"]
+    assert list(content["left_out"]) == ints
+    assert set(content["artefacts"]) == ARTEFACTS - {*ints, "saved_model/1"}
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert not files & {*ints}
+    entry = content["left_out"]["onnx/int8.onnx"]
+    assert (entry["bound"], entry["precision"]) == (1e-6, "int8")
+    assert 1e-6 < entry["maximum_difference"] < 0.02
+    assert json.loads((out / "manifest.json").read_text())["left_out"] == content["left_out"]
+    lines = [f"{path}: left out: {content['left_out'][path]['reason']}" for path in ints]
+    assert [str(one.message) for one in warned if one.category is UserWarning] == lines
+    assert "expected probabilities within 1e-06 of the model's, received a diff" in lines[0]
+    card = (out / "README.md").read_text()
+    assert all(f"- `{path}`: expected probabilities within 1e-06" in card for path in ints)
+    monkeypatch.undo()
+    verify(out)
+
+
+def test_an_artefact_of_float32_too(exported, tmp_path, monkeypatch):
+    """And the folder of a format that has nothing left goes."""
+    real = parity.measure
+
+    def measure(folder, artefact, reference):
+        found = real(folder, artefact, reference)
+        worse = artefact.kind == "saved_model"
+        return found._replace(maximum_difference=float("nan")) if worse else found
+
+    monkeypatch.setattr(parity, "measure", measure)
+    out, formats = tmp_path / "out", ["onnx", "saved_model"]
+    with pytest.warns(UserWarning, match="saved_model/1: left out: .* difference of nan"):
+        content = export(exported.model, "tiny", out, exported.drawn, formats=formats)
+    assert content["left_out"]["saved_model/1"]["maximum_difference"] is None
+    assert not (out / "saved_model").exists()
+
+
+def test_what_does_not_run_is_left_out(exported, tmp_path, monkeypatch):
+    from deepcpg_tf.exporters.formats import onnx
+
+    def broken(path, artefact):
+        if artefact.precision == "int8":
+            raise RuntimeError("no such kernel")
+        return real(path, artefact)
+
+    real = onnx.open
+    monkeypatch.setattr(onnx, "open", broken)
+    with pytest.warns(UserWarning, match="int8.onnx: left out: .* loads, but no such kernel"):
+        content = export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"])
+    assert content["left_out"]["onnx/int8.onnx"]["maximum_difference"] is None
+
+
+def test_strict(exported, tmp_path, monkeypatch):
     monkeypatch.setitem(parity.BOUNDS, "int8", 1e-6)
     with pytest.raises(ExportError, match=r"^onnx/int8.onnx: expected probabilities within 1e-06"):
-        export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"])
+        export(
+            exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"], strict=True
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_has_nothing_left(exported, tmp_path, monkeypatch):
+    """Nothing but the Keras file, or not even that."""
+    real = parity.fault
+    for kept, first in (("keras", "onnx/float32.onnx"), ("onnx", "keras/tiny.keras")):
+        monkeypatch.setattr(
+            parity,
+            "fault",
+            lambda artefact, measured: real(artefact, measured) if artefact.kind == kept else "bad",  # noqa: B023
+        )
+        with pytest.raises(ExportError, match=rf"^{first}: bad"):
+            export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"])
     assert list(tmp_path.iterdir()) == []
 
 

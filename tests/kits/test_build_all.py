@@ -33,7 +33,7 @@ def test_goes_on_after_a_failure(script, tmp_path, capsys):
             raise DownloadError("no\nnetwork")
         if name == NAMES[2]:
             raise ZeroDivisionError("x")
-        return 9
+        return "9 artefacts"
 
     outcomes = script.build_all(
         None, tmp_path, force=False, export=export, verified=lambda folder: folder.name == NAMES[4]
@@ -51,7 +51,7 @@ def test_goes_on_after_a_failure(script, tmp_path, capsys):
 
 def test_force(script, tmp_path):
     outcomes = script.build_all(
-        tmp_path, tmp_path, force=True, export=lambda *_: 1, verified=lambda _: True
+        tmp_path, tmp_path, force=True, export=lambda *_: "", verified=lambda _: True
     )
     assert {outcome.word for outcome in outcomes} == {"exported"}
 

@@ -84,15 +84,14 @@ def open_artefact(folder: Path, artefact: Artefact) -> Runtime:
     Raises
     ------
     ExportError
-        When it cannot be loaded.
+        When it cannot be loaded; the message is without its path.
     """
-    path = folder / artefact.path
     try:
         with quiet_stderr():
-            return load(artefact.kind).open(path, artefact)
+            return load(artefact.kind).open(folder / artefact.path, artefact)
     except ExportError:
         raise
     except Exception as error:
         # Every runtime has errors of its own for a file that is none of its kind.
         reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"{path}: expected an artefact that loads, but {reason}") from error
+        raise ExportError(f"expected an artefact that loads, but {reason}") from error

@@ -54,7 +54,7 @@ class _Keras(InProcess):
         self.name = f"keras {version('keras')}"
         model = keras.saving.load_model(path)
         if not isinstance(model, DeepCpgDnaForSequencePrediction):
-            raise ExportError(f"{path}: expected a model of DeepCpG, received another")
+            raise ExportError("expected a model of DeepCpG, received another")
         channels = model.config.vocab_size
         self._run = tf.function(
             lambda letters: outputs(model, graph_one_hot(graph_encode(letters), channels)),
