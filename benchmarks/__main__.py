@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.common import Result, machine, progress, prose, table
 
-NAMES = ("sequences", "pipeline", "training", "data_build", "exports", "scan", "genome")
+NAMES = ("startup", "sequences", "pipeline", "training", "data_build", "exports", "scan", "genome")
 FOLDER = Path(__file__).parent
 
 

@@ -17,27 +17,40 @@ def command(*arguments):
     return [sys.executable, "-m", "deepcpg_tf", *map(str, arguments)]
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["predict", "--help"], ["convert", "--help"], ["fetch", "--help"], ["presets"]],
+COMMANDS = (
+    *("predict", "convert", "fetch", "presets", "train", "evaluate", "impute", "export", "verify"),
+    *("data build", "data show", "data split", "data import-legacy"),
 )
-def test_help_is_quick_and_does_without_tensorflow(arguments):
-    code = (
-        "import sys; sys.argv = ['deepcpg-tf', *sys.argv[1:]]\n"
-        "from deepcpg_tf.cli.app import main\n"
-        "try: main()\n"
-        "finally: assert not {'tensorflow', 'keras'} & sys.modules.keys()\n"
-    )
-    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+# What a start takes long for; NumPy alone is a tenth of a second.
+HEAVY = {
+    *("tensorflow", "keras", "numpy", "scipy", "sklearn", "pandas", "polars", "pyarrow"),
+    *("anndata", "h5py", "pysam", "matplotlib", "onnx", "onnxruntime", "tf2onnx", "safetensors"),
+    *("ai_edge_litert", "tensorflow_serving", "grpc", "pybigtools", "tensorboard", "torch"),
+}
+
+SHOW_HELP = """
+import sys
+from deepcpg_tf.cli.app import main
+for command in sys.argv[1:]:
+    sys.argv = ["deepcpg-tf", *command.split()]
+    try:
+        main()
+    except SystemExit as exit:
+        assert exit.code == 0, command
+print(*sys.modules, file=sys.stderr)
+"""
 
 
-def test_help_takes_under_a_second():
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run(command("--help"), check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1
+def test_help_imports_nothing_heavy():
+    """That is what makes it quick, on any machine; ``benchmarks/startup.py`` measures it."""
+    commands = ["--help", "--version", "presets", *(f"{command} --help" for command in COMMANDS)]
+    process = [sys.executable, "-c", SHOW_HELP, *commands]
+    done = subprocess.run(process, check=True, capture_output=True, text=True)
+    assert done.stdout.count("Usage") == 1 + len(COMMANDS)
+    imported = {name.partition(".")[0] for name in done.stderr.split()}
+    assert "deepcpg_tf" in imported
+    assert not imported & HEAVY
 
 
 def test_nothing_of_tensorflow_is_printed():

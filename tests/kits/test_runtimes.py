@@ -62,19 +62,15 @@ def test_what_is_imported(request, exported, windows, kit, path, expected):
 
 
 MEASURE = """
-import resource, subprocess, sys, time
-times = []
-for _ in range(3):
-    start = time.perf_counter()
-    subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
-    times.append(time.perf_counter() - start)
-print(min(times), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
 @pytest.mark.parametrize("name", ["float32", "int8_batch1"])
-def test_the_edge_kit_starts_soon_and_stays_small(edge, exported, tmp_path, name):
-    """The bounds leave room for a busy machine; a larger model takes as much more as it is.
+def test_the_edge_kit_stays_small(edge, exported, tmp_path, name):
+    """In kilobytes; a larger model takes as much more as it is.
 
     Measured from a small process: what a process forks counts with the memory of the
     process itself.
@@ -85,9 +81,7 @@ def test_the_edge_kit_starts_soon_and_stays_small(edge, exported, tmp_path, name
     done = subprocess.run(
         [edge.command[0], "-c", MEASURE, *command], capture_output=True, text=True, check=True
     )
-    seconds, kilobytes = map(float, done.stdout.split())
-    assert seconds < 1.0
-    assert kilobytes < 120_000
+    assert int(done.stdout) < 120_000
 
 
 def test_memory_does_not_grow_with_the_input(edge, exported, tmp_path):
@@ -95,11 +89,10 @@ def test_memory_does_not_grow_with_the_input(edge, exported, tmp_path):
     path.write_text("\n".join(LETTERS * 5000))
     model = exported / "tflite" / "float32.tflite"
     command = [*edge.command, str(model), str(path), "--out", str(tmp_path / "table.tsv")]
-    code = MEASURE.replace("range(3)", "range(1)")
     done = subprocess.run(
-        [edge.command[0], "-c", code, *command], capture_output=True, text=True, check=True
+        [edge.command[0], "-c", MEASURE, *command], capture_output=True, text=True, check=True
     )
-    assert float(done.stdout.split()[1]) < 80_000
+    assert int(done.stdout) < 80_000
     _, ids, _ = parse((tmp_path / "table.tsv").read_text())
     assert len(ids) == 5000 * len(LETTERS)
 
