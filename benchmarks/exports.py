@@ -50,6 +50,7 @@ def run() -> Result:
 def _measure(architecture: str, cells: int, folder: Path) -> Result:
     import keras
 
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
     from deepcpg_tf.exporters.bundle import WINDOWS_FILE, export
     from deepcpg_tf.exporters.formats import open_artefact
     from deepcpg_tf.exporters.manifest import artefacts_of
@@ -57,7 +58,6 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     from deepcpg_tf.exporters.runtimes import Runtime
     from deepcpg_tf.exporters.samples import draw_windows
     from deepcpg_tf.inputs import take
-    from deepcpg_tf.models.config import DeepCpgDnaConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     progress(f"  exporting {architecture}")

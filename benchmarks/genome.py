@@ -26,7 +26,7 @@ def run() -> Result:
     import_tensorflow()
     import keras
 
-    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     with made_up.working_folder() as folder:

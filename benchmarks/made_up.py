@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.dataset import Examples
+    from deepcpg_tf.data.examples import Examples
 
 CHROMOSOMES = ("1", "2", "3", "4", "5")
 BASES = 10_000_000  # of a chromosome

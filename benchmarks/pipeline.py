@@ -20,7 +20,7 @@ from benchmarks.common import (
 )
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.dataset import Examples
+    from deepcpg_tf.data.examples import Examples
 
 TITLE = "The input pipeline"
 ARCHITECTURE, BATCH, BATCHES, STEPS, ROUNDS = "CnnL2h128", 128, 400, 10, 7
@@ -57,9 +57,9 @@ def _measure(examples: Examples) -> Result:
     import numpy as np
     import tensorflow as tf
 
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
     from deepcpg_tf.data.dataset import epoch_order, make_dataset
     from deepcpg_tf.genome.sequence import graph_one_hot
-    from deepcpg_tf.models.config import DeepCpgDnaConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.settings import TrainingSettings
     from deepcpg_tf.training.step import make_strategy, make_training_step
@@ -88,12 +88,12 @@ def _measure(examples: Examples) -> Result:
             pass
 
     def one_hot_rows() -> None:
-        for windows, _ in dataset(BATCHES):
-            one_hot(windows)
+        for arrays, _ in dataset(BATCHES):
+            one_hot(arrays["windows"])
 
     def train() -> Any:
-        for windows, labels in in_memory:
-            loss = step(windows, labels, tf.constant(BATCH, tf.float32))
+        for arrays, labels in in_memory:
+            loss = step(arrays, labels, tf.constant(BATCH, tf.float32))
         return loss.numpy()
 
     return alternate(

@@ -75,8 +75,8 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     import numpy as np
     import tensorflow as tf
 
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
     from deepcpg_tf.genome.sequence import graph_one_hot, one_hot
-    from deepcpg_tf.models.config import DeepCpgDnaConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.scan.engine import ScanEngine
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import tensorflow as tf
 
-    from deepcpg_tf.data.dataset import Examples
+    from deepcpg_tf.data.examples import Examples
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
     from deepcpg_tf.training.settings import TrainingSettings
 
@@ -108,14 +108,14 @@ def _write_batches(path: Path, examples: Examples, settings: TrainingSettings) -
     token_of_code = np.array(["ACGTN".index(letter) for letter in LETTERS], np.uint8)
     np.savez(
         path,
-        tokens=token_of_code[examples.windows(order)].reshape(STEPS, BATCH, -1),
+        tokens=token_of_code[examples.arrays(order)["windows"]].reshape(STEPS, BATCH, -1),
         labels=examples.labels(order).reshape(STEPS, BATCH, -1),
     )
     return path
 
 
 def _make_model(examples: Examples) -> DeepCpgDnaForSequencePrediction:
-    from deepcpg_tf.models.config import DeepCpgDnaConfig
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
     config = DeepCpgDnaConfig.from_architecture(ARCHITECTURE, cells=examples.cells)
@@ -137,8 +137,8 @@ def _our_pass(
     step = make_training_step(model, optimizer, settings, make_strategy(1), None)
 
     def train() -> Any:
-        for windows, labels in make_dataset(examples, _order(settings.seed), BATCH):
-            loss = step(windows, labels, tf.constant(BATCH, tf.float32))
+        for arrays, labels in make_dataset(examples, _order(settings.seed), BATCH):
+            loss = step(arrays, labels, tf.constant(BATCH, tf.float32))
         return loss.numpy()
 
     return train
@@ -151,14 +151,13 @@ def _fit_pass(
     import keras
 
     from deepcpg_tf.data.dataset import make_dataset
-    from deepcpg_tf.genome.sequence import graph_one_hot
     from deepcpg_tf.training.loss import masked_cross_entropy
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         return masked_cross_entropy(labels, logits) / BATCH
 
-    def to_rows(windows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return graph_one_hot(windows, model.config.vocab_size), labels
+    def to_rows(arrays: dict[str, tf.Tensor], labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return model.encode(arrays), labels
 
     model.compile(keras.optimizers.Adam(settings.learning_rate), loss)
 

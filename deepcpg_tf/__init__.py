@@ -12,23 +12,24 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from deepcpg_tf.configs.base import HeadConfig
+    from deepcpg_tf.configs.dna import ARCHITECTURES, DeepCpgDnaConfig
     from deepcpg_tf.errors import DeepCpgError
     from deepcpg_tf.genome.reference import Genome
-    from deepcpg_tf.models.config import ARCHITECTURES, DeepCpgDnaConfig, HeadConfig
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction, DeepCpgDnaModel
     from deepcpg_tf.prediction.run import iterate_predictions, predict_to_file
     from deepcpg_tf.prediction.sources import FastaFile, SequenceFile, SiteFile
     from deepcpg_tf.presets import PRESETS
 
 _MODULE_OF = {
-    "ARCHITECTURES": "models.config",
-    "DeepCpgDnaConfig": "models.config",
+    "ARCHITECTURES": "configs.dna",
+    "DeepCpgDnaConfig": "configs.dna",
     "DeepCpgDnaForSequencePrediction": "models.dna",
     "DeepCpgDnaModel": "models.dna",
     "DeepCpgError": "errors",
     "FastaFile": "prediction.sources",
     "Genome": "genome.reference",
-    "HeadConfig": "models.config",
+    "HeadConfig": "configs.base",
     "PRESETS": "presets",
     "SequenceFile": "prediction.sources",
     "SiteFile": "prediction.sources",

@@ -37,8 +37,8 @@ class ProfileError(DeepCpgError, ValueError):
     """A methylation profile that cannot be read, or does not fit the reference."""
 
 
-class InputError(DeepCpgError):
-    """An input file that is not there."""
+class InputError(DeepCpgError, ValueError):
+    """An input that is not there, or is not what is read: a file, or an array."""
 
 
 class OutputError(DeepCpgError):

@@ -43,6 +43,22 @@ class Inputs(tuple[Input, ...]):
         """Names of the inputs."""
         return tuple(one.name for one in self)
 
+    def named(self, name: str) -> Input:
+        """Return one of the inputs.
+
+        Raises
+        ------
+        InputError
+            When the model reads none of that name.
+        """
+        for one in self:
+            if one.name == name:
+                return one
+        raise InputError(
+            f"model: expected one that reads {name}, received one that reads "
+            f"{', '.join(self.names)}"
+        )
+
     def check(self, arrays: Arrays) -> int:
         """Refuse arrays that are not what the model reads, and return their number of sites.
 

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from deepcpg_tf.models.config import SERUM_CELLS
+SERUM_CELLS = (
+    *("BS27_1_SER", "BS27_3_SER", "BS27_5_SER", "BS27_6_SER", "BS27_8_SER"),
+    *("BS28_10_SER", "BS28_1_SER", "BS28_2_SER", "BS28_3_SER", "BS28_4_SER", "BS28_6_SER"),
+    *("BS29_1_SER", "BS29_4_SER", "BS29_5_SER", "BS29_6_SER", "BS29_7_SER", "BS29_8_SER"),
+    "BS29_9_SER",
+)
 
 
 class PublishedFile(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,8 +28,19 @@ def quiet_stderr() -> Iterator[None]:
             os.close(stderr)
 
 
+def prefer_onednn() -> None:
+    """Have TensorFlow compute with oneDNN, unless the user has said which.
+
+    By itself it does so only on processors with AVX-512-VNNI or AMX; on others with AVX2
+    it leaves a third of their speed unused. It must come before TensorFlow computes.
+    """
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+
 def import_tensorflow() -> None:
     """Import TensorFlow and Keras without their noise."""
+    prefer_onednn()
     with quiet_stderr():
         import keras  # noqa: F401
         import tensorflow  # noqa: F401, ICN001

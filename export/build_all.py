@@ -75,7 +75,7 @@ def export_variant(name: str, model: str, folder: Path) -> str:
     from deepcpg_tf.cli.export import count
     from deepcpg_tf.exporters.bundle import check_export_folder, export
     from deepcpg_tf.exporters.samples import draw_windows
-    from deepcpg_tf.weights.load import load_model
+    from deepcpg_tf.models.registry import load_model
 
     check_export_folder(folder)
     loaded = load_model(model)

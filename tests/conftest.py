@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# As training sets it, which it cannot once TensorFlow is in use.
-os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 
 from deepcpg_tf.quiet import import_tensorflow
 
 import_tensorflow()
 import tensorflow as tf  # noqa: E402
 
+# As training sets it, which it cannot once TensorFlow is in use.
+tf.config.threading.set_inter_op_parallelism_threads(1)
 # Two devices to share batches between; later than here, TensorFlow may be in use already.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2

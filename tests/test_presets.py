@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from deepcpg_tf.cli import presets as commands
-from deepcpg_tf.models.config import DeepCpgDnaConfig
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.presets import PRESETS, Preset
 
 # name: (file stem, architecture, number of cells, first cell, last cell, genome)

@@ -53,8 +53,8 @@ def convert(
         checkpoint = keras_legacy.read_model_h5(model_h5)
     elif multimolecule is not None:
         checkpoint = read_multimolecule(multimolecule)
+    from deepcpg_tf.models.registry import build_model
     from deepcpg_tf.quiet import import_tensorflow
-    from deepcpg_tf.weights.checkpoint import build_model
 
     import_tensorflow()
     model = build_model(checkpoint)
@@ -62,5 +62,5 @@ def convert(
     config = model.config
     print(
         f"{out}: {config.architecture}, {len(config.cells)} cells, windows of "
-        f"{config.sequence_length} bases, from {checkpoint.provenance['format']}"
+        f"{model.reads.named('windows').shape[0]} bases, from {checkpoint.provenance['format']}"
     )

@@ -11,7 +11,7 @@ from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.dataset import Examples
+    from deepcpg_tf.data.examples import Examples
 
 _PARTS = ("train", "validation", "test")
 _BATCH_SIZE = 4096
@@ -72,13 +72,13 @@ def evaluate(
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate as evaluate_arrays
     from deepcpg_tf.evaluation.write import write_evaluation
+    from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.results.predictions import Batch, check_predictions, open_predictions
-    from deepcpg_tf.weights.load import load_model
 
     loaded = load_model(model)
     if predictions is not None:
         check_predictions(predictions, loaded.cells)
-    examples = open_examples(data, genome, loaded.config.sequence_length)
+    examples = open_examples(data, genome, loaded.reads)
     columns = _columns(loaded.cells, examples)
     indices = np.arange(len(examples.positions))
     how = "all sites"
@@ -104,7 +104,7 @@ def evaluate(
         for start in range(0, len(indices), _BATCH_SIZE):
             rows = slice(start, start + _BATCH_SIZE)
             labels[rows] = examples.labels(indices[rows])[:, columns]
-            probabilities[rows] = loaded.predict_windows(examples.windows(indices[rows]))
+            probabilities[rows] = loaded.predict_arrays(examples.arrays(indices[rows]))
             advance(len(indices[rows]))
     masks = {}
     if annotations:

@@ -68,7 +68,7 @@ def export(
     check_export_folder(folder)
     import_tensorflow()
     from deepcpg_tf.exporters.samples import draw_windows
-    from deepcpg_tf.weights.load import load_model
+    from deepcpg_tf.models.registry import load_model
 
     loaded = load_model(model)
     drawn = draw_windows(loaded, calibration, genome)

@@ -82,11 +82,11 @@ def predict_genome(asked: Scan) -> None:
     from deepcpg_tf.data.table_file import read_table
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.genome.reference import Genome
+    from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations
     from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
     from deepcpg_tf.scan.run import scan
-    from deepcpg_tf.weights.load import load_model
 
     model = load_model(asked.model)
     reference = Genome(asked.genome)

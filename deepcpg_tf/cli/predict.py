@@ -13,7 +13,7 @@ from deepcpg_tf.cli.options import Debug, check_files, check_out
 from deepcpg_tf.errors import ConfigError, GenomeError
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import Values
+    from deepcpg_tf.models.base import Values
     from deepcpg_tf.prediction.sources import SiteFile, Source
 
 _VALUES = ("probabilities", "logits", "embedding")
@@ -100,12 +100,12 @@ def predict(
     check_output(out)
     import_tensorflow()
     from deepcpg_tf.genome.reference import Genome
+    from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.prediction import sources
     from deepcpg_tf.prediction.run import predict_to_file
-    from deepcpg_tf.weights.load import load_model
 
     loaded = load_model(model)
-    length = loaded.config.sequence_length
+    length = loaded.reads.named("windows").shape[0]
     source: Source
     if sequence is not None:
         source = sources.OneSequence(sequence, length)

@@ -16,9 +16,9 @@ from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Vali
 from deepcpg_tf.cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.dataset import Examples
+    from deepcpg_tf.data.examples import Examples
     from deepcpg_tf.data.splits import Split
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.training.settings import TrainingSettings
 
 
@@ -109,17 +109,17 @@ def train(
     import_tensorflow()
     from deepcpg_tf.data.examples import digest, open_examples
     from deepcpg_tf.data.splits import split_from_options
+    from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.training.finetune import freeze as freeze_layers
     from deepcpg_tf.training.step import make_strategy, prepare_devices
     from deepcpg_tf.training.trainer import Parts
     from deepcpg_tf.training.trainer import train as train_model
-    from deepcpg_tf.weights.load import load_model
 
     prepare_devices(settings.devices)
     strategy = make_strategy(settings.devices)
     source = None if start is None else load_model(start)
-    length = None if source is None else source.config.sequence_length
-    examples = open_examples(data, genome, length)
+    reads = None if source is None else source.reads
+    examples = open_examples(data, genome, reads)
     parts = split_from_options(
         examples,
         split=split,
@@ -156,18 +156,18 @@ def _make_model(
     settings: TrainingSettings,
     architecture: str | None,
     dropout: float,
-    source: DeepCpgDnaForSequencePrediction | None,
-) -> DeepCpgDnaForSequencePrediction:
+    source: MethylationModel | None,
+) -> MethylationModel:
     import keras
 
-    from deepcpg_tf.models.config import DeepCpgDnaConfig
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
-    from deepcpg_tf.training.finetune import config_for_cells, take_over
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+    from deepcpg_tf.models.registry import new_model
+    from deepcpg_tf.training.finetune import take_over
 
     keras.utils.set_random_seed(settings.seed)
     if source is not None:
-        config = config_for_cells(source.config, examples.cells, dropout)
-        model = DeepCpgDnaForSequencePrediction(config, dtype=settings.precision)
+        own = source.config.with_cells(examples.cells).with_dropout(dropout)
+        model = new_model(own, settings.precision)
         heads = take_over(model, source)
         print(
             f"{len(heads.kept)} of {len(examples.cells)} cells keep their heads, "
@@ -178,10 +178,10 @@ def _make_model(
     config = DeepCpgDnaConfig.from_architecture(
         architecture or "CnnL2h128",
         cells=list(examples.cells),
-        sequence_length=examples.length,
+        sequence_length=examples.reads.named("windows").shape[0],
         hidden_dropout=dropout,
     )
-    return DeepCpgDnaForSequencePrediction(config, dtype=settings.precision)
+    return new_model(config, settings.precision)
 
 
 def _tell_start(examples: Examples, parts: Split, settings: TrainingSettings) -> None:
@@ -196,7 +196,7 @@ def _tell_start(examples: Examples, parts: Split, settings: TrainingSettings) ->
 
 
 def _identity(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     data_digest: str,
     parts: Split,
     settings: TrainingSettings,
@@ -243,7 +243,7 @@ def _provenance(
 
 
 def _write(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     out: Path,
     state: Path,
     history: list[dict[str, float]],
@@ -259,7 +259,7 @@ def _write(
         write_history(history, folder)
         write_figure(history, folder)
 
-    save_folder(model, out, add)
+    save_folder(model.checkpoint(), out, add)
     shutil.rmtree(state)
 
 

@@ -1,47 +1,85 @@
-"""Sites with windows and labels, whatever files they are in."""
+"""Examples: sites with what a model reads of them, and with their labels."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.data.readers import Reader, SiteColumns
 from deepcpg_tf.errors import InputError
+from deepcpg_tf.inputs import Arrays, Inputs
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.dataset import Examples
     from deepcpg_tf.data.table import MethylationTable
-    from deepcpg_tf.genome.reference import Genome
 
 TABLE_ENDING = ".h5ad"
 
+WINDOW_LENGTH = 1001
+"""Bases of a window where nothing else says how many: those of the published models."""
+
+
+class Examples(Protocol):
+    """Sites with the arrays that a model reads of them and their labels, by index."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells."""
+
+    @property
+    def reads(self) -> Inputs:
+        """What is read of each site."""
+
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """Names of the chromosomes that `chromosome_ids` are indices into."""
+
+    @property
+    def chromosome_ids(self) -> npt.NDArray[np.int32]:
+        """Chromosome of each site."""
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Position of each site, 0-based."""
+
+    def prepare(self, *, hold: bool) -> None:
+        """Make reading in random order fast; with `hold`, from memory."""
+
+    def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
+        """Return an array [n, ...] for each input of some sites."""
+
+    def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        """Return the labels [n, cells] of some sites: 1, 0, or -1 where missing."""
+
 
 class TableExamples:
-    """The sites of a methylation table, with windows cut from its genome.
+    """The sites and labels of a methylation table, with a reader of what belongs to them.
 
     Parameters
     ----------
     table
         The table.
-    genome
-        Its reference, with the same names of chromosomes.
-    length
-        Bases of a window.
+    reader
+        Made for the table's chromosomes.
     """
 
-    def __init__(self, table: MethylationTable, genome: Genome, length: int) -> None:
+    def __init__(self, table: MethylationTable, reader: Reader) -> None:
         self.table = table
-        self.length = length
-        self._genome = genome
+        self._reader = reader
 
     @property
     def cells(self) -> tuple[str, ...]:
         """Names of the cells."""
         return self.table.cells
+
+    @property
+    def reads(self) -> Inputs:
+        """What is read of each site."""
+        return self._reader.reads
 
     @property
     def chromosomes(self) -> tuple[str, ...]:
@@ -59,23 +97,25 @@ class TableExamples:
         return self.table.positions
 
     def prepare(self, *, hold: bool) -> None:
-        """Keep the genome in memory where `hold` asks for it, a byte a base."""
-        if hold:
-            self._genome.hold()
+        """Make reading in random order fast; with `hold`, from memory."""
+        self._reader.prepare(hold=hold)
 
-    def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Return the codes of some sites, uint8 [n, length]."""
+    def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
+        """Return an array [n, ...] for each input of some sites."""
         table = self.table
-        return self._genome.windows_of(
-            table.chromosomes, table.chromosome_ids[indices], table.positions[indices], self.length
+        sites = SiteColumns(
+            table.chromosomes, table.chromosome_ids[indices], table.positions[indices]
         )
+        return self._reader.arrays(sites)
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the labels of some sites, int8 [n, cells]: 1, 0, or -1 where missing."""
         return self.table.labels(indices)
 
 
-def open_examples(files: Sequence[Path], genome: Path | None, length: int | None) -> Examples:
+def open_examples(
+    files: Sequence[Path], genome: Path | None, reads: Inputs | None = None
+) -> Examples:
     """Open a methylation table with its genome, or data files of the original program.
 
     Parameters
@@ -84,9 +124,9 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
         One table (``.h5ad``), or any number of the original's HDF5 files.
     genome
         The reference of a table; the original's files hold the windows themselves.
-    length
-        Bases of a window. The original's files have one already, which must be it; None
-        takes that.
+    reads
+        What a model reads of each site. None is windows of the length that the original's
+        files have, or of 1001 bases.
 
     Raises
     ------
@@ -95,8 +135,9 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
     DeepCpgError
         When a file cannot be read.
     """
+    length = None if reads is None else reads.named("windows").shape[0]
     if files[0].suffix == TABLE_ENDING:
-        return _open_table(files, genome, length)
+        return _open_table(files, genome, length or WINDOW_LENGTH)
     from deepcpg_tf.data.legacy.hdf5 import LegacyData
 
     data = LegacyData(files)
@@ -110,7 +151,8 @@ def open_examples(files: Sequence[Path], genome: Path | None, length: int | None
     return data
 
 
-def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) -> Examples:
+def _open_table(files: Sequence[Path], genome: Path | None, length: int) -> Examples:
+    from deepcpg_tf.data.readers import WindowReader
     from deepcpg_tf.data.table_file import read_table
     from deepcpg_tf.genome.reference import Genome
 
@@ -120,7 +162,7 @@ def _open_table(files: Sequence[Path], genome: Path | None, length: int | None) 
         raise InputError(f"{files[0]}: expected --genome FASTA with a table, received none")
     reference = Genome(genome)
     table = read_table(files[0]).on(reference)
-    return TableExamples(table, reference, length or 1001)
+    return TableExamples(table, WindowReader(reference, length))
 
 
 def digest(examples: Examples) -> str:

@@ -165,11 +165,13 @@ def _from_training(
         return None
     genome = provenance.get("genome")
     try:
-        examples = open_examples(files, genome and Path(genome), model.config.sequence_length)
+        examples = open_examples(files, genome and Path(genome), model.reads)
         if digest(examples) != provenance["data"]:
             return None
         chosen = rng.permutation(len(examples.positions))[:_POOL]
-        return _Pool("the training data", examples.windows(chosen), examples.labels(chosen))
+        return _Pool(
+            "the training data", examples.arrays(chosen)["windows"], examples.labels(chosen)
+        )
     except DeepCpgError as error:
         message = f"the training data cannot be read, windows are generated: {error}"
         warnings.warn(message, stacklevel=2)

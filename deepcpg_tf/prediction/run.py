@@ -16,11 +16,11 @@ from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, 
 from deepcpg_tf.results.tables import open_writer
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction, Values
+    from deepcpg_tf.models.base import MethylationModel, Values
 
 
 def iterate_predictions(
-    model: DeepCpgDnaForSequencePrediction, source: Source, values: Values = "probabilities"
+    model: MethylationModel, source: Source, values: Values = "probabilities"
 ) -> Iterator[pa.RecordBatch]:
     """Predict the windows of a source, batch by batch.
 
@@ -45,7 +45,8 @@ def iterate_predictions(
         predicted = _predict_sites(model, source, values)
     else:
         predicted = (
-            (batch.keys, model.predict_windows(batch.windows, values)) for batch in source.batches()
+            (batch.keys, model.predict_arrays({"windows": batch.windows}, values))
+            for batch in source.batches()
         )
     for keys, rows in predicted:
         columns = {name: pa.array(rows[:, i]) for i, name in enumerate(names)}
@@ -54,7 +55,7 @@ def iterate_predictions(
 
 
 def _predict_sites(
-    model: DeepCpgDnaForSequencePrediction, source: SiteFile, values: Values
+    model: MethylationModel, source: SiteFile, values: Values
 ) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
     """Predict sites with what their windows share computed once, where they lie close."""
     from deepcpg_tf.scan.engine import ScanEngine
@@ -72,7 +73,7 @@ def _predict_sites(
 
 
 def predict_to_file(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     source: Source,
     out: Path | None,
     values: Values = "probabilities",

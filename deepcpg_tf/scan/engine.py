@@ -2,23 +2,26 @@
 
 The windows of neighbouring sites overlap almost entirely, and so do their
 convolutions. Tile by tile it is decided how many of these are computed once for all
-sites (`deepcpg_tf.scan.shared`), from all to none, by what the sites in the tile would
+sites (`deepcpg_tf.scan.trunk`), from all to none, by what the sites in the tile would
 cost. The numbers are those of the model, to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
+from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.genome.windows import stretch
-from deepcpg_tf.scan.shared import SharedLayers, filled, window_cost
+from deepcpg_tf.models.base import array_specs
+from deepcpg_tf.scan.trunk import SharedTrunk, filled, window_cost
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel, Tensors
 
 TILE = 32_768
 """Bases at which the windows of a tile may start."""
@@ -40,21 +43,38 @@ class _Tile(NamedTuple):
 class ScanEngine:
     """A model made ready for sites that lie close together.
 
+    What is shared ends at the embedding of the DNA part; the model joins and reads it.
+
     Parameters
     ----------
     model
-        The model.
+        A model that reads windows.
     tile
         Bases at which the windows of a tile may start.
+    depth
+        How many convolutions are shared, 0 for none; by default as many in each tile as
+        costs the least.
     """
 
-    def __init__(self, model: DeepCpgDnaForSequencePrediction, tile: int = TILE) -> None:
+    def __init__(self, model: MethylationModel, tile: int = TILE, depth: int | None = None) -> None:
+        part: Any = model.parts[DNA]
+        config = part.config
         self._model = model
-        self._length = model.config.sequence_length
+        self._length: int = config.sequence_length
         self._tile = tile
-        config = model.config
-        self._window_cost = window_cost([*config.layers, config.head_layer])
-        self._shared = [SharedLayers(model, i + 1, tile) for i in range(len(config.conv_channels))]
+        self._depth = depth
+        self._window_cost = window_cost(config.layers)
+        self._shared = [SharedTrunk(part, i + 1, tile) for i in range(len(config.conv_channels))]
+
+        @tf.function(input_signature=[array_specs(model.reads)])
+        def embed(arrays: Tensors) -> tf.Tensor:
+            return part(model.part_input(DNA, arrays), training=False)
+
+        @tf.function(reduce_retracing=True)
+        def finish(embeddings: Tensors) -> tf.Tensor:
+            return model.head(model.join(embeddings))
+
+        self._embed, self._finish = embed, finish
 
     def logits(
         self,
@@ -82,16 +102,31 @@ class ScanEngine:
         alone = np.zeros(len(starts), bool)
         for tile in self._tiles(starts):
             own = starts[tile.sites]
-            shared = self._cheapest(len(own))
-            if shared is None:
-                alone[tile.sites] = True
-            else:
-                bases = stretch(codes, tile.start, shared.bases)
-                result[tile.sites] = shared.logits(bases, own - tile.start)
+            depth = self.depth(len(own))
+            if depth:
+                trunk = self._shared[depth - 1]
+                bases = stretch(codes, tile.start, trunk.bases)
+                embeddings = trunk.embeddings(bases, own - tile.start)
+                result[tile.sites] = self._finish({DNA: embeddings}).numpy()
                 advance(len(own))
-        result[alone] = self._of_windows(codes, starts[alone])
-        advance(int(alone.sum()))
+            else:
+                alone[tile.sites] = True
+        (windows,) = np.nonzero(alone)
+        for first in range(0, len(windows), _WINDOWS_AT_ONCE):
+            rows = windows[first : first + _WINDOWS_AT_ONCE]
+            cut = np.stack([stretch(codes, start, self._length) for start in starts[rows].tolist()])
+            embeddings = self._embed({"windows": tf.constant(cut)})
+            result[rows] = self._finish({DNA: embeddings}).numpy()
+            advance(len(rows))
         return result
+
+    def depth(self, sites: int) -> int:
+        """Return how many convolutions so many sites of a tile share, 0 for none."""
+        if self._depth is not None:
+            return self._depth
+        costs = [sites * self._window_cost]
+        costs += [trunk.tile_cost + filled(sites) * trunk.site_cost for trunk in self._shared]
+        return costs.index(min(costs))
 
     def _tiles(self, starts: Positions) -> Iterator[_Tile]:
         """Yield tiles, each from a site on, with all sites whose windows start in it."""
@@ -101,19 +136,3 @@ class ScanEngine:
             last = int(np.searchsorted(starts, start + self._tile))
             yield _Tile(start, slice(first, last))
             first = last
-
-    def _cheapest(self, sites: int) -> SharedLayers | None:
-        """Return how much is shared by so many sites of a tile; None is nothing."""
-        costs: dict[SharedLayers | None, float] = {
-            shared: shared.tile_cost + filled(sites) * shared.site_cost for shared in self._shared
-        }
-        costs[None] = sites * self._window_cost
-        return min(costs, key=lambda shared: costs[shared])
-
-    def _of_windows(self, codes: Codes, starts: Positions) -> Logits:
-        parts = [np.empty((0, len(self._model.cells)), np.float32)]
-        for first in range(0, len(starts), _WINDOWS_AT_ONCE):
-            own = starts[first : first + _WINDOWS_AT_ONCE]
-            windows = np.stack([stretch(codes, start, self._length) for start in own.tolist()])
-            parts.append(self._model.predict_windows(windows, "logits"))
-        return np.concatenate(parts)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 _EPSILON = 1e-7
 
@@ -74,10 +74,8 @@ def masked_cross_entropy(
     return tf.reduce_sum(tf.where(labels >= 0, losses, 0.0))
 
 
-def regularisation(model: DeepCpgDnaForSequencePrediction, l1: float, l2: float) -> tf.Tensor:
-    """Return L1 and L2 of the kernels of the convolutions and the dense layer.
-
-    Heads and biases are not regularised, and frozen kernels need not be.
+def regularisation(model: MethylationModel, l1: float, l2: float) -> tf.Tensor:
+    """Return L1 and L2 of what a model says is penalised: kernels, but for frozen ones.
 
     Returns
     -------
@@ -85,9 +83,8 @@ def regularisation(model: DeepCpgDnaForSequencePrediction, l1: float, l2: float)
         The sum over kernels of ``l1 * sum(|w|) + l2 * sum(w ** 2)``.
     """
     total = tf.constant(0.0)
-    for layer in model.backbone.layers:
-        if layer.trainable and layer.weights:
-            total += _elastic_net(tf.convert_to_tensor(layer.kernel), l1, l2)
+    for kernel in model.penalised:
+        total += _elastic_net(tf.convert_to_tensor(kernel), l1, l2)
     return total
 
 

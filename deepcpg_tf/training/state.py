@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import atomic_file
+from deepcpg_tf.files import atomic_file, parse_json
 
-Arrays = list[npt.NDArray[Any]]
+Arrays = dict[str, npt.NDArray[Any]]
 
 _STATE_FILE = "state.npz"
 
@@ -23,8 +23,9 @@ _STATE_FILE = "state.npz"
 class Progress(NamedTuple):
     """What has been reached.
 
-    ``history`` has a row an epoch. ``waited`` counts the epochs since the smallest
-    validation loss, and ``best`` are the model's variables at that time.
+    ``history`` has a row an epoch. ``variables`` are those of model and optimizer by name.
+    ``waited`` counts the epochs since the smallest validation loss, and ``best`` are the
+    model's variables at that time.
     """
 
     history: list[dict[str, float]]
@@ -36,7 +37,7 @@ class Progress(NamedTuple):
     @classmethod
     def start(cls, variables: Arrays) -> Progress:
         """Return the progress before the first epoch."""
-        return cls([], math.inf, 0, variables, [])
+        return cls([], math.inf, 0, variables, {})
 
 
 def save_progress(folder: Path, progress: Progress, identity: Mapping[str, Any]) -> None:
@@ -50,7 +51,11 @@ def save_progress(folder: Path, progress: Progress, identity: Mapping[str, Any])
             "waited": progress.waited,
         }
     )
-    arrays = _numbered("variable", progress.variables) | _numbered("best", progress.best)
+    arrays = {
+        f"{kind}:{name}": array
+        for kind, group in (("variable", progress.variables), ("best", progress.best))
+        for name, array in group.items()
+    }
     with atomic_file(folder / _STATE_FILE) as partial, partial.open("wb") as file:
         np.savez(file, **{"text": np.array(text), **arrays})  # type: ignore[arg-type]
 
@@ -75,8 +80,8 @@ def load_progress(folder: Path, identity: Mapping[str, Any]) -> Progress | None:
         return None
     try:
         with path.open("rb") as file, np.load(file) as arrays:
-            description = json.loads(str(arrays["text"]))
-            variables, best = (_in_order(arrays, name) for name in ("variable", "best"))
+            description = parse_json(str(arrays["text"]))
+            variables, best = (_of_kind(arrays, kind) for kind in ("variable", "best"))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise OutputError(
             f"{path}: expected the state of a training, but {error}; remove {folder} to start anew"
@@ -93,10 +98,5 @@ def load_progress(folder: Path, identity: Mapping[str, Any]) -> Progress | None:
     )
 
 
-def _numbered(name: str, arrays: Sequence[npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {f"{name}_{i}": array for i, array in enumerate(arrays)}
-
-
-def _in_order(file: Mapping[str, npt.NDArray[Any]], name: str) -> Arrays:
-    count = sum(key.startswith(f"{name}_") for key in file)
-    return [file[f"{name}_{i}"] for i in range(count)]
+def _of_kind(file: Mapping[str, npt.NDArray[Any]], kind: str) -> Arrays:
+    return {key.removeprefix(f"{kind}:"): file[key] for key in file if key.startswith(f"{kind}:")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.errors import ConfigError
-from deepcpg_tf.genome.sequence import graph_one_hot
 from deepcpg_tf.training.loss import masked_cross_entropy, regularisation
 from deepcpg_tf.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel, Tensors
 
 # What tf.function returns; TensorFlow has no types.
 Function = Callable[..., Any]
@@ -26,18 +26,30 @@ Function = Callable[..., Any]
 def prepare_devices(devices: int) -> None:
     """Make TensorFlow give the same sums every time, and enough devices of its CPU.
 
-    It must come before TensorFlow computes anything; after that, it does nothing.
     Operations that run side by side add up gradients in the order in which they
     finish, so they run one after the other (each on all cores, at the same speed).
+    It must come before TensorFlow computes anything. After that it changes nothing: what
+    is lost then of being repeatable is a warning, and too few devices are an error of
+    `make_strategy`.
     """
-    with contextlib.suppress(RuntimeError):
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        if tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.enable_op_determinism()
-        elif devices > 1:
-            (cpu,) = tf.config.list_physical_devices("CPU")
+    if tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.enable_op_determinism()
+    if tf.config.threading.get_inter_op_parallelism_threads() != 1:
+        try:
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            warnings.warn(
+                "TensorFlow computed before the training began, and cannot be told any more to "
+                "add up in a fixed order: the same training will give the same weights only to "
+                "rounding; begin with the training in a new process, or call "
+                "tf.config.threading.set_inter_op_parallelism_threads(1) first",
+                stacklevel=2,
+            )
+    cpus = tf.config.list_physical_devices("CPU")
+    if devices > 1 and not tf.config.list_physical_devices("GPU"):
+        with contextlib.suppress(RuntimeError):  # `make_strategy` counts them
             tf.config.set_logical_device_configuration(
-                cpu, [tf.config.LogicalDeviceConfiguration()] * devices
+                cpus[0], [tf.config.LogicalDeviceConfiguration()] * devices
             )
 
 
@@ -54,14 +66,15 @@ def make_strategy(devices: int) -> tf.distribute.Strategy:
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     found = [device.name for device in tf.config.list_logical_devices(kind)]
     if len(found) < devices:
+        cause = "" if kind == "GPU" else " (more must be asked for before TensorFlow computes)"
         raise ConfigError(
-            f"devices: expected at most the {len(found)} {kind}s here, asked {devices}"
+            f"devices: expected at most the {len(found)} {kind}s here{cause}, received {devices}"
         )
     return tf.distribute.MirroredStrategy(found[:devices])
 
 
 def make_training_step(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     optimizer: keras.optimizers.Optimizer,
     settings: TrainingSettings,
     strategy: tf.distribute.Strategy,
@@ -69,9 +82,9 @@ def make_training_step(
 ) -> Function:
     """Return the function that makes one step.
 
-    It takes windows (uint8 [batch, length]), labels (int8 [batch, cells]) and the
-    number of sites among them that are no filling, and returns the loss (float32):
-    the original's, with regularisation.
+    It takes arrays [batch, ...] as the model reads them, labels (int8 [batch, cells])
+    and the number of sites among them that are no filling, and returns the loss
+    (float32): the original's, with regularisation.
     """
     replicas = strategy.num_replicas_in_sync
     rows = settings.batch_size // replicas
@@ -83,36 +96,36 @@ def make_training_step(
 
     @tf.function(jit_compile=jit)
     def gradients(
-        windows: tf.Tensor, labels: tf.Tensor, sites: tf.Tensor
+        arrays: Tensors, labels: tf.Tensor, sites: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = model(graph_one_hot(windows, model.config.vocab_size), training=True)
+            logits = model(model.encode(arrays), training=True)
             loss = masked_cross_entropy(labels, logits, weights) / sites
             # Gradients are summed over the replicas, each of which has all kernels.
             loss += regularisation(model, settings.l1, settings.l2) / replicas
         return tape.gradient(loss, variables), loss
 
-    def on_replica(windows: tf.Tensor, labels: tf.Tensor, sites: tf.Tensor) -> tf.Tensor:
+    def on_replica(arrays: Tensors, labels: tf.Tensor, sites: tf.Tensor) -> tf.Tensor:
         first = tf.distribute.get_replica_context().replica_id_in_sync_group * rows
-        own = (windows[first : first + rows], labels[first : first + rows])
-        slopes, loss = gradients(*own, sites)
+        own = {name: array[first : first + rows] for name, array in arrays.items()}
+        slopes, loss = gradients(own, labels[first : first + rows], sites)
         optimizer.apply_gradients(zip(slopes, variables, strict=True))
         return loss
 
     @tf.function
-    def step(windows: tf.Tensor, labels: tf.Tensor, sites: tf.Tensor) -> tf.Tensor:
-        losses = strategy.run(on_replica, (windows, labels, sites))
+    def step(arrays: Tensors, labels: tf.Tensor, sites: tf.Tensor) -> tf.Tensor:
+        losses = strategy.run(on_replica, (arrays, labels, sites))
         return strategy.reduce(tf.distribute.ReduceOp.SUM, losses, axis=None)
 
     return step
 
 
-def make_validation_step(model: DeepCpgDnaForSequencePrediction) -> Function:
-    """Return the function from windows and labels to the summed loss and probabilities."""
+def make_validation_step(model: MethylationModel) -> Function:
+    """Return the function from arrays and labels to the summed loss and probabilities."""
 
     @tf.function
-    def step(windows: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = model(graph_one_hot(windows, model.config.vocab_size), training=False)
+    def step(arrays: Tensors, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = model(model.encode(arrays), training=False)
         return masked_cross_entropy(labels, logits), tf.sigmoid(logits)
 
     return step

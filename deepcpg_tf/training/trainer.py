@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.data.dataset import Examples, epoch_order, make_dataset
+from deepcpg_tf.data.dataset import epoch_order, make_dataset
+from deepcpg_tf.data.examples import Examples
 from deepcpg_tf.errors import TrainingError
 from deepcpg_tf.training.loss import class_weights, regularisation
 from deepcpg_tf.training.metrics import StreamingAuc
@@ -21,7 +22,7 @@ from deepcpg_tf.training.state import Arrays, Progress, load_progress, save_prog
 from deepcpg_tf.training.step import make_training_step, make_validation_step
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 Indices = npt.NDArray[np.int64]
 
@@ -50,7 +51,7 @@ class Watcher(Protocol):
 
 
 def train(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     examples: Examples,
     parts: Parts,
     settings: TrainingSettings,
@@ -70,7 +71,7 @@ def train(
     model
         The model, made within the scope of `strategy`.
     examples
-        Windows and labels; its cells are the model's.
+        Arrays and labels; its cells are the model's.
     parts
         The sites to train and validate on.
     settings
@@ -107,7 +108,7 @@ def train(
     weights = class_weights(counts) if settings.class_weights else None
     step = make_training_step(model, optimizer, settings, strategy, weights)
     validate = make_validation_step(model)
-    everything = [*model.variables, *optimizer.variables]
+    everything = _named(model, optimizer)
     progress = load_progress(state, identity) or Progress.start(_values(everything))
     _assign(everything, progress.variables)
     while not _finished(progress, settings):
@@ -124,7 +125,7 @@ def train(
         save_progress(state, progress, identity)
         watcher.epoch_ends(row)
     if progress.best:
-        _assign(model.variables, progress.best)
+        _assign(model.state_by_name, progress.best)
     return progress.history
 
 
@@ -142,9 +143,9 @@ def _train_epoch(
     """Return the mean loss over the sites."""
     total = tf.Variable(0.0, dtype=tf.float64)
     size = settings.batch_size
-    for number, (windows, labels) in enumerate(make_dataset(examples, order, size)):
+    for number, (arrays, labels) in enumerate(make_dataset(examples, order, size)):
         sites = min(size, len(order) - number * size)
-        loss = step(windows, labels, tf.constant(sites, tf.float32))
+        loss = step(arrays, labels, tf.constant(sites, tf.float32))
         total.assign_add(tf.cast(loss, tf.float64) * sites)
         watcher.step_ends()
         if number % _STEPS_BETWEEN_LOOKS == 0:
@@ -158,12 +159,12 @@ def _check_finite(loss: float, step: int) -> None:
     if not math.isfinite(loss):
         raise TrainingError(
             f"step {step}: expected a finite loss, received {loss}: the training diverged; "
-            "a smaller --learning-rate usually helps"
+            "a smaller learning rate usually helps"
         )
 
 
 def _validate(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     step: Any,
     examples: Examples,
     indices: Indices,
@@ -171,8 +172,8 @@ def _validate(
 ) -> dict[str, float]:
     auc = StreamingAuc(len(examples.cells))
     total = 0.0
-    for windows, labels in make_dataset(examples, indices, settings.batch_size):
-        loss, probabilities = step(windows, labels)
+    for arrays, labels in make_dataset(examples, indices, settings.batch_size):
+        loss, probabilities = step(arrays, labels)
         total += float(loss)
         auc.update(labels.numpy(), probabilities.numpy())
     penalty = float(regularisation(model, settings.l1, settings.l2))
@@ -185,12 +186,12 @@ def _validate(
 def _advance(
     progress: Progress,
     row: dict[str, float],
-    model: DeepCpgDnaForSequencePrediction,
-    everything: list[keras.Variable],
+    model: MethylationModel,
+    everything: Mapping[str, keras.Variable],
 ) -> Progress:
     best_loss, waited, best = progress.best_loss, progress.waited + 1, progress.best
     if row.get("validation_loss", math.inf) < best_loss:
-        best_loss, waited, best = row["validation_loss"], 0, _values(model.variables)
+        best_loss, waited, best = row["validation_loss"], 0, _values(model.state_by_name)
     return Progress([*progress.history, row], best_loss, waited, _values(everything), best)
 
 
@@ -200,10 +201,28 @@ def _finished(progress: Progress, settings: TrainingSettings) -> bool:
     return stopped or len(progress.history) >= settings.epochs
 
 
-def _values(variables: list[keras.Variable]) -> Arrays:
-    return [variable.numpy() for variable in variables]
+def _named(
+    model: MethylationModel, optimizer: keras.optimizers.Optimizer
+) -> dict[str, keras.Variable]:
+    """Return the variables of model and optimizer by name.
+
+    Without the name of the optimizer itself, which Keras numbers within a process.
+    """
+    result = {f"model/{name}": variable for name, variable in model.state_by_name.items()}
+    for variable in optimizer.variables:
+        result[f"optimizer/{variable.path.partition('/')[2]}"] = variable
+    if len(result) != len(model.variables) + len(optimizer.variables):
+        raise AssertionError(f"variables share names: {', '.join(result)}")
+    return result
 
 
-def _assign(variables: list[keras.Variable], values: Arrays) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+def _values(variables: Mapping[str, keras.Variable]) -> Arrays:
+    return {name: variable.numpy() for name, variable in variables.items()}
+
+
+def _assign(variables: Mapping[str, keras.Variable], values: Arrays) -> None:
+    if variables.keys() != values.keys():
+        other = ", ".join(sorted(variables.keys() ^ values.keys()))
+        raise TrainingError(f"the state of the training has other variables: {other}")
+    for name, variable in variables.items():
+        variable.assign(values[name])

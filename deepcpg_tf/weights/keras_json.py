@@ -1,37 +1,20 @@
-"""The architecture in a Keras 1 or Keras 2 model JSON.
-
-Layer order comes from the graph (``inbound_nodes``), cell order from
-``output_layers``; the numbers in layer names say nothing.
-"""
+"""The architecture in a Keras 1 or Keras 2 model JSON, module by module."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.names import DNA, HEAD
 from deepcpg_tf.errors import CheckpointError, ConfigError
-from deepcpg_tf.models.config import DeepCpgDnaConfig
+from deepcpg_tf.weights.keras_graph import Graph, Layer, read_graph
 
 T = TypeVar("T")
 
-INPUT_NAME = "dna"
-HIDDEN_SCOPE = "dna/"
-HEAD_SCOPE = "cpg/"
+HIDDEN_SCOPE = f"{DNA}/"
+HEAD_SCOPE = f"{HEAD}/"
 
 _CONVOLUTIONS = ("Convolution1D", "Conv1D")
-
-
-class Layer(NamedTuple):
-    """A layer of the JSON: its name, Keras class, settings and the layers it reads."""
-
-    name: str
-    kind: str
-    settings: Mapping[str, Any]
-    sources: tuple[str, ...]
-
-    def get(self, *names: str, default: Any = None) -> Any:
-        """Return a setting under the first of its names: Keras 1 and 2 differ in them."""
-        return next((self.settings[name] for name in names if name in self.settings), default)
 
 
 def read_architecture(document: Any) -> DeepCpgDnaConfig:
@@ -48,101 +31,53 @@ def read_architecture(document: Any) -> DeepCpgDnaConfig:
         When it is no functional Keras model, no DNA module, or has a layer or a
         setting that the plain CNNs of DeepCpG do not have.
     """
+    graph = read_graph(document)
     try:
-        layers, inputs, outputs = _graph(document)
-        _check_module(layers, inputs)
-        cells = _cells(layers, outputs)
-        chain = _chain(layers, inputs[0], outputs)
-        return _config(layers[inputs[0]], chain, cells)
+        _check_module(graph)
+        cells = _cells(graph)
+        chain = graph.way_to(graph.trunk().name)
+        graph.check_used({layer.name for layer in chain})
+        return _config(graph.layers[DNA], chain, cells)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise CheckpointError(
             f"expected the JSON of a functional Keras model, missing or malformed: {error}"
         ) from None
 
 
-def _graph(document: Any) -> tuple[dict[str, Layer], list[str], list[str]]:
-    kind, config = document["class_name"], document["config"]
-    if kind not in ("Model", "Functional"):
-        raise CheckpointError(
-            f"expected a functional Keras model (class Model), received class {kind}"
-        )
-    layers = {}
-    for entry in config["layers"]:
-        nodes = entry["inbound_nodes"]
-        if len(nodes) > 1:
-            raise CheckpointError(f"layer {entry['name']}: expected one use, found {len(nodes)}")
-        sources = tuple(source[0] for source in nodes[0]) if nodes else ()
-        layers[entry["name"]] = Layer(entry["name"], entry["class_name"], entry["config"], sources)
-    inputs = [entry[0] for entry in config["input_layers"]]
-    outputs = [entry[0] for entry in config["output_layers"]]
-    for name in (*inputs, *outputs, *(s for layer in layers.values() for s in layer.sources)):
-        if name not in layers:
-            raise CheckpointError(f"layer {name}: referred to, but not described")
-    return layers, inputs, outputs
-
-
-def _check_module(layers: Mapping[str, Layer], inputs: list[str]) -> None:
-    reads_cpg = any(name.startswith(HEAD_SCOPE) for name in inputs)
-    if reads_cpg:
-        module = "Joint" if INPUT_NAME in inputs else "CpG"
+def _check_module(graph: Graph) -> None:
+    inputs = graph.inputs
+    if any(name.startswith(HEAD_SCOPE) for name in inputs):
+        module = "Joint" if DNA in inputs else "CpG"
         raise CheckpointError(
             f"this is a {module} module (inputs {', '.join(inputs)}); "
-            f"only DNA modules (input {INPUT_NAME}) are supported as yet"
+            f"only DNA modules (input {DNA}) are supported as yet"
         )
-    if inputs != [INPUT_NAME]:
+    if inputs != (DNA,):
         raise CheckpointError(
-            f"expected a DNA module with the one input {INPUT_NAME!r}, "
+            f"expected a DNA module with the one input {DNA!r}, "
             f"received the inputs {', '.join(inputs) or 'none'}"
         )
-    if layers[INPUT_NAME].kind != "InputLayer":
+    if graph.layers[DNA].kind != "InputLayer":
         raise CheckpointError(
-            f"layer {INPUT_NAME}: expected an InputLayer, found {layers[INPUT_NAME].kind}"
+            f"layer {DNA}: expected an InputLayer, found {graph.layers[DNA].kind}"
         )
 
 
-def _cells(layers: Mapping[str, Layer], outputs: list[str]) -> tuple[str, ...]:
-    if not outputs:
+def _cells(graph: Graph) -> tuple[str, ...]:
+    if not graph.outputs:
         raise CheckpointError("expected an output for each cell, found none")
-    for name in outputs:
+    for name in graph.outputs:
         if not name.startswith(HEAD_SCOPE):
             raise CheckpointError(
                 f"output {name}: expected an output of a cell ({HEAD_SCOPE}<cell>); "
                 "other outputs are not supported"
             )
-        head = layers[name]
+        head = graph.layers[name]
         _expect(head, "class", head.kind, ("Dense",))
         _expect(head, "units", head.get("units", "output_dim"), (1,))
         _expect(head, "activation", head.get("activation"), ("sigmoid",))
         _expect(head, "bias", head.get("use_bias", "bias"), (True,))
-    return tuple(name.removeprefix(HEAD_SCOPE) for name in outputs)
-
-
-def _chain(layers: Mapping[str, Layer], start: str, outputs: list[str]) -> list[Layer]:
-    """Return the hidden layers from the input to the heads, which must be a chain."""
-    consumers: dict[str, list[str]] = {name: [] for name in layers}
-    for layer in layers.values():
-        if layer.name != start and len(layer.sources) != 1:
-            raise CheckpointError(
-                f"layer {layer.name}: expected one input, as in DeepCpG's plain CNNs, "
-                f"found {len(layer.sources)}"
-            )
-        for source in layer.sources:
-            consumers[source].append(layer.name)
-    chain: list[Layer] = []
-    name = start
-    while sorted(consumers[name]) != sorted(outputs):
-        following = consumers[name]
-        if len(following) != 1 or following[0] in outputs:
-            raise CheckpointError(
-                f"layer {name}: expected to feed either one layer or all {len(outputs)} heads, "
-                f"found that it feeds {', '.join(following) or 'nothing'}"
-            )
-        name = following[0]
-        chain.append(layers[name])
-    extra = layers.keys() - {start, *outputs, *(layer.name for layer in chain)}
-    if extra:
-        raise CheckpointError(f"layer {min(extra)}: not on the way from the input to the heads")
-    return chain
+    return tuple(name.removeprefix(HEAD_SCOPE) for name in graph.outputs)
 
 
 def _config(start: Layer, chain: list[Layer], cells: tuple[str, ...]) -> DeepCpgDnaConfig:

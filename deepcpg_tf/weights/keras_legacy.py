@@ -11,23 +11,20 @@ themselves and ``keras.engine.topology`` of Keras 1.2.2 and 2.2.4.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.names import DNA, HEAD, head_name
 from deepcpg_tf.errors import CheckpointError
-from deepcpg_tf.files import sha256
-from deepcpg_tf.models.config import DeepCpgDnaConfig
-from deepcpg_tf.weights.checkpoint import Checkpoint
+from deepcpg_tf.files import parse_json, sha256
+from deepcpg_tf.weights.checkpoint import Checkpoint, Tensors
 from deepcpg_tf.weights.hdf5 import open_hdf5
-from deepcpg_tf.weights.keras_json import HEAD_SCOPE, HIDDEN_SCOPE, read_architecture
-
-Tensors = dict[str, npt.NDArray[np.float32]]
+from deepcpg_tf.weights.keras_json import HIDDEN_SCOPE, read_architecture
 
 
 def read_json_and_weights(model_json: Path, weights: Path) -> Checkpoint:
@@ -46,7 +43,7 @@ def read_json_and_weights(model_json: Path, weights: Path) -> Checkpoint:
         backend = _backend(file, document, weights)
         tensors = _read_tensors(group, config, weights, flipped=backend == "theano")
     provenance = _provenance(f"JSON + {layout} HDF5", document, [model_json, weights])
-    return Checkpoint(config, tensors, provenance, weights)
+    return Checkpoint(config, tensors, provenance, str(weights))
 
 
 def read_model_h5(model_h5: Path) -> Checkpoint:
@@ -71,13 +68,13 @@ def read_model_h5(model_h5: Path) -> Checkpoint:
         backend = _backend(file, document, model_h5)
         tensors = _read_tensors(group, config, model_h5, flipped=backend == "theano")
     provenance = _provenance("single HDF5", document, [model_h5])
-    return Checkpoint(config, tensors, provenance, model_h5)
+    return Checkpoint(config, tensors, provenance, str(model_h5))
 
 
 def _parse_json(text: str | bytes, where: str) -> dict[str, Any]:
     try:
-        document = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        document = parse_json(text)
+    except ValueError as error:
         raise CheckpointError(f"{where}: expected JSON, received {error}") from None
     if not isinstance(document, dict):
         raise CheckpointError(
@@ -132,28 +129,19 @@ def _read_tensors(
             if flipped and kernel.ndim == 3:
                 kernel = kernel[::-1]
             tensors[f"{layer}/kernel"], tensors[f"{layer}/bias"] = kernel, bias
-    heads = [list(read[f"{HEAD_SCOPE}{cell}"].values()) for cell in config.cells]
-    tensors["cpg/kernel"] = np.concatenate([kernel for kernel, _ in heads], axis=1)
-    tensors["cpg/bias"] = np.concatenate([bias for _, bias in heads])
+    heads = [list(read[head_name(cell)].values()) for cell in config.cells]
+    tensors[f"{HEAD}/kernel"] = np.concatenate([kernel for kernel, _ in heads], axis=1)
+    tensors[f"{HEAD}/bias"] = np.concatenate([bias for _, bias in heads])
     return tensors
 
 
 def _expected_shapes(config: DeepCpgDnaConfig) -> dict[str, list[tuple[int, ...]]]:
     """Return the shapes of kernel and bias of each layer that has weights."""
     shapes: dict[str, list[tuple[int, ...]]] = {}
-    channels = config.vocab_size
-    for spec in config.layers:
-        if spec.kind == "convolution":
-            shapes[HIDDEN_SCOPE + spec.name] = [
-                (spec.width, channels, spec.channels),
-                (spec.channels,),
-            ]
-        elif spec.kind == "dense":
-            shapes[HIDDEN_SCOPE + spec.name] = [(channels, spec.channels), (spec.channels,)]
-        channels = spec.channels
-    for cell in config.cells:
-        shapes[HEAD_SCOPE + cell] = [(channels, 1), (1,)]
-    return shapes
+    for name, shape in config.tensor_shapes.items():
+        shapes.setdefault(name.rpartition("/")[0], []).append(shape)
+    kernel, _ = shapes.pop(HEAD)
+    return shapes | {head_name(cell): [(kernel[0], 1), (1,)] for cell in config.cells}
 
 
 def _check_layers(
@@ -167,8 +155,7 @@ def _check_layers(
                 f"{path}: layer {layer}: expected by the model's configuration, but the weights "
                 f"are of {', '.join(weighted) or 'no layer'}"
             )
-    known = {HIDDEN_SCOPE.rstrip("/"), *expected}
-    known.update(HIDDEN_SCOPE + name for name in config.layer_names)
+    known = {DNA, *expected, *config.layer_paths}
     for layer in found:
         if layer not in known:
             raise CheckpointError(

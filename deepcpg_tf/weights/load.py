@@ -1,19 +1,15 @@
-"""From whatever names a model to the model: preset, own folder, legacy or MultiMolecule."""
+"""From whatever names a model to its checkpoint: preset, own folder, legacy, MultiMolecule."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deepcpg_tf.errors import CheckpointError
 from deepcpg_tf.presets import PRESETS
 from deepcpg_tf.weights import multimolecule, preset_folder, store
-from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.keras_legacy import read_json_and_weights, read_model_h5
-
-if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 _HDF5_ENDINGS = (".h5", ".hdf5")
 
@@ -21,17 +17,29 @@ _HDF5_ENDINGS = (".h5", ".hdf5")
 _ORIGINAL_WEIGHTS = ("model_weights.h5", "model_weights_val.h5", "model_weights_train.h5")
 
 
-def load_model(preset: str | Path) -> DeepCpgDnaForSequencePrediction:
-    """Load the model that a name or folder stands for.
+def read_checkpoint(preset: str | Path) -> Checkpoint:
+    """Read the checkpoint that a name or folder stands for.
 
-    See `DeepCpgDnaForSequencePrediction.from_preset`.
+    Parameters
+    ----------
+    preset
+        The name of a published variant (its files are downloaded when they are not in
+        the cache), a folder of a preset, one with the files of a legacy checkpoint, or
+        one of MultiMolecule.
+
+    Raises
+    ------
+    CheckpointError
+        When there is no such preset, or its files are damaged or of another kind.
+    DownloadError
+        When the published files are not in the cache and cannot be downloaded.
     """
     folder = Path(preset)
     empty = not folder.is_dir() or not any(folder.iterdir())
     if str(preset) in PRESETS and empty:
         published = PRESETS[str(preset)]
         files = store.cached(published) or store.fetch(published, progress=sys.stderr.isatty())
-        return build_model(read_json_and_weights(files.model, files.weights))
+        return read_json_and_weights(files.model, files.weights)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "none there"
         raise CheckpointError(
@@ -39,10 +47,10 @@ def load_model(preset: str | Path) -> DeepCpgDnaForSequencePrediction:
             f"found {found}"
         )
     if preset_folder.is_preset_folder(folder):
-        return build_model(preset_folder.read_folder(folder))
+        return preset_folder.read_folder(folder)
     if (folder / multimolecule.WEIGHTS_FILE).is_file():
-        return build_model(multimolecule.read_multimolecule(folder))
-    return build_model(_read_legacy_folder(folder))
+        return multimolecule.read_multimolecule(folder)
+    return _read_legacy_folder(folder)
 
 
 def _read_legacy_folder(folder: Path) -> Checkpoint:

@@ -6,7 +6,6 @@ they are A, T, G, C and [width, in, out].
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.configs.base import HeadConfig
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError, ConfigError
-from deepcpg_tf.files import sha256
-from deepcpg_tf.models.config import DeepCpgDnaConfig, HeadConfig
+from deepcpg_tf.files import parse_json, sha256
 from deepcpg_tf.weights.checkpoint import Checkpoint
 
 CONFIG_FILE = "config.json"
@@ -65,13 +65,13 @@ def read_multimolecule(folder: Path) -> Checkpoint:
         "format": "MultiMolecule",
         "files": [{"name": f.name, "sha256": sha256(f)} for f in (config_file, weights_file)],
     }
-    return Checkpoint(config, tensors, provenance, weights_file)
+    return Checkpoint(config, tensors, provenance, str(weights_file))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        fields = json.loads(path.read_bytes())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        fields = parse_json(path.read_bytes())
+    except ValueError as error:
         raise CheckpointError(f"{path}: expected JSON, received {error}") from None
     if not isinstance(fields, dict) or fields.get("model_type") != _MODEL_TYPE:
         received = fields.get("model_type") if isinstance(fields, dict) else type(fields).__name__

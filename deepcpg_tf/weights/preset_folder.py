@@ -10,20 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.registry import config_class
 from deepcpg_tf.errors import CheckpointError, ConfigError, OutputError
-from deepcpg_tf.files import atomic_folder
-from deepcpg_tf.models.config import DeepCpgDnaConfig
+from deepcpg_tf.files import atomic_folder, parse_json
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.hdf5 import open_hdf5
-
-if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.h5"
@@ -56,13 +53,13 @@ def check_writable(folder: Path) -> None:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return json.loads((folder / CONFIG_FILE).read_bytes())["format"] == _FORMAT
+        return parse_json((folder / CONFIG_FILE).read_bytes())["format"] == _FORMAT
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def save_folder(
-    model: DeepCpgDnaForSequencePrediction,
+    checkpoint: Checkpoint,
     folder: Path,
     add: Callable[[Path], None] = lambda new: None,
 ) -> None:
@@ -70,7 +67,7 @@ def save_folder(
 
     Parameters
     ----------
-    model
+    checkpoint
         The model.
     folder
         Where to write; an earlier preset there is replaced.
@@ -83,17 +80,19 @@ def save_folder(
         When the folder holds anything else, or cannot be written to.
     """
     check_writable(folder)
+    config = checkpoint.config
     description = {
         "format": _FORMAT,
         "format_version": _VERSION,
-        "architecture": model.config.architecture,
-        "config": model.config.to_dict(),
-        "provenance": model.provenance,
+        "module": config.module,
+        "architecture": config.architecture,
+        "config": config.to_dict(),
+        "provenance": checkpoint.provenance,
     }
     with atomic_folder(folder) as new:
         with h5py.File(new / WEIGHTS_FILE, "w") as file:
-            for name, variable in model.variables_by_name.items():
-                file[name] = variable.numpy()
+            for name, tensor in checkpoint.tensors.items():
+                file[name] = tensor
         add(new)
         (new / CONFIG_FILE).write_text(json.dumps(description, indent=2) + "\n")
 
@@ -108,13 +107,15 @@ def read_folder(folder: Path) -> Checkpoint:
     """
     path = folder / CONFIG_FILE
     try:
-        description = json.loads(path.read_bytes())
+        description = parse_json(path.read_bytes())
         if description.get("format") != _FORMAT or description.get("format_version") != _VERSION:
             raise CheckpointError(
                 f"{path}: expected format {_FORMAT!r} version {_VERSION}, received "
                 f"{description.get('format')!r} version {description.get('format_version')!r}"
             )
-        config = DeepCpgDnaConfig.from_dict(description["config"])
+        # Version 1 was first written when there was one module only, and did not name it.
+        module = description.get("module", DeepCpgDnaConfig.module)
+        config = config_class(module).from_dict(description["config"])
         provenance = dict(description["provenance"])
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from None
@@ -129,4 +130,4 @@ def read_folder(folder: Path) -> Checkpoint:
     weights = folder / WEIGHTS_FILE
     with open_hdf5(weights) as file:
         file.visititems(visit)
-    return Checkpoint(config, tensors, provenance, weights)
+    return Checkpoint(config, tensors, provenance, str(weights))

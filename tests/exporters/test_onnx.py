@@ -12,7 +12,8 @@ from deepcpg_tf.exporters.formats import onnx as format_onnx
 from deepcpg_tf.exporters.parity import BOUNDS
 from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.genome.sequence import letters_of_codes
-from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from deepcpg_tf.models.registry import build_model
+from deepcpg_tf.weights.checkpoint import Checkpoint
 from tests import tolerances
 from tests.reference import forward, random_tensors, random_windows
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction, DeepCpgDnaModel
-from deepcpg_tf.errors import ConfigError, SequenceError
+from deepcpg_tf.errors import ConfigError, InputError, SequenceError
 from deepcpg_tf.genome.sequence import decode, one_hot
 from tests import tolerances
 from tests.reference import forward, random_tensors, random_windows
@@ -74,13 +74,13 @@ def test_layers_mirror_the_original(model):
 
 def test_activations_by_original_name(model):
     windows = random_windows(3, 101)
-    found = model.activations(windows, model.original_names)
+    found = model.activations({"windows": windows}, model.original_names)
     assert list(found) == model.original_names
     embedding = model.predict_windows(windows, "embedding")
     np.testing.assert_allclose(found["dna/dropout_1"], embedding, atol=LOGITS, rtol=0)
     np.testing.assert_array_equal(found["cpg/a"], model.predict_windows(windows)[:, 1:2])
     with pytest.raises(ConfigError, match="layer: expected one of dna/convolution1d_1.*'dna/x'"):
-        model.activations(windows, ["dna/x"])
+        model.activations({"windows": windows}, ["dna/x"])
 
 
 def test_logits_are_those_of_the_probabilities(model):
@@ -134,17 +134,17 @@ def test_predict_sequences(model):
 @pytest.mark.parametrize(
     ("windows", "message"),
     [
-        (np.zeros((2, 100), np.uint8), r"shape \(n, 101\), received uint8 of shape \(2, 100\)"),
+        (np.zeros((2, 100), np.uint8), r"shape \(n, 101\).*, received uint8 of shape \(2, 100\)"),
         (np.zeros(101, np.uint8), r"received uint8 of shape \(101,\)"),
         (np.zeros((2, 101)), "received float64"),
-        (np.full((2, 101), 5, np.uint8), "expected codes from 0 to 4, received 5"),
+        (np.full((2, 101), 5, np.uint8), "expected values up to 4, received 5"),
     ],
 )
 def test_faulty_windows(model, windows, message):
-    with pytest.raises(SequenceError, match=message):
+    with pytest.raises(InputError, match=message):
         model.predict_windows(windows)
-    with pytest.raises(SequenceError, match=message):
-        model.activations(windows, ["dna/dense_1"])
+    with pytest.raises(InputError, match=message):
+        model.activations({"windows": windows}, ["dna/dense_1"])
 
 
 def test_faulty_arguments(model):

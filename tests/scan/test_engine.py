@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 
 from deepcpg_tf import DeepCpgDnaConfig
 from deepcpg_tf.genome.sequence import N_CODE
+from deepcpg_tf.models.registry import build_model
 from deepcpg_tf.scan import engine
 from deepcpg_tf.scan.engine import ScanEngine
-from deepcpg_tf.weights.checkpoint import Checkpoint, build_model
+from deepcpg_tf.weights.checkpoint import Checkpoint
 from tests import tolerances
 from tests.reference import forward, random_tensors
 
@@ -39,31 +40,30 @@ def windows_of(codes, positions, length):
 
 @settings(deadline=None, max_examples=25)
 @given(configs(), st.integers(0, 2**32 - 1), st.data())
-def test_as_the_definition(tmp_path_factory, config, seed, data):
+def test_as_the_definition(config, seed, data):
     """Any architecture, sequence, tile, and number of shared convolutions."""
     rng = np.random.default_rng(seed)
     tensors = random_tensors(config, seed)
-    model = build_model(Checkpoint(config, tensors, {}, tmp_path_factory.getbasetemp()))
+    model = build_model(Checkpoint(config, tensors, {}, "made up"))
     codes = rng.integers(0, 4, data.draw(st.integers(1, 400))).astype(np.uint8)
     for _ in range(data.draw(st.integers(0, 2))):
         start = rng.integers(len(codes))
         codes[start : start + 60] = N_CODE
     n = data.draw(st.integers(1, len(codes)))
     positions = np.sort(rng.choice(len(codes), n, replace=False))
-    scan = ScanEngine(model, tile=data.draw(st.integers(1, 300)))
+    tile = data.draw(st.integers(1, 300))
     _, expected = forward(config, tensors, windows_of(codes, positions, config.sequence_length))
-    for shared in (*scan._shared, None):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scan, "_cheapest", lambda sites, shared=shared: shared)
-            found = 1 / (1 + np.exp(-scan.logits(codes, positions)))
+    for depth in range(len(config.conv_channels) + 1):
+        scan = ScanEngine(model, tile, depth)
+        found = 1 / (1 + np.exp(-scan.logits(codes, positions)))
         np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(config), rtol=0)
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
+def model():
     config = DeepCpgDnaConfig.from_architecture("CnnL3h128", num_labels=3)
     tensors = random_tensors(config)
-    return build_model(Checkpoint(config, tensors, {}, tmp_path_factory.getbasetemp()))
+    return build_model(Checkpoint(config, tensors, {}, "made up"))
 
 
 def test_full_size_equals_its_windows(model):
@@ -72,19 +72,15 @@ def test_full_size_equals_its_windows(model):
     positions = np.sort(rng.choice(3000, 40, replace=False))
     positions[[0, -1]] = 0, 2999
     expected = model.predict_windows(windows_of(codes, positions, 1001), "logits")
-    scan = ScanEngine(model, tile=1500)
     atol = tolerances.logits(model.config)
-    for shared in (*scan._shared, None):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(scan, "_cheapest", lambda sites, shared=shared: shared)
-            found = scan.logits(codes, positions)
+    for depth in range(4):
+        found = ScanEngine(model, 1500, depth).logits(codes, positions)
         np.testing.assert_allclose(found, expected, atol=atol, rtol=0)
 
 
 def test_how_much_is_shared_depends_on_the_number_of_sites(model):
     scan = ScanEngine(model)
-    depths = [None, *scan._shared]
-    found = [depths.index(scan._cheapest(n)) for n in (1, 20, 60, 120, 400, 1600)]
+    found = [scan.depth(n) for n in (1, 20, 60, 120, 400, 1600)]
     assert found == sorted(found)
     assert (found[0], found[-1]) == (0, 3)
 
@@ -93,13 +89,9 @@ def test_no_sites(model):
     assert ScanEngine(model).logits(np.zeros(10, np.uint8), np.array([], np.int64)).shape == (0, 3)
 
 
-def test_few_sites_of_many_tiles_are_predicted_together(model, monkeypatch):
-    sizes = []
-    real = type(model).predict_windows
-    monkeypatch.setattr(
-        type(model), "predict_windows", lambda m, w, v: sizes.append(len(w)) or real(m, w, v)
-    )
+def test_few_sites_of_many_tiles_are_predicted_together(model):
+    done = []
     codes = np.zeros(engine.TILE * 4, np.uint8)
     positions = np.arange(10, len(codes), engine.TILE // 2)
-    ScanEngine(model).logits(codes, positions)
-    assert sizes == [8]
+    ScanEngine(model).logits(codes, positions, done.append)
+    assert done == [8]

@@ -15,15 +15,25 @@ CONFIG = {
 
 
 class ArrayExamples:
-    """Windows and labels as arrays."""
+    """Windows and labels as arrays; sites of one chromosome, a base apart."""
+
+    chromosomes = ("1",)
 
     def __init__(self, windows, labels, cells=None):
         self._windows, self._labels = windows, labels
         self.cells = tuple(cells or (f"cell_{i + 1}" for i in range(labels.shape[1])))
-        self.length = windows.shape[1]
+        self.reads = DeepCpgDnaConfig(**{**CONFIG, "num_labels": 1}).reads
+        self.chromosome_ids = np.zeros(len(labels), np.int32)
+        self.positions = np.arange(len(labels))
+
+    def prepare(self, *, hold):
+        pass
 
     def windows(self, indices):
         return self._windows[indices]
+
+    def arrays(self, indices):
+        return {"windows": self.windows(indices)}
 
     def labels(self, indices):
         return self._labels[indices]

@@ -3,7 +3,8 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
-from deepcpg_tf.models.config import ARCHITECTURES
+from deepcpg_tf.configs.dna import ARCHITECTURES
+from deepcpg_tf.models.base import array_specs
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy, make_training_step
 
@@ -25,7 +26,7 @@ def test_no_gradient_is_a_sum_of_three(architecture, devices):
     settings = TrainingSettings(batch_size=4, devices=devices)
     step = make_training_step(model, optimizer, settings, strategy, None)
     graph = step.get_concrete_function(
-        tf.TensorSpec((4, config.sequence_length), tf.uint8),
+        array_specs(config.reads, 4),
         tf.TensorSpec((4, 3), tf.int8),
         tf.TensorSpec((), tf.float32),
     ).graph.as_graph_def()

@@ -36,11 +36,11 @@ def test_genuine_checkpoint(folder):
     np.testing.assert_allclose(model.predict_windows(windows), expected["prob"], atol=atol, rtol=0)
     names = [name.removeprefix("act/") for name in expected if name.startswith("act/")]
     assert names == [name for name in model.original_names if name.startswith("dna/")]
-    for name, found in model.activations(windows, names).items():
+    for name, found in model.activations({"windows": windows}, names).items():
         hidden = {"atol": tolerances.logits(model.config), "rtol": 0}
         np.testing.assert_allclose(found, expected[f"act/{name}"], **hidden, err_msg=name)
     for i, cell in enumerate(model.cells):
-        found = model.activations(windows, [f"cpg/{cell}"])[f"cpg/{cell}"]
+        found = model.activations({"windows": windows}, [f"cpg/{cell}"])[f"cpg/{cell}"]
         np.testing.assert_allclose(found[:, 0], expected["prob"][:, i], atol=atol, rtol=0)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError, OutputError
-from deepcpg_tf.models.config import DeepCpgDnaConfig
 from deepcpg_tf.presets import PRESETS
 from deepcpg_tf.weights import store
 from tests.conftest import DATA

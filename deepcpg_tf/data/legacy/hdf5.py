@@ -20,6 +20,8 @@ import scipy.sparse
 from deepcpg_tf.data.calls import calls_of_labels, labels_of_calls
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
 from deepcpg_tf.errors import LegacyDataError
+from deepcpg_tf.genome.sequence import N_CODE
+from deepcpg_tf.inputs import Arrays, Input, Inputs
 
 _CELLS = "outputs/cpg"
 _READING_FAILED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
@@ -102,6 +104,15 @@ class LegacyData:
             When the files have no windows.
         """
         return self._windows_on_disk().length
+
+    @property
+    def reads(self) -> Inputs:
+        """What is read of each site: ``windows``."""
+        return Inputs((Input("windows", (self.length,), "uint8", N_CODE, N_CODE),))
+
+    def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
+        """Return the windows of some sites; see `windows`."""
+        return {"windows": self.windows(indices)}
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the labels of some sites in all cells.

@@ -1,4 +1,4 @@
-"""The first layers of a model over a whole tile, and the others for each site of it."""
+"""The first layers of the DNA part over a whole tile, the others for each site of it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.configs.layers import LayerSpec
 from deepcpg_tf.genome.sequence import graph_one_hot
-from deepcpg_tf.models.layers import LayerSpec
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.dna import DeepCpgDnaModel
 
 _SITES_AT_ONCE = 256
 _SITES_STEP = 64
@@ -28,8 +28,8 @@ _COST_OF_VALUE = 40
 _COST_OF_GATHERED_VALUE = 50
 
 
-class SharedLayers:
-    """A model whose first convolutions are shared between the sites of a tile.
+class SharedTrunk:
+    """The DNA part of a model, its first convolutions shared between the sites of a tile.
 
     Each convolution runs once over the tile; its output is pooled at every base (a
     sliding maximum), and the positions that one window reads together are brought
@@ -40,8 +40,8 @@ class SharedLayers:
 
     Parameters
     ----------
-    model
-        The model.
+    part
+        The DNA part.
     depth
         How many of its convolutions are shared, at least 1.
     starts
@@ -55,9 +55,9 @@ class SharedLayers:
         What a tile costs, and each site in it, in multiply-accumulates.
     """
 
-    def __init__(self, model: DeepCpgDnaForSequencePrediction, depth: int, starts: int) -> None:
-        config = model.config
-        shared, own = _split(model.backbone.layers, depth)
+    def __init__(self, part: DeepCpgDnaModel, depth: int, starts: int) -> None:
+        config = part.config
+        shared, own = _split(part.layers, depth)
         specs = {spec.name: spec for spec in config.layers}
         *folded, last = config.conv_pool_sizes[:depth]
         self._phases = math.prod(folded)
@@ -71,7 +71,7 @@ class SharedLayers:
         )
         length, channels = config.positions_read(depth), specs[shared[-1].name].channels
         self.site_cost = _COST_OF_GATHERED_VALUE * length * channels + window_cost(
-            [specs[layer.name] for layer in own] + [config.head_layer]
+            [specs[layer.name] for layer in own]
         )
         stretch = tf.range(length) * last
 
@@ -83,18 +83,16 @@ class SharedLayers:
             return tf.reshape(_pool_at_every_base(x, last), (-1, channels))
 
         @tf.function
-        def predict(rows: tf.Tensor, firsts: tf.Tensor) -> tf.Tensor:
+        def embed(rows: tf.Tensor, firsts: tf.Tensor) -> tf.Tensor:
             x = tf.gather(rows, firsts[:, None] + stretch)
             for layer in own:
                 x = layer(x, training=False)
-            return model.head(x)
+            return x
 
-        self._share, self._predict = share, predict
+        self._share, self._embed = share, embed
 
-    def logits(
-        self, codes: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """Return the logits [n, cells] of windows that start at some bases of a tile.
+    def embeddings(self, codes: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> tf.Tensor:
+        """Return the embeddings [n, size] of windows that start at some bases of a tile.
 
         Parameters
         ----------
@@ -107,10 +105,10 @@ class SharedLayers:
         more = np.zeros(filled(len(firsts)), np.int32)
         more[: len(firsts)] = firsts
         parts = [
-            self._predict(rows, tf.constant(more[i : i + _SITES_AT_ONCE])).numpy()
+            self._embed(rows, tf.constant(more[i : i + _SITES_AT_ONCE]))
             for i in range(0, len(more), _SITES_AT_ONCE)
         ]
-        return np.concatenate(parts)[: len(firsts)]
+        return tf.concat(parts, axis=0)[: len(firsts)]
 
 
 def filled(sites: int) -> int:

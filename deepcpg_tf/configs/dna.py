@@ -7,20 +7,18 @@ original program. The field names are those of MultiMolecule's configuration.
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from deepcpg_tf.errors import ConfigError
-from deepcpg_tf.models._fields import (
+from deepcpg_tf.configs._fields import (
     check_rate,
     check_unique,
-    from_mapping,
     is_integer,
     positive_integers,
     strings,
 )
-from deepcpg_tf.models.layers import (
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.layers import (
     LayerKind,
     LayerSpec,
     backbone_layers,
@@ -28,13 +26,10 @@ from deepcpg_tf.models.layers import (
     layer_kinds,
     numbered_names,
 )
-
-SERUM_CELLS = (
-    *("BS27_1_SER", "BS27_3_SER", "BS27_5_SER", "BS27_6_SER", "BS27_8_SER"),
-    *("BS28_10_SER", "BS28_1_SER", "BS28_2_SER", "BS28_3_SER", "BS28_4_SER", "BS28_6_SER"),
-    *("BS29_1_SER", "BS29_4_SER", "BS29_5_SER", "BS29_6_SER", "BS29_7_SER", "BS29_8_SER"),
-    "BS29_9_SER",
-)
+from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.genome.sequence import N_CODE
+from deepcpg_tf.inputs import Input, Inputs
+from deepcpg_tf.presets import SERUM_CELLS
 
 # One entry a convolution: channels, kernel size, pool size.
 _L1 = ((128, 11, 4),)
@@ -53,30 +48,7 @@ ARCHITECTURES: dict[str, tuple[tuple[tuple[int, int, int], ...], int]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HeadConfig:
-    """The head: one sigmoid unit per cell.
-
-    Parameters
-    ----------
-    problem_type
-        Only ``"binary"``: each cell is its own yes-or-no question.
-    dropout
-        Rate of dropout between the embedding and the head, in training.
-    """
-
-    problem_type: str = "binary"
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.problem_type != "binary":
-            raise ConfigError(
-                f"head.problem_type: expected 'binary', received {self.problem_type!r}"
-            )
-        check_rate("head.dropout", self.dropout)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DeepCpgDnaConfig:
+class DeepCpgDnaConfig(ModuleConfig):
     """Architecture of a DeepCpG DNA module; the defaults are `smallwood2014-serum`.
 
     Parameters
@@ -112,6 +84,9 @@ class DeepCpgDnaConfig:
         When a value is out of range or the layers do not fit the window.
     """
 
+    module: ClassVar[str] = "dna"
+    default_cells: ClassVar[tuple[str, ...]] = SERUM_CELLS
+
     vocab_size: int = 4
     sequence_length: int = 1001
     conv_channels: tuple[int, ...] = (128, 256)
@@ -120,21 +95,13 @@ class DeepCpgDnaConfig:
     bottleneck_size: int = 128
     hidden_act: str = "relu"
     hidden_dropout: float = 0.0
-    num_labels: int | None = None
-    head: HeadConfig = HeadConfig()
-    # None stands for "not given"; once made, a configuration always has its cells.
-    cells: tuple[str, ...] = None  # type: ignore[assignment]
     layer_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("conv_channels", "conv_kernel_sizes", "conv_pool_sizes"):
             self._set(name, positive_integers(name, getattr(self, name)))
-        if isinstance(self.head, Mapping):
-            self._set("head", from_mapping(HeadConfig, self.head, "head"))
-        if not isinstance(self.head, HeadConfig):
-            raise ConfigError(f"head: expected its options, received {self.head!r}")
         self._set("layer_names", strings("layer_names", self.layer_names))
-        self._resolve_cells()
         self._check_values()
         kinds = layer_kinds(len(self.conv_channels))
         if not self.layer_names:
@@ -147,28 +114,6 @@ class DeepCpgDnaConfig:
                     f"layer {layer.name!r} (kernel sizes {self.conv_kernel_sizes}, pool sizes "
                     f"{self.conv_pool_sizes})"
                 )
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
-
-    def _resolve_cells(self) -> None:
-        if self.num_labels is not None:
-            positive_integers("num_labels", (self.num_labels,))
-        if self.cells is not None:
-            self._set("cells", strings("cells", self.cells))
-        elif self.num_labels is not None:
-            self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
-        else:
-            self._set("cells", SERUM_CELLS)
-        if not self.cells:
-            raise ConfigError("cells: expected at least one, received none")
-        if self.num_labels not in (None, len(self.cells)):
-            raise ConfigError(
-                f"num_labels: expected {len(self.cells)}, the number of cells, "
-                f"received {self.num_labels}"
-            )
-        self._set("num_labels", len(self.cells))
-        check_unique("cells", self.cells)
 
     def _check_values(self) -> None:
         if not is_integer(self.vocab_size) or self.vocab_size not in (4, 5):
@@ -242,6 +187,40 @@ class DeepCpgDnaConfig:
         return cls.from_dict({**fields, **own})
 
     @property
+    def reads(self) -> Inputs:
+        """What the model reads of each site: ``windows``, codes of the bases around it."""
+        length = (self.sequence_length,)
+        return Inputs((Input("windows", length, "uint8", fill=N_CODE, largest=N_CODE),))
+
+    @property
+    def embedding_size(self) -> int:
+        """Values that the head reads."""
+        return self.bottleneck_size
+
+    def with_dropout(self, rate: float) -> DeepCpgDnaConfig:
+        """Return the same with another rate of dropout after the dense layer."""
+        return dataclasses.replace(self, hidden_dropout=rate)
+
+    @property
+    def layer_paths(self) -> tuple[str, ...]:
+        """The original's names of the hidden layers, in order, such as ``dna/dense_1``."""
+        return tuple(f"dna/{name}" for name in self.layer_names)
+
+    @property
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor of weights by its name, in order; the head's come last."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        channels = self.vocab_size
+        for spec in (*self.layers, self.head_layer):
+            if spec.parameters:
+                scope = spec.name if spec.kind == "head" else f"dna/{spec.name}"
+                width = (spec.width,) if spec.kind == "convolution" else ()
+                shapes[f"{scope}/kernel"] = (*width, channels, spec.channels)
+                shapes[f"{scope}/bias"] = (spec.channels,)
+            channels = spec.channels
+        return shapes
+
+    @property
     def convolutions(self) -> tuple[tuple[int, int, int], ...]:
         """(channels, kernel size, pool size) of each convolution."""
         return tuple(
@@ -300,38 +279,3 @@ class DeepCpgDnaConfig:
     def num_flops(self) -> int:
         """Floating-point operations of one window, as `LayerSpec` counts them."""
         return sum(spec.flops for spec in (*self.layers, self.head_layer))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON types."""
-        fields = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> DeepCpgDnaConfig:
-        """Return the configuration that `to_dict` wrote.
-
-        Raises
-        ------
-        ConfigError
-            When a field is unknown or not valid.
-        """
-        return from_mapping(cls, fields, "configuration")
-
-    def to_json(self) -> str:
-        """Return the configuration as JSON text."""
-        return json.dumps(self.to_dict(), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> DeepCpgDnaConfig:
-        """Return the configuration that `to_json` wrote.
-
-        Raises
-        ------
-        ConfigError
-            When the text is no JSON object, or a field is unknown or not valid.
-        """
-        try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"configuration: expected JSON, received {error}") from None
-        return cls.from_dict(fields)

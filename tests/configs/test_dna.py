@@ -1,7 +1,9 @@
 import pytest
 
+from deepcpg_tf.configs.base import HeadConfig
+from deepcpg_tf.configs.dna import ARCHITECTURES, DeepCpgDnaConfig
 from deepcpg_tf.errors import ConfigError
-from deepcpg_tf.models.config import ARCHITECTURES, SERUM_CELLS, DeepCpgDnaConfig, HeadConfig
+from deepcpg_tf.presets import SERUM_CELLS
 
 
 def test_defaults_are_the_serum_variant():

@@ -1,0 +1,1 @@
+"""What a model is made of, as data: configurations of the modules, and their layers."""

@@ -1,0 +1,177 @@
+"""What the configurations of all modules have in common: the cells and their head."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+
+from deepcpg_tf.configs._fields import (
+    check_rate,
+    check_unique,
+    from_mapping,
+    positive_integers,
+    strings,
+)
+from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.files import parse_json
+from deepcpg_tf.inputs import Inputs
+
+Own = TypeVar("Own", bound="ModuleConfig")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """The head: one sigmoid unit per cell.
+
+    Parameters
+    ----------
+    problem_type
+        Only ``"binary"``: each cell is its own yes-or-no question.
+    dropout
+        Rate of dropout between the embedding and the head, in training.
+    """
+
+    problem_type: str = "binary"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.problem_type != "binary":
+            raise ConfigError(
+                f"head.problem_type: expected 'binary', received {self.problem_type!r}"
+            )
+        check_rate("head.dropout", self.dropout)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModuleConfig:
+    """Configuration of a module, whichever it is.
+
+    Parameters
+    ----------
+    num_labels
+        Number of cells. Taken from `cells` when those are given.
+    head
+        Options of the head, as `HeadConfig` or a mapping.
+    cells
+        Names of the cells in output order; ``cell_1 …`` when only `num_labels` is given.
+
+    Raises
+    ------
+    ConfigError
+        When a value is out of range.
+    """
+
+    module: ClassVar[str]
+    """The name of the module in files: ``"dna"`` and so on."""
+
+    default_cells: ClassVar[tuple[str, ...]] = ()
+
+    num_labels: int | None = None
+    head: HeadConfig = HeadConfig()
+    # None stands for "not given"; once made, a configuration always has its cells.
+    cells: tuple[str, ...] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.head, Mapping):
+            self._set("head", from_mapping(HeadConfig, self.head, "head"))
+        if not isinstance(self.head, HeadConfig):
+            raise ConfigError(f"head: expected its options, received {self.head!r}")
+        self._resolve_cells()
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _resolve_cells(self) -> None:
+        if self.num_labels is not None:
+            positive_integers("num_labels", (self.num_labels,))
+        if self.cells is not None:
+            self._set("cells", strings("cells", self.cells))
+        elif self.num_labels is not None:
+            self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
+        else:
+            self._set("cells", self.default_cells)
+        if not self.cells:
+            raise ConfigError("cells: expected at least one, received none")
+        if self.num_labels not in (None, len(self.cells)):
+            raise ConfigError(
+                f"num_labels: expected {len(self.cells)}, the number of cells, "
+                f"received {self.num_labels}"
+            )
+        self._set("num_labels", len(self.cells))
+        check_unique("cells", self.cells)
+
+    @property
+    def architecture(self) -> str:
+        """The name of the architecture, ``"custom"`` when it has none."""
+        raise NotImplementedError
+
+    @property
+    def reads(self) -> Inputs:
+        """What the model reads of each site."""
+        raise NotImplementedError
+
+    @property
+    def embedding_size(self) -> int:
+        """Values that the head reads."""
+        raise NotImplementedError
+
+    @property
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor of weights by its name, in order; the head's come last."""
+        raise NotImplementedError
+
+    @property
+    def layer_paths(self) -> tuple[str, ...]:
+        """The original's names of the hidden layers, in order, such as ``dna/dense_1``."""
+        raise NotImplementedError
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of trainable parameters."""
+        raise NotImplementedError
+
+    def with_cells(self: Own, cells: tuple[str, ...]) -> Own:
+        """Return the same architecture with other cells."""
+        return dataclasses.replace(self, cells=cells, num_labels=len(cells))
+
+    def with_dropout(self: Own, rate: float) -> Own:
+        """Return the same with another rate of dropout before the embedding."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON types."""
+        fields = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+
+    @classmethod
+    def from_dict(cls: type[Own], fields: Mapping[str, Any]) -> Own:
+        """Return the configuration that `to_dict` wrote.
+
+        Raises
+        ------
+        ConfigError
+            When a field is unknown or not valid.
+        """
+        result: Own = from_mapping(cls, fields, "configuration")
+        return result
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON text."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    @classmethod
+    def from_json(cls: type[Own], text: str) -> Own:
+        """Return the configuration that `to_json` wrote.
+
+        Raises
+        ------
+        ConfigError
+            When the text is no JSON object, or a field is unknown or not valid.
+        """
+        try:
+            fields = parse_json(text)
+        except ValueError as error:
+            raise ConfigError(f"configuration: expected JSON, received {error}") from None
+        return cls.from_dict(fields)

@@ -1,0 +1,65 @@
+"""Readers: from sites to the arrays that a model reads of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import N_CODE
+from deepcpg_tf.inputs import Arrays, Input, Inputs
+
+
+class SiteColumns(NamedTuple):
+    """Sites as columns.
+
+    ``chromosome_ids`` (int32 [n]) are indices into ``chromosomes``, names as the genome
+    has them, and ``positions`` (int64 [n]) 0-based, of the forward-strand C.
+    """
+
+    chromosomes: Sequence[str]
+    chromosome_ids: npt.NDArray[np.int32]
+    positions: npt.NDArray[np.int64]
+
+
+class Reader(Protocol):
+    """Reads some of a model's inputs; several threads may do so at the same time."""
+
+    @property
+    def reads(self) -> Inputs:
+        """What it reads of each site."""
+
+    def prepare(self, *, hold: bool) -> None:
+        """Make reading in random order fast; with `hold`, from memory."""
+
+    def arrays(self, sites: SiteColumns) -> Arrays:
+        """Return an array [n, ...] for each input."""
+
+
+class WindowReader:
+    """Reads ``windows``: the codes of the bases around each site.
+
+    Parameters
+    ----------
+    genome
+        The reference.
+    length
+        Bases of a window, odd.
+    """
+
+    def __init__(self, genome: Genome, length: int) -> None:
+        self.reads = Inputs((Input("windows", (length,), "uint8", N_CODE, N_CODE),))
+        self._genome = genome
+        self._length = length
+
+    def prepare(self, *, hold: bool) -> None:
+        """Keep the genome in memory where `hold` asks for it, a byte a base."""
+        if hold:
+            self._genome.hold()
+
+    def arrays(self, sites: SiteColumns) -> Arrays:
+        """Return the windows, uint8 [n, length]."""
+        return {"windows": self._genome.windows_of(*sites, self._length)}

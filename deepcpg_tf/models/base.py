@@ -1,0 +1,377 @@
+"""What all modules have in common: from named inputs to a logit for each cell.
+
+A model consists of parts (Keras models), each of which embeds some of the inputs; of
+what joins their embeddings to one; and of the head, which reads that. Keras forbids "/"
+in a layer's name, so the original's scopes are models: ``dna/convolution1d_1`` is the
+layer ``convolution1d_1`` of the part ``dna``, and ``cpg/<cell>`` is a column of the head.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, get_args
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.names import HEAD, head_name
+from deepcpg_tf.errors import CheckpointError, ConfigError
+from deepcpg_tf.inputs import Arrays, Inputs, take
+from deepcpg_tf.weights.checkpoint import Checkpoint
+from deepcpg_tf.weights.load import read_checkpoint
+from deepcpg_tf.weights.preset_folder import save_folder
+
+Values = Literal["probabilities", "logits", "embedding"]
+"""What a prediction consists of."""
+
+Tensors = Mapping[str, tf.Tensor]
+Own = TypeVar("Own", bound="MethylationModel")
+
+
+class MethylationModel(keras.Model):
+    """A module of DeepCpG: a Keras functional model whose outputs are logits [n, cells].
+
+    A class of a module says what its `parts` are, what each of them reads of the arrays
+    (`part_input`), and which of its variables are penalised and frozen.
+    """
+
+    config_type: ClassVar[type[ModuleConfig]]
+    stages: ClassVar[tuple[str, ...]] = ()
+    """What can be frozen; see `stage_layers`."""
+
+    def __init__(
+        self,
+        inputs: Any,
+        outputs: Any,
+        *,
+        config: ModuleConfig,
+        head: keras.layers.Dense,
+        provenance: Mapping[str, Any] | None,
+        name: str,
+    ) -> None:
+        super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self.config = config
+        self.head = head
+        self.provenance = dict(provenance or {})
+        self._graphs: dict[str, tf.types.experimental.PolymorphicFunction] = {}
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells, in the order of the outputs."""
+        return self.config.cells
+
+    @property
+    def reads(self) -> Inputs:
+        """What the model reads of each site."""
+        return self.config.reads
+
+    @property
+    def parts(self) -> dict[str, keras.Model]:
+        """The models that embed the inputs, by the original's scope of their layers."""
+        raise NotImplementedError
+
+    def part_input(self, part: str, arrays: Tensors) -> Any:
+        """Return what a part reads, made of the arrays inside a graph."""
+        raise NotImplementedError
+
+    @property
+    def penalised(self) -> list[keras.Variable]:
+        """The variables that L1 and L2 act on, but for those that are frozen."""
+        raise NotImplementedError
+
+    def stage_layers(self, stage: str) -> list[keras.layers.Layer]:
+        """Return the layers that freezing one of `stages` keeps as they are."""
+        raise NotImplementedError
+
+    def encode(self, arrays: Tensors) -> Any:
+        """Return what the Keras model itself reads, made of the arrays inside a graph."""
+        (part,) = self.parts
+        return self.part_input(part, arrays)
+
+    def join(self, embeddings: Tensors) -> tf.Tensor:
+        """Return what the head reads, made of the embedding of each part."""
+        (embedding,) = embeddings.values()
+        return embedding
+
+    def embed(self, arrays: Tensors) -> tf.Tensor:
+        """Return the embedding of sites, [n, embedding size], inside a graph."""
+        return self.join(
+            {
+                name: part(self.part_input(name, arrays), training=False)
+                for name, part in self.parts.items()
+            }
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs to make the same model."""
+        return {
+            "config": self.config.to_dict(),
+            "dtype": next(iter(self.parts.values())).policy_name,
+            "name": self.name,
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_config(cls: type[Own], config: dict[str, Any], custom_objects: Any = None) -> Own:
+        """Make the model that `get_config` describes."""
+        return cls(**{**config, "config": cls.config_type.from_dict(config["config"])})
+
+    def predict_arrays(
+        self, arrays: Arrays, values: Values = "probabilities", batch_size: int = 512
+    ) -> npt.NDArray[np.float32]:
+        """Predict sites from the arrays that the model `reads`.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray, shapes (n, ...)
+            An array for each input by its name.
+        values
+            ``"probabilities"``, ``"logits"`` or ``"embedding"``.
+        batch_size
+            Sites computed at a time.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, cells), or (n, embedding size) for the embedding
+
+        Raises
+        ------
+        InputError
+            When an array is missing or left over, or of another shape, type or range.
+        ConfigError
+            When `values` is none of the three, or `batch_size` is not positive.
+        """
+        sites = self.reads.check(arrays)
+        if batch_size < 1:
+            raise ConfigError(f"batch_size: expected at least 1, received {batch_size}")
+        graph = self._inference_graph(values)
+        result = np.empty((sites, len(self.value_names(values))), np.float32)
+        for start in range(0, sites, batch_size):
+            rows = slice(start, start + batch_size)
+            batch = take(arrays, rows)
+            result[rows] = graph({name: tf.constant(batch[name]) for name in batch}).numpy()
+        return result
+
+    def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
+        """Return the compiled function from arrays to values."""
+        if values not in get_args(Values):
+            raise ConfigError(
+                f"values: expected one of {', '.join(get_args(Values))}, received {values!r}"
+            )
+        if values not in self._graphs:
+
+            @tf.function(input_signature=[array_specs(self.reads)])
+            def run(arrays: Tensors) -> tf.Tensor:
+                embedding = self.embed(arrays)
+                if values == "embedding":
+                    return tf.cast(embedding, tf.float32)
+                logits = self.head(embedding)
+                return logits if values == "logits" else tf.sigmoid(logits)
+
+            self._graphs[values] = run
+        return self._graphs[values]
+
+    def value_names(self, values: Values) -> list[str]:
+        """Return the name of each column of a prediction: cells, or units of the embedding."""
+        if values == "embedding":
+            return [f"embedding_{i}" for i in range(self.config.embedding_size)]
+        return list(self.cells)
+
+    def activations(
+        self, arrays: Arrays, names: Sequence[str]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Compute the activations of layers asked for by the original's names.
+
+        Parameters
+        ----------
+        arrays : mapping of str to ndarray, shapes (n, ...)
+            As in `predict_arrays`.
+        names
+            Names such as ``dna/convolution1d_1`` or ``cpg/BS27_1_SER``, with the
+            numbers that the checkpoint's layers had (`original_names` lists them).
+
+        Returns
+        -------
+        dict of ndarray
+            Float32 [n, length, channels], or [n, channels] after the flattening.
+            As in the original, a head ``cpg/<cell>`` yields probabilities [n, 1].
+
+        Raises
+        ------
+        ConfigError
+            When the model has no layer of such a name.
+        InputError
+            As in `predict_arrays`.
+        """
+        self.reads.check(arrays)
+        known = self.original_names
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"layer: expected one of {', '.join(known)}, received {name!r}")
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        result: dict[str, npt.NDArray[np.float32]] = {}
+        for scope, part in self.parts.items():
+            own = [n for n in names if n in self.config.layer_paths and n.startswith(f"{scope}/")]
+            if own:
+                layers = [part.get_layer(name.removeprefix(f"{scope}/")) for name in own]
+                tapped = keras.Model(part.inputs, [layer.output for layer in layers])
+                outputs = tapped(self.part_input(scope, tensors), training=False)
+                outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+                values = (tf.cast(output, tf.float32).numpy() for output in outputs)
+                result.update(zip(own, values, strict=True))
+        if len(result) < len(set(names)):
+            probabilities = self.predict_arrays(arrays)
+            for i, cell in enumerate(self.cells):
+                result.setdefault(head_name(cell), probabilities[:, i : i + 1])
+        return {name: result[name] for name in names}
+
+    @property
+    def original_names(self) -> list[str]:
+        """The original's name of every layer, in order, heads last."""
+        return [*self.config.layer_paths, *map(head_name, self.cells)]
+
+    @property
+    def variables_by_name(self) -> dict[str, keras.Variable]:
+        """Every weight by name: ``dna/<layer>/kernel``, …, ``cpg/kernel``, ``cpg/bias``.
+
+        A name is the scope and the variable's path from its layer on: the layers inside
+        of a wrapper share the names of their variables, but not the paths.
+        """
+        scoped = [
+            (f"{scope}/{layer.name}", layer)
+            for scope, part in self.parts.items()
+            for layer in part.layers
+        ]
+        result = {
+            f"{name}/{path_within(variable, layer)}": variable
+            for name, layer in [*scoped, *self._joining_layers(), (HEAD, self.head)]
+            for variable in layer.weights
+        }
+        if {id(v) for v in result.values()} != {id(v) for v in self.weights}:
+            raise AssertionError(
+                f"{len(result)} names for {len(self.weights)} weights: {', '.join(result)}"
+            )
+        return result
+
+    @property
+    def state_by_name(self) -> dict[str, keras.Variable]:
+        """Every variable by name: the weights, and the states of what is random."""
+        result = self.variables_by_name
+        named = {id(variable) for variable in result.values()}
+        layers = [*(layer for part in self.parts.values() for layer in part.layers), *self.layers]
+        for layer in layers:
+            others = [v for v in layer.variables if id(v) not in named]
+            named.update(map(id, others))
+            result.update((f"{layer.name}/state_{i}", v) for i, v in enumerate(others))
+        if len(result) != len(self.variables):
+            raise AssertionError(f"{len(result)} names for {len(self.variables)} variables")
+        return result
+
+    def _joining_layers(self) -> list[tuple[str, keras.layers.Layer]]:
+        """Return the layers that `join` consists of, each with its name in full."""
+        return []
+
+    @property
+    def head_variables(self) -> tuple[str, ...]:
+        """The names of the head's weights, whose last axis is the cells."""
+        return tuple(f"{HEAD}/{path_within(v, self.head)}" for v in self.head.weights)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return configuration, weights and provenance as arrays."""
+        tensors = {name: variable.numpy() for name, variable in self.variables_by_name.items()}
+        return Checkpoint(self.config, tensors, self.provenance, self.name)
+
+    def digest(self) -> str:
+        """Return a SHA-256 checksum of what it computes: configuration and weights."""
+        result = hashlib.sha256(json.dumps(self.config.to_dict(), sort_keys=True).encode())
+        for name, tensor in sorted(self.checkpoint().tensors.items()):
+            result.update(name.encode() + tensor.tobytes())
+        return result.hexdigest()
+
+    def save_to_preset(self, folder: str | Path) -> None:
+        """Write a folder that `from_preset` reads: ``config.json`` and ``weights.h5``.
+
+        The folder appears whole or not at all. An earlier preset there is replaced.
+
+        Raises
+        ------
+        OutputError
+            When the folder holds anything else, or cannot be written to.
+        """
+        save_folder(self.checkpoint(), Path(folder))
+
+    @classmethod
+    def from_checkpoint(cls: type[Own], checkpoint: Checkpoint) -> Own:
+        """Make a model with the weights of a checkpoint.
+
+        Raises
+        ------
+        CheckpointError
+            When it is of another module, or a tensor is missing, left over, of another
+            shape or not finite.
+        """
+        config = checkpoint.config
+        if not isinstance(config, cls.config_type):
+            raise CheckpointError(
+                f"{checkpoint.source}: expected the module {cls.config_type.module!r}, "
+                f"received {config.module!r}"
+            )
+        checkpoint.check()
+        model = cls(config=config, provenance=checkpoint.provenance)  # type: ignore[call-arg]
+        for name, variable in model.variables_by_name.items():
+            variable.assign(checkpoint.tensors[name])
+        return model
+
+    @classmethod
+    def from_preset(cls: type[Own], preset: str | Path) -> Own:
+        """Load a model with its weights.
+
+        Parameters
+        ----------
+        preset
+            The name of a published variant (its files are downloaded when they are
+            not in the cache), a folder that `save_to_preset` wrote, a folder with
+            the files of a legacy checkpoint, or a MultiMolecule folder.
+
+        Raises
+        ------
+        CheckpointError
+            When there is no such preset, or its files are damaged or of another kind.
+        DownloadError
+            When the published files are not in the cache and cannot be downloaded.
+        """
+        return cls.from_checkpoint(read_checkpoint(preset))
+
+
+def array_specs(reads: Inputs, batch: int | None = None) -> dict[str, tf.TensorSpec]:
+    """Return the signature of functions of arrays, for any or a given number of sites."""
+    return {one.name: tf.TensorSpec((batch, *one.shape), one.dtype, one.name) for one in reads}
+
+
+def path_within(variable: keras.Variable, layer: keras.layers.Layer) -> str:
+    """Return the path of a variable below its layer: ``kernel``, ``forward_gru/.../kernel``."""
+    path = variable.path.split("/")
+    return "/".join(path[path.index(layer.name) + 1 :])
+
+
+def float32_policy(dtype: str | None) -> keras.DTypePolicy:
+    """Return a dtype policy whose variables are float32; by default Keras' own.
+
+    Raises
+    ------
+    ConfigError
+        When its variables are of another type.
+    """
+    policy = keras.dtype_policies.get(dtype) if dtype else keras.config.dtype_policy()
+    if policy.variable_dtype != "float32":
+        raise ConfigError(
+            "dtype: expected a policy with float32 variables, such as mixed_bfloat16, "
+            f"received {policy.name}"
+        )
+    return policy
