@@ -11,7 +11,14 @@ import typer
 
 from deepcpg_tf.cli.many_values import ManyValues
 from deepcpg_tf.cli.options import Debug, check_files
-from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
+from deepcpg_tf.cli.split_options import (
+    Fractions,
+    SplitName,
+    Test,
+    Train,
+    Validation,
+    chosen_split,
+)
 from deepcpg_tf.errors import OutputError
 
 if TYPE_CHECKING:
@@ -127,13 +134,14 @@ def split(
     debug: Debug = False,
 ) -> None:
     """Show how many sites of which chromosomes would train, validate and test."""
-    from deepcpg_tf.data.splits import count_sites, split_from_options
+    from deepcpg_tf.data.splits import count_sites
     from deepcpg_tf.data.table_file import read_table
 
-    loaded = read_table(table)
-    made = split_from_options(
-        loaded, split=split, train=train, validation=validation, test=test, fractions=fractions
+    splitter = chosen_split(
+        split=split, train=train, validation=validation, test=test, fractions=fractions
     )
+    loaded = read_table(table)
+    made = splitter(loaded)
     rows = count_sites(loaded, made)
     totals = {row.part: 0 for row in rows}
     for row in rows:

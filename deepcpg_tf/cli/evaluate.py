@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepcpg_tf.cli.options import Debug, check_files, check_out
-from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
+from deepcpg_tf.cli.split_options import (
+    Fractions,
+    SplitName,
+    Test,
+    Train,
+    Validation,
+    chosen_split,
+)
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.examples import Examples
@@ -67,7 +74,6 @@ def evaluate(
 
     from deepcpg_tf.cli.progress import progress
     from deepcpg_tf.data.examples import open_examples
-    from deepcpg_tf.data.splits import split_from_options
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate as evaluate_arrays
@@ -83,15 +89,14 @@ def evaluate(
     indices = np.arange(len(examples.positions))
     how = "all sites"
     if any(option is not None for option in (split, train_on, validation, test, fractions)):
-        parts = split_from_options(
-            examples,
+        parts = chosen_split(
             split=split,
             train=train_on,
             validation=validation,
             test=test,
             fractions=fractions,
             parts=[part],
-        )
+        )(examples)
         indices = getattr(parts, part)
         how = f"{part}: chromosomes " + ", ".join(
             examples.chromosomes[i] for i in np.unique(examples.chromosome_ids[indices])

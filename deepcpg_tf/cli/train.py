@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deepcpg_tf.cli.options import Debug, check_files
-from deepcpg_tf.cli.split_options import Fractions, SplitName, Test, Train, Validation
+from deepcpg_tf.cli.split_options import (
+    Fractions,
+    SplitName,
+    Test,
+    Train,
+    Validation,
+    chosen_split,
+)
 from deepcpg_tf.cli.training_progress import TrainingProgress
 
 if TYPE_CHECKING:
@@ -108,7 +115,6 @@ def train(
 
     import_tensorflow()
     from deepcpg_tf.data.examples import digest, open_examples
-    from deepcpg_tf.data.splits import split_from_options
     from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.training.finetune import freeze as freeze_layers
     from deepcpg_tf.training.step import make_strategy, prepare_devices
@@ -120,14 +126,13 @@ def train(
     source = None if start is None else load_model(start)
     reads = None if source is None else source.reads
     examples = open_examples(data, genome, reads)
-    parts = split_from_options(
-        examples,
+    parts = chosen_split(
         split=split,
         train=train_on,
         validation=validation,
         test=test,
         fractions=fractions,
-    )
+    )(examples)
     with strategy.scope():
         model = _make_model(examples, settings, architecture, dropout, source)
     examples.prepare(hold=cache)

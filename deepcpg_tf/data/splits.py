@@ -6,7 +6,7 @@ the sites that it learnt from looks better than it is.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -38,6 +38,10 @@ class Split(NamedTuple):
     train: npt.NDArray[np.int64]
     validation: npt.NDArray[np.int64]
     test: npt.NDArray[np.int64]
+
+
+Splitter = Callable[[OnChromosomes], Split]
+"""A way to split, which may be chosen before there are sites."""
 
 
 class Row(NamedTuple):
@@ -168,62 +172,6 @@ def fraction_split(sites: OnChromosomes, fractions: Sequence[float]) -> Split:
     return _split(sites, part_of, needed)
 
 
-def split_from_options(
-    sites: OnChromosomes,
-    *,
-    split: str | None = None,
-    train: str | None = None,
-    validation: str | None = None,
-    test: str | None = None,
-    fractions: str | None = None,
-    parts: Collection[str] = PARTS,
-) -> Split:
-    """Split as the options of the command line say.
-
-    Parameters
-    ----------
-    sites
-        What to split.
-    split
-        ``published``.
-    train, validation, test
-        Names of chromosomes with commas between them.
-    fractions
-        Three numbers with commas between them.
-    parts
-        Those of the published split that are needed; see `published_split`.
-
-    Raises
-    ------
-    SplitError
-        When none or several ways to split are given, one cannot be read, or the
-        split cannot be made.
-    """
-    lists = {"train": train, "validation": validation, "test": test}
-    ways = [
-        name
-        for name, given in (
-            ("--split", split is not None),
-            ("--train/--validation/--test", any(text is not None for text in lists.values())),
-            ("--fractions", fractions is not None),
-        )
-        if given
-    ]
-    if len(ways) != 1:
-        raise SplitError(
-            "split: expected --split published, or chromosomes as --train, --validation and "
-            f"--test, or --fractions, received {' and '.join(ways) or 'none'}"
-        )
-    if split is not None:
-        if split != "published":
-            raise SplitError(f"--split: expected published, received {split!r}")
-        return published_split(sites, parts=parts)
-    if fractions is not None:
-        return fraction_split(sites, _numbers(fractions))
-    named = {part: _names(part, text) for part, text in lists.items() if text is not None}
-    return chromosome_split(sites, **named)
-
-
 def count_sites(sites: OnChromosomes, split: Split) -> list[Row]:
     """Count the sites of each chromosome, with the part that it is in.
 
@@ -273,21 +221,3 @@ def _index(name: str, part: str, chromosomes: Sequence[str]) -> int:
 
 def _shown(names: Sequence[str]) -> str:
     return shown_names(names, 30)
-
-
-def _names(part: str, text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise SplitError(
-            f"--{part}: expected names of chromosomes with commas between them, received {text!r}"
-        )
-    return names
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        raise SplitError(
-            f"--fractions: expected three numbers with commas between them, received {text!r}"
-        ) from None

@@ -10,7 +10,6 @@ from deepcpg_tf.data.splits import (
     count_sites,
     fraction_split,
     published_split,
-    split_from_options,
 )
 from deepcpg_tf.errors import SplitError
 
@@ -161,35 +160,6 @@ def test_fractions_that_cannot_be(fractions, message):
 def test_fewer_chromosomes_than_parts():
     with pytest.raises(SplitError, match="at least 3 chromosomes, .* received 2"):
         fraction_split(make(a=3, b=2), (0.6, 0.2, 0.2))
-
-
-def test_options():
-    published = split_from_options(MOUSE, split="published")
-    assert chromosomes(MOUSE, published) == chromosomes(MOUSE, published_split(MOUSE))
-    tested = split_from_options(make(chr2=2), split="published", parts=["test"])
-    assert [part.tolist() for part in tested] == [[], [], [0, 1]]
-    listed = split_from_options(MOUSE, train="1, 3", validation="13", test="chr2")
-    assert chromosomes(MOUSE, listed) == [["chr1", "chr3"], ["chr13"], ["chr2"]]
-    shares = split_from_options(make(a=3, b=2), fractions="0.6,0,0.4")
-    assert [len(part) for part in shares] == [3, 0, 2]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({}, "expected --split published, .* received none"),
-        ({"split": "published", "train": "1"}, "received --split and --train/--validation/--test"),
-        ({"test": "1", "fractions": "1,0,0"}, "--test and --fractions"),
-        ({"split": "random"}, "--split: expected published, received 'random'"),
-        ({"train": "1,,3"}, "--train: expected names of chromosomes .* received '1,,3'"),
-        ({"train": ""}, "--train: expected names of chromosomes"),
-        ({"fractions": "0.5,half,0"}, "--fractions: expected three numbers .* '0.5,half,0'"),
-        ({"fractions": "nan,0.5,0.5"}, "fractions: expected three"),
-    ],
-)
-def test_options_that_cannot_be(options, message):
-    with pytest.raises(SplitError, match=message):
-        split_from_options(MOUSE, **options)
 
 
 def test_counts():
