@@ -222,7 +222,7 @@ def count_cpgs(path: Path, genome: Genome, *, require: bool = False) -> CpgCount
         if require and not found[0].all():
             first = int(np.argmin(found[0]))
             raise SiteError(
-                f"{path}, line {sites.lines[first]}: expected a CG, as --require-cpg asks, "
+                f"{path}, line {sites.lines[first]}: expected a CG, as require_cpg asks, "
                 f"found another sequence at {sites.chromosomes[first]}, 0-based position "
                 f"{sites.positions[first]}"
             )

@@ -27,7 +27,7 @@ class Account:
     joined
         Sites joined with that of the other strand of the same CpG.
     duplicates
-        Sites that are there again, with the same state.
+        Sites that are there again, with the same label.
     dropped
         Sites or CpGs without use, by reason.
     absent

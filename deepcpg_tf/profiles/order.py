@@ -24,7 +24,7 @@ class OrderedCalls:
     Attributes
     ----------
     duplicates : int
-        Lines left out so far, since the one before has the same site and state.
+        Lines left out so far, since the one before has the same site and label.
     """
 
     def __init__(self, lines: ProfileLines) -> None:
@@ -39,7 +39,7 @@ class OrderedCalls:
         ------
         ProfileError
             At a chromosome that comes back, a position smaller than the one before, or
-            a site that is there again with another state; and as `ProfileLines`.
+            a site that is there again with another label; and as `ProfileLines`.
         """
         seen: set[str] = set()
         chromosome = None
@@ -62,7 +62,7 @@ class OrderedCalls:
         if self.duplicates:
             warnings.warn(
                 f"{self._lines.path}, line {self._first_duplicate}: expected each site once, "
-                f"received {self.duplicates} again with the same state, which were merged",
+                f"received {self.duplicates} again with the same label, which were merged",
                 stacklevel=4,
             )
 
@@ -74,7 +74,7 @@ class OrderedCalls:
         differs = again & (sites[2] != before[2])
         for wrong, expected, received in (
             (falls, "ascending positions", "{position} after {before}"),
-            (differs, "each site once", "{position} again, with another state"),
+            (differs, "each site once", "{position} again, with another label"),
         ):
             if wrong.any():
                 index = int(np.argmax(wrong))

@@ -227,7 +227,7 @@ class _Reading:
         if move:
             other = _ALTERNATIVES.get((account.format, move))
             if other and layouts_of(other)[0].fault(self._lines.example) is None:
-                raise ProfileError(f"{where}: read it with --format {other}")
+                raise ProfileError(f"{where}: read it with the format {other}")
             change = "add 1 to" if move > 0 else "subtract 1 from"
             raise ProfileError(f"{where}: {change} its positions")
         if not self._fit.on_cpg[0]:

@@ -25,7 +25,7 @@ class Shard(NamedTuple):
 
     @property
     def values(self) -> npt.NDArray[np.float32]:
-        """The observed state where there is one, and the probability elsewhere."""
+        """The label where there is one, and the probability elsewhere."""
         if self.labels is None:
             return self.probabilities
         return np.where(self.labels < 0, self.probabilities, self.labels.astype(np.float32))

@@ -161,11 +161,11 @@ def test_lines_are_counted_over_blocks(refused, monkeypatch):
         ),
         (
             "1\t3\t1\n\n1\t3\t0\n",
-            ", line 3: expected each site once, received 3 again, with another state",
+            ", line 3: expected each site once, received 3 again, with another label",
         ),
         (
             "1\t3\t1\n1\t3\t0.5\n",
-            ", line 2: expected each site once, received 3 again, with another state",
+            ", line 2: expected each site once, received 3 again, with another label",
         ),
         (
             "1\t3\t1\nchr1\t7\t0\n",

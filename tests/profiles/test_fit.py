@@ -45,14 +45,14 @@ def file_of(sites, form, base):
     [
         ("deepcpg", 0, None, "add 1 to its positions"),
         ("deepcpg", 2, None, "subtract 1 from its positions"),
-        ("bedgraph", 1, None, "read it with --format legacy-bedgraph"),
-        ("bedgraph", 1, "bedgraph", "read it with --format legacy-bedgraph"),
+        ("bedgraph", 1, None, "read it with the format legacy-bedgraph"),
+        ("bedgraph", 1, "bedgraph", "read it with the format legacy-bedgraph"),
         ("bedgraph", -1, None, "add 1 to its positions"),
-        ("bedgraph", 0, "legacy-bedgraph", "read it with --format bedgraph"),
+        ("bedgraph", 0, "legacy-bedgraph", "read it with the format bedgraph"),
         ("cov", 0, None, "add 1 to its positions"),
         ("cov", 2, None, "subtract 1 from its positions"),
-        ("ranged cov", 0, None, "read it with --format bismark-zero-cov"),
-        ("ranged cov", 1, "bismark-zero-cov", "read it with --format bismark-cov"),
+        ("ranged cov", 0, None, "read it with the format bismark-zero-cov"),
+        ("ranged cov", 1, "bismark-zero-cov", "read it with the format bismark-cov"),
         ("report", 0, None, "add 1 to its positions"),
         ("report", 2, None, "subtract 1 from its positions"),
         ("allc", 0, None, "add 1 to its positions"),
@@ -71,7 +71,7 @@ def test_a_few_sites_a_base_off(tmp_path, mini):
     text = file_of(cytosines("+")[:2], "ranged cov", 0)
     assert refusal(tmp_path / "cell", text, mini) == (
         ": expected sites on a CG of the reference, received 2 as bismark-cov with 0 at offset 0, "
-        "0 at -1, 2 at +1: read it with --format bismark-zero-cov"
+        "0 at -1, 2 at +1: read it with the format bismark-zero-cov"
     )
 
 

@@ -240,7 +240,7 @@ def test_duplicates_of_equal_state_are_merged(write, genome, monkeypatch, size):
     line = "1\t3\t3\t75\t3\t1\n"
     path = write("# a comment\n" + line + "1\t3\t3\t60\t3\t2\n" + line + "1\t7\t7\t0\t0\t2\n")
     expected = (
-        r"cell\.txt, line 3: expected each site once, received 2 again with the same state, "
+        r"cell\.txt, line 3: expected each site once, received 2 again with the same label, "
         "which were merged$"
     )
     with pytest.warns(UserWarning, match=expected) as caught:

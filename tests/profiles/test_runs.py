@@ -50,7 +50,7 @@ def test_bedgraphs_of_the_original_run(cell):
     assert labels(profile) == expected
     assert profile.account.offsets[0] == profile.account.read == 2297
     for format_ in (None, "bedgraph"):
-        with pytest.raises(ProfileError, match="2297 at -1.*: read it with --format legacy-bed"):
+        with pytest.raises(ProfileError, match="2297 at -1.*: read it with the format legacy-bed"):
             read_profile(path, genome, format=format_)
 
 
