@@ -103,9 +103,9 @@ def read_annotation(path: Path, chromosomes: Collection[str]) -> Annotation:
             table = _parse(path, file.read())
     except OSError as error:
         raise AnnotationError(f"{path}: cannot read it: {error.strerror or error}") from None
-    names = table["chromosome"].unique(maintain_order=True).to_list()
+    names, known = table["chromosome"].unique(maintain_order=True).to_list(), set(chromosomes)
     try:
-        found = [find_name(name, chromosomes) for name in names]
+        found = [find_name(name, known) for name in names]
     except GenomeError as error:
         raise AnnotationError(f"{path}: {error}") from None
     if not any(found):
@@ -113,8 +113,8 @@ def read_annotation(path: Path, chromosomes: Collection[str]) -> Annotation:
             f"{path}: expected intervals on the chromosomes asked for "
             f"({shown_names(list(chromosomes))}), found {shown_names(names)}"
         )
-    known = pl.col("chromosome").replace_strict(names, found, return_dtype=pl.String)
-    table = table.with_columns(known).drop_nulls("chromosome")
+    resolved = pl.col("chromosome").replace_strict(names, found, return_dtype=pl.String)
+    table = table.with_columns(resolved).drop_nulls("chromosome")
     intervals: dict[str, Intervals] = {}
     for (chromosome,), rows in table.group_by("chromosome", maintain_order=True):
         merged = _merge(rows["start"].to_numpy(), rows["end"].to_numpy())

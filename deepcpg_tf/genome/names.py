@@ -51,8 +51,9 @@ def find_name(name: str, known: Container[str]) -> str | None:
 
 def names_without_chr(names: Sequence[str]) -> list[str]:
     """Return names without ``chr``, but for those that another name would then equal."""
+    taken = set(names)
     return [
-        name if name != (bare := _without_chr(name)) and bare in names else bare for name in names
+        name if name != (bare := _without_chr(name)) and bare in taken else bare for name in names
     ]
 
 
