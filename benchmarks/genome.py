@@ -102,7 +102,8 @@ def _writing(folder: Path, ending: str, cells: tuple[str, ...]) -> float:
     import numpy as np
 
     from deepcpg_tf.genome.reference import Genome
-    from deepcpg_tf.results.genome import Target, write_results
+    from deepcpg_tf.results.contents import Contents
+    from deepcpg_tf.results.registry import write_results
     from deepcpg_tf.scan.regions import regions_of, sites_of
     from deepcpg_tf.scan.shards import Shard
 
@@ -113,7 +114,8 @@ def _writing(folder: Path, ending: str, cells: tuple[str, ...]) -> float:
     for i, shard in enumerate(shards):
         shard.save(folder / f"{i}.npz")
     loaded = (Shard.load(folder / f"{i}.npz") for i in range(len(shards)))
-    write_results(Target(folder / f"again.{ending}", cells, genome), loaded)
+    contents = Contents(cells, tuple(genome.lengths), tuple(genome.lengths.values()))
+    write_results(folder / f"again.{ending}", contents, loaded)
     return time.perf_counter() - start
 
 

@@ -79,12 +79,15 @@ def evaluate(
     from deepcpg_tf.evaluation.run import evaluate as evaluate_arrays
     from deepcpg_tf.evaluation.write import write_evaluation
     from deepcpg_tf.models.registry import load_model
-    from deepcpg_tf.results.predictions import Batch, check_predictions, open_predictions
+    from deepcpg_tf.results.blocks import shards_of
+    from deepcpg_tf.results.contents import Contents, Kind
+    from deepcpg_tf.results.registry import check_result, write_results
 
     loaded = load_model(model)
-    if predictions is not None:
-        check_predictions(predictions, loaded.cells)
     examples = open_examples(data, genome, loaded.reads)
+    contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
+    if predictions is not None:
+        check_result(predictions, contents)
     columns = _columns(loaded.cells, examples)
     indices = np.arange(len(examples.positions))
     how = "all sites"
@@ -123,9 +126,9 @@ def evaluate(
     result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
     write_evaluation(result, out)
     if predictions is not None:
-        with open_predictions(predictions, loaded.cells, examples.chromosomes) as write:
-            sites = (examples.chromosome_ids[indices], examples.positions[indices])
-            write(Batch(*sites, labels, probabilities))
+        sites = (examples.chromosome_ids[indices], examples.positions[indices])
+        shards = shards_of(contents.chromosomes, *sites, probabilities, labels)
+        write_results(predictions, contents, shards)
     print(out / "report.html")
 
 

@@ -70,13 +70,15 @@ def impute(
 def predict_genome(asked: Scan) -> None:
     """Predict every CpG of a genome, or of parts of it, and impute with a table."""
     from deepcpg_tf.quiet import import_tensorflow
-    from deepcpg_tf.results.genome import Target, check_result, write_results
+    from deepcpg_tf.results.contents import Contents, Kind
+    from deepcpg_tf.results.registry import check_path, check_result, write_results
 
     out = asked.out
     if out is None:
         raise ConfigError("--out: expected a file for the predictions of a genome, received none")
     check_files(asked.regions)
-    check_result(out, thousandths=asked.thousandths)
+    kind = Kind.PREDICTED if asked.table is None else Kind.IMPUTED
+    check_path(out, kind, thousandths=asked.thousandths)
     import_tensorflow()
     from deepcpg_tf.cli.progress import progress
     from deepcpg_tf.data.table_file import read_table
@@ -90,6 +92,14 @@ def predict_genome(asked: Scan) -> None:
 
     model = load_model(asked.model)
     reference = Genome(asked.genome)
+    contents = Contents(
+        model.cells,
+        tuple(reference.lengths),
+        tuple(reference.lengths.values()),
+        kind,
+        asked.thousandths,
+    )
+    check_result(out, contents)
     within = None if asked.regions is None else read_annotation(asked.regions, reference.lengths)
     observed = None
     if asked.table is not None:
@@ -106,7 +116,6 @@ def predict_genome(asked: Scan) -> None:
         "chromosomes": names,
         "regions": None if within is None else within.digest(),
     }
-    target = Target(out, model.cells, reference, observed is not None, asked.thousandths)
 
     with (
         progress("predicting", sites) as advance,
@@ -120,7 +129,7 @@ def predict_genome(asked: Scan) -> None:
             advance=advance,
         ) as shards,
     ):
-        write_results(target, shards if observed is None else observed.impute(shards))
+        write_results(out, contents, shards if observed is None else observed.impute(shards))
     told = f"{out}: {sites:,} sites, {len(model.cells)} cells"
     if observed is not None:
         told += f", {observed.shared} of them in the table"

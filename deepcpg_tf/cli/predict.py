@@ -95,9 +95,9 @@ def predict(
     check_out(out, sequences, fasta, sites, genome)
 
     from deepcpg_tf.quiet import import_tensorflow
-    from deepcpg_tf.results.tables import check_output
+    from deepcpg_tf.results.registry import check_table
 
-    check_output(out)
+    check_table(out)
     import_tensorflow()
     from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.models.registry import load_model

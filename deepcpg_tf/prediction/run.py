@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from deepcpg_tf.genome.sites import read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
-from deepcpg_tf.results.tables import open_writer
+from deepcpg_tf.results.registry import check_table, open_table
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.base import MethylationModel, Values
@@ -97,9 +97,10 @@ def predict_to_file(
     OutputError
         When the output cannot be written.
     """
+    check_table(out, source.keys, model.value_names(values))
     batches = iterate_predictions(model, source, values)
     first = next(batches)
-    with open_writer(out, first.schema) as write:
+    with open_table(out, first.schema) as write:
         write(first)
         advance(len(first))
         for batch in batches:

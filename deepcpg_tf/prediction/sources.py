@@ -43,6 +43,10 @@ class Batch(NamedTuple):
 class Source(Protocol):
     """Windows in a fixed order."""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the columns that tell which they are."""
+
     def check(self) -> int:
         """Read everything, raise at the first fault, and return the number of windows."""
 
@@ -52,6 +56,8 @@ class Source(Protocol):
 
 class _Letters:
     """Windows as letters, each with a name; subclasses say where they are read from."""
+
+    keys: tuple[str, ...] = ("id",)
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -184,6 +190,8 @@ class SiteFile:
     cpgs : CpgCount or None
         How many sites lie on a CG, once `check` has read them.
     """
+
+    keys: tuple[str, ...] = ("chromosome", "position", "strand")
 
     def __init__(
         self, path: Path, genome: Genome, length: int, *, require_cpg: bool = False

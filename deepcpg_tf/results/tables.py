@@ -1,99 +1,80 @@
-"""Tables of predictions as files: TSV, gzipped TSV or Parquet, written batch by batch."""
+"""Results as tables: a row a site, a column a cell."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import atomic_file
+from deepcpg_tf.results.blocks import Block, blocks
+from deepcpg_tf.results.contents import Contents, Kind, OpenTable
+from deepcpg_tf.results.names import check_columns
+from deepcpg_tf.scan.shards import Shard
 
-Write = Callable[[pa.RecordBatch], None]
-
-
-@contextmanager
-def _tsv(sink: Any, schema: pa.Schema) -> Iterator[Write]:
-    options = pyarrow.csv.WriteOptions(delimiter="\t", quoting_style="none")
-    sink.write("\t".join(schema.names).encode() + b"\n")
-    options.include_header = False
-    with pyarrow.csv.CSVWriter(sink, schema, write_options=options) as writer:
-        yield writer.write_batch
+_KEYS = ("chromosome", "position")
+_BESIDE = {Kind.PREDICTED: None, Kind.IMPUTED: "observed", Kind.EVALUATED: "label"}
 
 
-@contextmanager
-def _tsv_file(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with pa.OSFile(str(path), "wb") as sink, _tsv(sink, schema) as write:
-        yield write
-
-
-@contextmanager
-def _tsv_gz_file(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with (
-        pa.OSFile(str(path), "wb") as file,
-        pa.CompressedOutputStream(file, "gzip") as sink,
-        _tsv(sink, schema) as write,
-    ):
-        yield write
-
-
-@contextmanager
-def _parquet_file(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    with pyarrow.parquet.ParquetWriter(path, schema) as writer:
-        yield writer.write_batch
-
-
-_WRITERS = {".tsv": _tsv_file, ".tsv.gz": _tsv_gz_file, ".parquet": _parquet_file}
-
-
-def check_output(path: Path | None) -> None:
-    """Refuse an output whose ending names no format, or whose folder does not exist.
+def check_table_names(path: Path, contents: Contents) -> None:
+    """Refuse cells that would give two columns the same name.
 
     Raises
     ------
     OutputError
     """
-    if path is None:
-        return
-    if not path.name.endswith(tuple(_WRITERS)):
-        raise OutputError(f"{path}: expected a name ending in {', '.join(_WRITERS)}")
-    if path.is_dir():
-        raise OutputError(f"{path}: expected the name of a file to write, received a folder")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: expected an existing folder, found no {path.parent}")
+    columns = [(key, "the sites") for key in _KEYS]
+    beside = _BESIDE[contents.kind]
+    for cell in contents.cells:
+        columns.append((cell, f"cell {cell!r}"))
+        if beside is not None:
+            columns.append((f"{cell}_{beside}", f"cell {cell!r}"))
+    check_columns(path, columns, "; a file ending in .h5 has no such limit")
 
 
-@contextmanager
-def open_writer(path: Path | None, schema: pa.Schema) -> Iterator[Write]:
-    """Yield a function that writes record batches to a file, or as TSV to stdout.
+def write_table(
+    open_table: OpenTable, path: Path, contents: Contents, shards: Iterable[Shard]
+) -> None:
+    """Write sites as rows, in the columns that the kind of result has."""
+    schema = _schema(contents)
+    with open_table(path, schema) as write:
+        for block in blocks(shards, contents.chromosomes):
+            write(pa.RecordBatch.from_arrays(_arrays(block, contents), schema=schema))
 
-    The file appears under its name once everything is written; on an error there
-    is none.
 
-    Parameters
-    ----------
-    path
-        Where to write, by its ending ``.tsv``, ``.tsv.gz`` or ``.parquet``; None
-        is stdout.
-    schema
-        Names and types of the columns.
+def _schema(contents: Contents) -> pa.Schema:
+    beside = _BESIDE[contents.kind]
+    kind = pa.uint16() if contents.thousandths else pa.float32()
+    values = [(cell, kind) for cell in contents.cells]
+    if contents.kind is Kind.EVALUATED:
+        chromosome = pa.dictionary(pa.int32(), pa.string())
+        labels = [(f"{cell}_{beside}", pa.int8()) for cell in contents.cells]
+        columns = [one for pair in zip(values, labels, strict=True) for one in pair]
+    else:
+        chromosome = pa.string()
+        observed = [(f"{cell}_{beside}", pa.bool_()) for cell in contents.cells if beside]
+        columns = [*values, *observed]
+    return pa.schema([(_KEYS[0], chromosome), (_KEYS[1], pa.int64()), *columns])
 
-    Raises
-    ------
-    OutputError
-        When the ending is unknown or the place cannot be written to.
-    """
-    if path is None:
-        with _tsv(sys.stdout.buffer, schema) as write:
-            yield write
-        return
-    check_output(path)
-    opener = next(opener for ending, opener in _WRITERS.items() if path.name.endswith(ending))
-    with atomic_file(path) as partial, opener(partial, schema) as write:
-        yield write
+
+def _arrays(block: Block, contents: Contents) -> list[pa.Array]:
+    names = pa.DictionaryArray.from_arrays(
+        pa.array(block.chromosome_ids), pa.array(contents.chromosomes, pa.string())
+    )
+    # Each column in one piece of memory.
+    values = np.ascontiguousarray(block.values.T)
+    if contents.kind is Kind.EVALUATED:
+        arrays = [names, pa.array(block.positions)]
+        assert block.labels is not None
+        labels = np.ascontiguousarray(block.labels.T)
+        for probabilities, own in zip(block.probabilities.T, labels, strict=True):
+            arrays += [pa.array(np.ascontiguousarray(probabilities)), pa.array(own, mask=own < 0)]
+        return arrays
+    if contents.thousandths:
+        values = np.rint(values * 1000).astype(np.uint16)
+    arrays = [names.dictionary_decode(), pa.array(block.positions), *map(pa.array, values)]
+    if contents.kind is Kind.IMPUTED:
+        assert block.labels is not None
+        arrays += map(pa.array, np.ascontiguousarray(block.labels.T >= 0))
+    return arrays
