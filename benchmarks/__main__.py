@@ -16,7 +16,17 @@ from pathlib import Path
 
 from benchmarks.common import Result, machine, progress, prose, table
 
-NAMES = ("startup", "sequences", "pipeline", "training", "data_build", "exports", "scan", "genome")
+NAMES = (
+    "startup",
+    "sequences",
+    "pipeline",
+    "training",
+    "data_build",
+    "exports",
+    "scan",
+    "genome",
+    "results_memory",
+)
 FOLDER = Path(__file__).parent
 
 

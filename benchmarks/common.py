@@ -86,8 +86,9 @@ def requirement(what: str, least: float, reached: float) -> Result:
 def in_words(required: Result) -> str:
     """Return a requirement in a sentence."""
     verdict = "met" if required["met"] else "**not met**"
+    bound = "at_least" if "at_least" in required else "at_most"
     return (
-        f"Required: at least {number(required['at_least'])} {required['what']}; "
+        f"Required: {bound.replace('_', ' ')} {number(required[bound])} {required['what']}; "
         f"reached: {number(required['reached'])}; {verdict}."
     )
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.results.blocks import ROWS, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
+from deepcpg_tf.results.hdf5 import hdf5_file
 from deepcpg_tf.scan.shards import Shard
 
 # How AnnData stores labels of 1, 0 and -1 (missing) in a sparse matrix.
@@ -33,14 +34,15 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
 
     The layout is https://anndata.readthedocs.io/en/stable/fileformat-prose.html.
     """
-    import anndata
     import pandas as pd
+    from anndata.io import write_elem
 
-    empty = anndata.AnnData(obs=pd.DataFrame(index=np.array(contents.cells, object)))
-    empty.write_h5ad(path)
-    with h5py.File(path, "r+") as file:
+    with hdf5_file(path) as (file, check):
+        _encode(file, "anndata", "0.1.0")
+        write_elem(file, "obs", pd.DataFrame(index=np.array(contents.cells, object)))
+        for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
+            write_elem(file, name, {})
         cells = len(contents.cells)
-        del file["var"]
         sites = _Sites(file.create_group("var"), contents.chromosomes)
         values = _matrix(file, "X", cells)
         probabilities = observed = None
@@ -55,6 +57,7 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
                 assert block.labels is not None
                 _append(probabilities, block.probabilities.T)
                 observed.append(_STORED[block.labels])
+            check()
         sites.finish()
         if observed is not None:
             observed.finish()

@@ -1,49 +1,55 @@
-"""``.h5``: the layout of the original's evaluations."""
+"""HDF5 files that are written from beginning to end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
-import numpy as np
-import numpy.typing as npt
-
-from deepcpg_tf.genome.names import names_without_chr
-from deepcpg_tf.results.blocks import ROWS, blocks
-from deepcpg_tf.results.contents import Contents, Format, Kind
-from deepcpg_tf.results.names import check_groups
-from deepcpg_tf.scan.shards import Shard
 
 
-def _check(path: Path, contents: Contents) -> None:
-    check_groups(path, contents.cells)
+class _Sink(io.FileIO):
+    """A file that keeps its first failure to itself, and takes no more from then on.
+
+    HDF5 holds data back, tries again when it closes, and takes the process with it if that
+    fails too: it is not to know.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        while self.failure is None and rest:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.failure = error
+        return len(data)
+
+    def check(self) -> None:
+        """Raise the failure, if there was one."""
+        if self.failure is not None:
+            raise self.failure
 
 
-def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
-    """Write positions from 1, chromosomes without ``chr``, and -1 where nothing is known."""
-    names = np.array(names_without_chr(contents.chromosomes), "S")
-    # The original's names are at least two bytes wide.
-    names = names.astype(f"S{max(2, names.itemsize)}")
-    with h5py.File(path, "w") as file:
+@contextmanager
+def hdf5_file(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """Open a new HDF5 file; yield it, and a function that raises if it cannot be written.
 
-        def create(name: str, dtype: npt.DTypeLike) -> h5py.Dataset:
-            return file.create_dataset(
-                name, (0,), dtype, maxshape=(None,), chunks=(ROWS,), compression="gzip"
-            )
+    That function is to be called now and then, so as not to go on in vain; in the end it
+    is called here.
 
-        datasets = [create("chromo", names.dtype), create("pos", np.int32)]
-        datasets += [create(f"outputs/cpg/{cell}", np.int8) for cell in contents.cells]
-        datasets += [create(f"preds/cpg/{cell}", np.float32) for cell in contents.cells]
-        missing = np.full((ROWS, len(contents.cells)), -1, np.int8)
-        for block in blocks(shards, contents.chromosomes):
-            start, end = len(datasets[0]), len(datasets[0]) + len(block.positions)
-            labels = missing[: end - start] if block.labels is None else block.labels
-            columns = [names[block.chromosome_ids], block.positions + 1]
-            columns += [*labels.T, *block.probabilities.T]
-            for dataset, column in zip(datasets, columns, strict=True):
-                dataset.resize(end, axis=0)
-                dataset[start:] = column
-
-
-H5 = Format(".h5", frozenset(Kind), _check, _write)
+    Raises
+    ------
+    OSError
+        When the file cannot be written, such as on a full disk.
+    """
+    with _Sink(path, "w+") as sink:
+        try:
+            with h5py.File(sink, "w") as file:
+                yield file, sink.check
+        finally:
+            sink.check()

@@ -15,7 +15,7 @@ from deepcpg_tf.results.bedgraph import BEDGRAPH
 from deepcpg_tf.results.bigwig import BIGWIG
 from deepcpg_tf.results.contents import Contents, Format, Kind, WriteBatch
 from deepcpg_tf.results.h5ad import H5AD
-from deepcpg_tf.results.hdf5 import H5
+from deepcpg_tf.results.legacy import H5
 from deepcpg_tf.results.names import check_columns
 from deepcpg_tf.results.parquet import PARQUET
 from deepcpg_tf.results.tsv import TSV, TSV_GZ, check_header, tsv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -49,8 +50,10 @@ def _plain(path: Path, schema: pa.Schema) -> Iterator[WriteBatch]:
 @contextmanager
 def _gzipped(path: Path, schema: pa.Schema) -> Iterator[WriteBatch]:
     with (
-        pa.OSFile(str(path), "wb") as file,
-        pa.CompressedOutputStream(file, "gzip") as sink,
+        path.open("wb") as file,
+        # Level 9, which is pyarrow's, takes ten times as long for 5% less. Without name and
+        # time, the same results are the same bytes.
+        gzip.GzipFile("", "wb", compresslevel=4, fileobj=file, mtime=0) as sink,
         tsv(sink, schema) as write,
     ):
         yield write

@@ -83,7 +83,7 @@ def test_predictions(run, tmp_path, ending):
         (("--part", "all"), "--part: expected one of train, validation, test, received 'all'"),
         (("--train", "1"), "--part: expected sites in test, found none"),
         (("--annotations", "no.bed"), "no.bed: expected a file, found none there"),
-        (("--predictions", "x.txt"), "x.txt: expected a name ending in .h5 or .parquet"),
+        (("--predictions", "x.txt"), "x.txt: expected a name ending in .parquet, .h5"),
     ],
 )
 def test_faults(fails, tmp_path, arguments, message):

@@ -205,7 +205,7 @@ def test_no_model(fails, model, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("out.csv", "out.csv: expected a name ending in .tsv, .tsv.gz, .parquet"),
+        ("out.csv", "out.csv: expected a name ending in .parquet, .tsv, .tsv.gz"),
         ("no/out.tsv", "expected an existing folder"),
     ],
 )

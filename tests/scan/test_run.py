@@ -85,7 +85,7 @@ def test_thousandths(run, fails, tmp_path, by_sites):
         < 0.5 + 1000 * tolerances.RUN_PROBABILITIES
     )
     message = fails(*command(tmp_path / "all.bigwig", "--thousandths"))
-    assert "expected a name ending in .parquet, .tsv, .tsv.gz with --thousandths" in message
+    assert "expected a name ending in .parquet, .tsv, .tsv.gz with thousandths" in message
 
 
 def test_a_folder_of_bigwigs(run, tmp_path, by_sites):

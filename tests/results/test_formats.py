@@ -1,0 +1,310 @@
+"""What each ending holds, against values computed here; and that none holds it in memory."""
+
+import gzip
+import os
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import h5py
+import numpy as np
+import polars as pl
+import pybigtools
+import pytest
+
+import deepcpg_tf
+from deepcpg_tf.errors import OutputError
+from deepcpg_tf.results import blocks, h5ad
+from deepcpg_tf.results.contents import Contents, Kind
+from deepcpg_tf.results.registry import FORMATS, write_results
+from deepcpg_tf.scan.shards import Shard
+
+CELLS = ("c1", "a cell", "p/q", "ü%")
+FILES = ("c1", "a cell", "p%2Fq", "ü%25")
+LENGTHS = {"chr1": 90_000, "chrEmpty": 50, "chr2": 40_000, "chrM": 16_000}
+ENDINGS = tuple(one.ending for one in FORMATS)
+KINDS = (Kind.PREDICTED, Kind.IMPUTED)
+
+
+def make(kind, seed=0):
+    """Return shards, of which one has no site, and all of them as columns."""
+    rng = np.random.default_rng(seed)
+    shards = []
+    for chromosome, first, n in (
+        ("chr1", 0, 700),
+        ("chr1", 45_000, 801),
+        ("chrEmpty", 0, 0),
+        ("chr2", 5, 300),
+        ("chrM", 9, 1),
+    ):
+        positions = first + np.cumsum(rng.integers(2, 80, n)).astype(np.int64)
+        values = rng.random((n, len(CELLS)), np.float32)
+        labels = rng.integers(-1, 2, values.shape).astype(np.int8)
+        shards.append(
+            Shard(chromosome, positions, values, labels if kind is Kind.IMPUTED else None)
+        )
+    names = [shard.chromosome for shard in shards for _ in shard.positions]
+    positions, probabilities = (
+        np.concatenate([getattr(shard, name) for shard in shards])
+        for name in ("positions", "probabilities")
+    )
+    values, labels = probabilities.copy(), None
+    if kind is Kind.IMPUTED:
+        labels = np.concatenate([shard.labels for shard in shards])
+        values[labels == 0], values[labels == 1] = 0, 1
+    return shards, names, positions, values, probabilities, labels
+
+
+def contents(kind, **more):
+    return Contents(CELLS, tuple(LENGTHS), tuple(LENGTHS.values()), kind, **more)
+
+
+@pytest.fixture(params=[1 << 16, 333], autouse=True)
+def rows(request, monkeypatch):
+    """In one block, and in several."""
+    monkeypatch.setattr(blocks, "ROWS", request.param)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", [".parquet", ".tsv", ".tsv.gz"])
+@pytest.mark.parametrize("thousandths", [False, True])
+def test_tables(tmp_path, kind, ending, thousandths):
+    shards, names, positions, values, _, labels = make(kind)
+    path = tmp_path / f"a{ending}"
+    write_results(path, contents(kind, thousandths=thousandths), iter(shards))
+    observed = [f"{cell}_observed" for cell in CELLS] if labels is not None else []
+    if ending == ".parquet":
+        found = pl.read_parquet(path)
+        types = [pl.UInt16 if thousandths else pl.Float32] * 4 + [pl.Boolean] * len(observed)
+        assert found.dtypes == [pl.String, pl.Int64, *types]
+    else:
+        found = pl.read_csv(path, separator="\t")
+    assert found.columns == ["chromosome", "position", *CELLS, *observed]
+    assert found["chromosome"].to_list() == names
+    assert found["position"].to_list() == positions.tolist()
+    expected = np.rint(values * 1000) if thousandths else values
+    own = np.stack([found[cell].to_numpy().astype(np.float32) for cell in CELLS], axis=1)
+    np.testing.assert_array_equal(own, expected)
+    if labels is not None:
+        np.testing.assert_array_equal(found.select(observed).to_numpy(), labels >= 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_anndata(tmp_path, kind):
+    """Equal to what AnnData's own writer makes of the same, down to the types."""
+    import anndata
+    import pandas as pd
+    import scipy.sparse
+
+    shards, names, positions, values, probabilities, labels = make(kind)
+    write_results(tmp_path / "a.h5ad", contents(kind), iter(shards))
+    index = [f"{name}:{position}" for name, position in zip(names, positions, strict=True)]
+    table = anndata.AnnData(
+        values.T,
+        obs=pd.DataFrame(index=np.array(CELLS, object)),
+        var=pd.DataFrame(
+            {
+                "chromosome": pd.Categorical(names, ["chr1", "chrEmpty", "chr2", "chrM"]),
+                "position": positions,
+            },
+            index=np.array(index, object),
+        ),
+    )
+    if labels is not None:
+        stored = np.where(labels < 0, 0, np.where(labels == 1, 1, -1)).astype(np.int8)
+        table.layers["observed"] = scipy.sparse.csc_matrix(stored.T)
+        table.layers["imputed"] = values.T
+        table.layers["probability"] = probabilities.T
+    table.write_h5ad(tmp_path / "b.h5ad", compression="gzip")
+
+    with h5py.File(tmp_path / "a.h5ad") as found, h5py.File(tmp_path / "b.h5ad") as expected:
+        assert everything(found) == everything(expected)
+    found, expected = (anndata.read_h5ad(tmp_path / name) for name in ("a.h5ad", "b.h5ad"))
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    pd.testing.assert_frame_equal(found.var, expected.var)
+    np.testing.assert_array_equal(found.X, expected.X)
+    assert set(found.layers) == set(expected.layers)
+    for name, layer in expected.layers.items():
+        own = found.layers[name]
+        assert type(own) is type(layer)
+        dense = [one.toarray() if scipy.sparse.issparse(one) else one for one in (own, layer)]
+        np.testing.assert_array_equal(*dense)
+
+
+def everything(file):
+    """Return types, shapes and attributes of all that is in an HDF5 file, and the values."""
+    content = {}
+
+    def note(name, item):
+        attributes = {key: np.asarray(value).tolist() for key, value in item.attrs.items()}
+        content[name] = attributes
+        if isinstance(item, h5py.Dataset):
+            content[name] = (attributes, item.dtype, item.shape, item[()].tolist())
+
+    for name in file:  # both names of what has two
+        note(name, file[name])
+        if isinstance(file[name], h5py.Group):
+            for below in file[name]:
+                note(f"{name}/{below}", file[name][below])
+                if isinstance(file[name][below], h5py.Group):
+                    for last in file[name][below]:
+                        note(f"{name}/{below}/{last}", file[name][below][last])
+    return content
+
+
+def test_anndata_with_more_than_32_bits_count(tmp_path, monkeypatch):
+    import anndata
+
+    monkeypatch.setattr(h5ad, "_MOST_IN_INT32", 1000)
+    shards, *_, labels = make(Kind.IMPUTED)
+    assert (labels >= 0).sum() > 2000
+    write_results(tmp_path / "a.h5ad", contents(Kind.IMPUTED), iter(shards))
+    with h5py.File(tmp_path / "a.h5ad") as file:
+        assert file["layers/observed/indptr"].dtype == np.int64
+        assert set(file["layers/observed"]) == {"data", "indices", "indptr"}
+    found = anndata.read_h5ad(tmp_path / "a.h5ad").layers["observed"].toarray()
+    np.testing.assert_array_equal(found, np.array([-1, 1, 0])[labels.T])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_originals_layout(tmp_path, kind):
+    shards, names, positions, _, probabilities, labels = make(kind)
+    write_results(tmp_path / "a.h5", contents(kind), iter(shards))
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["chromo"].asstr()[:].tolist() == [name.removeprefix("chr") for name in names]
+        assert (file["pos"].dtype, file["pos"][:].tolist()) == (np.int32, (positions + 1).tolist())
+        for i, cell in enumerate(CELLS):
+            np.testing.assert_array_equal(file[f"preds/cpg/{cell}"], probabilities[:, i])
+            expected = np.full(len(names), -1) if labels is None else labels[:, i]
+            np.testing.assert_array_equal(file[f"outputs/cpg/{cell}"], expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bigwig(tmp_path, kind):
+    shards, names, positions, values, *_ = make(kind)
+    write_results(tmp_path / "a.bigwig", contents(kind), iter(shards))
+    assert {path.name for path in (tmp_path / "a.bigwig").iterdir()} == {f"{f}.bw" for f in FILES}
+    for i, name in enumerate(FILES):
+        file = pybigtools.open(str(tmp_path / "a.bigwig" / f"{name}.bw"))
+        found = [
+            (chromosome, *record)
+            for chromosome in ("chr1", "chr2", "chrM")
+            for record in file.records(chromosome)
+        ]
+        rows = zip(names, positions.tolist(), values[:, i].tolist(), strict=True)
+        assert found == [(name, at, at + 2, value) for name, at, value in rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bedgraph(tmp_path, kind):
+    shards, names, positions, values, *_ = make(kind)
+    write_results(tmp_path / "a.bedgraph", contents(kind), iter(shards))
+    folder = tmp_path / "a.bedgraph"
+    assert {path.name for path in folder.iterdir()} == {f"{name}.bedGraph.gz" for name in FILES}
+    for i, (cell, name) in enumerate(zip(CELLS, FILES, strict=True)):
+        first, *lines = gzip.decompress((folder / f"{name}.bedGraph.gz").read_bytes()).splitlines()
+        assert first.decode() == f'track type=bedGraph name="{cell}"'
+        rows = zip(names, positions.tolist(), values[:, i].tolist(), strict=True)
+        expected = [f"{name}\t{at}\t{at + 2}\t{value:.6g}" for name, at, value in rows]
+        assert [line.decode() for line in lines] == expected
+
+
+def test_the_track_line_of_an_odd_name(tmp_path):
+    shard = Shard("50%s", np.array([3]), np.float32([[0.5]]))
+    write_results(tmp_path / "a.bedgraph", Contents(('a"b\nc',), ("50%s",)), [shard])
+    (path,) = (tmp_path / "a.bedgraph").iterdir()
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert text == 'track type=bedGraph name="a\'b c"\n50%s\t3\t5\t0.5\n'
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_shards_are_let_go_of(tmp_path, monkeypatch, ending, kind):
+    """However many there are, only a few are in memory at any time."""
+    monkeypatch.setattr(blocks, "ROWS", 50)
+    alive, most = weakref.WeakSet(), []
+
+    class Array(np.ndarray):
+        """One that can be watched: NumPy's own have no weak references."""
+
+    def shards():
+        for i in range(60):
+            values = np.full((40, len(CELLS)), i / 60, np.float32).view(Array)
+            labels = np.zeros(values.shape, np.int8) if kind is Kind.IMPUTED else None
+            alive.add(Whole(values))
+            most.append(len(alive))
+            yield Shard("chr1", np.arange(40) * 2 + 100 * i, values, labels)
+            del values, labels
+
+    class Whole:
+        def __init__(self, array):
+            array.whole = self  # lives as long as the array does, slices of it included
+
+    write_results(tmp_path / f"a{ending}", contents(kind), shards())
+    assert len(most) == 60
+    assert max(most) <= 4
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_failure_leaves_nothing(tmp_path, ending):
+    shards = make(Kind.PREDICTED)[0]
+
+    def failing():
+        yield shards[0]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_results(tmp_path / f"a{ending}", contents(Kind.PREDICTED), failing())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_no_site_at_all(tmp_path, ending):
+    path, shards = tmp_path / f"a{ending}", make(Kind.PREDICTED)[0]
+    empty = [shard.rows(slice(0)) for shard in shards]
+    if ending == ".bigwig":
+        with pytest.raises(OutputError, match="BigWig: expected sites to write, received none"):
+            write_results(path, contents(Kind.PREDICTED), empty)
+        return
+    write_results(path, contents(Kind.PREDICTED), empty)
+    if ending == ".h5ad":
+        import anndata
+
+        assert anndata.read_h5ad(path).shape == (len(CELLS), 0)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, ending):
+    """Here, that no file may be larger; with some formats, the library only prints it."""
+    code = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from deepcpg_tf.errors import OutputError
+from deepcpg_tf.results.contents import Contents
+from deepcpg_tf.results.registry import write_results
+from deepcpg_tf.scan.shards import Shard
+
+path, limit, n = Path(sys.argv[1]), int(sys.argv[2]), 100_000
+rng = np.random.default_rng(0)
+shards = [Shard("1", np.arange(n) * 3, rng.random((n, 2), np.float32))]
+contents = Contents(("a", "b"), ("1",), (4 * n,))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    write_results(path, contents, shards)
+except (OutputError, OSError) as error:
+    print(type(error).__name__, error)
+"""
+    root = Path(deepcpg_tf.__file__).parents[1]
+    for limit in (100_000, 300_000):
+        done = subprocess.run(
+            [sys.executable, "-c", code, tmp_path / f"a{ending}", str(limit)],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(root)},
+        )
+        assert done.returncode == 0, done.stderr
+        assert "cannot write" in done.stdout or "File too large" in done.stdout, done.stdout
+        assert list(tmp_path.iterdir()) == []
