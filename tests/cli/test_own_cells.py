@@ -3,6 +3,7 @@
 import csv
 
 import numpy as np
+import pytest
 from sklearn.metrics import roc_auc_score
 
 from deepcpg_tf.genome.sequence import decode
@@ -40,6 +41,7 @@ def write_data(folder):
     return allowed
 
 
+@pytest.mark.full
 def test_a_trained_model_reaches_what_the_rule_allows(run, tmp_path):
     allowed = write_data(tmp_path)
     table, model, report = (tmp_path / name for name in ("table.h5ad", "model", "report"))

@@ -214,6 +214,7 @@ def test_impossible_outputs(fails, tmp_path, name, message):
     assert message in fails("predict", TINY, *arguments)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory from /proc")
 @pytest.mark.parametrize(
     ("option", "out"),

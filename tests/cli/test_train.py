@@ -86,6 +86,7 @@ def test_tensorboard_is_not_there(fails, tmp_path, monkeypatch):
     assert message.endswith("found none: pip install tensorboard\n")
 
 
+@pytest.mark.full
 def test_killed_and_resumed_ends_with_the_same_weights(run, table, tmp_path, home):
     whole = tmp_path / "whole"
     assert run(*train(table, whole, "--epochs", "6")).code == 0

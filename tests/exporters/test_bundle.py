@@ -360,6 +360,7 @@ def test_the_keras_file_is_the_model(exported):
     np.testing.assert_allclose(found, exported.probabilities, atol=tolerances.TINY_PROBABILITIES)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_every_published_architecture(tmp_path, preset):
     """Full size, with weights as Keras starts them: the export compares all artefacts itself."""

@@ -122,6 +122,7 @@ def test_bedgraphs_are_read_back(run, tmp_path, by_sites):
         assert found.labels.tolist() == (rows["c3"] > 0.5).to_list()
 
 
+@pytest.mark.full
 def test_killed_and_resumed_ends_with_the_same_file(tmp_path):
     whole, out = tmp_path / "whole.parquet", tmp_path / "out.parquet"
     subprocess.run(small(*command(whole)), check=True, capture_output=True)
