@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
 
-from deepcpg_tf.results.columns import Stretch, keep_columns
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.results.blocks import Block, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
 from deepcpg_tf.results.names import file_names
 from deepcpg_tf.scan.shards import Shard
 
 
 def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
-    names = file_names(contents.cells, ".bedGraph.gz")
-    with (
-        keep_columns(path, shards) as columns,
-        # Compressing, which takes most of the time, goes on while another is formatted.
-        ThreadPoolExecutor(cpu_count()) as threads,
-    ):
-        written = [
-            threads.submit(_write_file, path / name, cell, columns.cell(i))
-            for i, (cell, name) in enumerate(zip(contents.cells, names, strict=True))
-        ]
-        for future in written:
-            future.result()
+    paths = [path / name for name in file_names(contents.cells, ".bedGraph.gz")]
+    for cell, own in zip(contents.cells, paths, strict=True):
+        _append(own, f'track type=bedGraph name="{_label(cell)}"\n')
+    # Compressing takes most of the time, and leaves the interpreter to other threads.
+    with ThreadPoolExecutor(cpu_count()) as threads:
+        for block in blocks(shards, contents.chromosomes):
+            lines = _lines(block, contents.chromosomes)
+
+            def write(own: Path, values: npt.NDArray[np.float32], lines: str = lines) -> None:
+                _append(own, lines % tuple(values.tolist()))
+
+            list(threads.map(write, paths, block.values.T))
 
 
-def _write_file(path: Path, cell: str, stretches: Iterator[Stretch]) -> None:
-    # Without a time, the same results are the same bytes.
-    with gzip.GzipFile(path, "wb", compresslevel=4, mtime=0) as file:
-        file.write(f'track type=bedGraph name="{_label(cell)}"\n'.encode())
-        for stretch in stretches:
-            file.write(_lines(stretch).encode())
+def _lines(block: Block, chromosomes: tuple[str, ...]) -> str:
+    """Return the two bases of each site as an interval, 0-based, half-open; without values."""
+    names = [name.replace("%", "%%") for name in chromosomes]
+    rows = zip(block.chromosome_ids.tolist(), block.positions.tolist(), strict=True)
+    return "".join([f"{names[i]}\t{start}\t{start + 2}\t%.6g\n" for i, start in rows])
 
 
-def _lines(stretch: Stretch) -> str:
-    """Return the two bases of each site as an interval: 0-based, half-open."""
-    chromosome, positions, values = stretch
-    # One formatting of many lines is several times faster than one of each.
-    line = f"{chromosome.replace('%', '%%')}\t%d\t%d\t%.6g\n"
-    fields = zip(positions.tolist(), (positions + 2).tolist(), values.tolist(), strict=True)
-    return line * len(positions) % tuple(field for row in fields for field in row)
+def _append(path: Path, text: str) -> None:
+    """Append a part of a gzip file; parts in a row are one file, and need not stay open.
+
+    Without a time, the same results are the same bytes.
+    """
+    with path.open("ab") as file:
+        file.write(gzip.compress(text.encode(), 4, mtime=0))
 
 
 def _label(cell: str) -> str:

@@ -367,3 +367,51 @@ def test_impute_with_other_cells(fails, tmp_path, table):
         "impute", other, table, "--genome", RUN / "dna", "--out", tmp_path / "x.parquet"
     )
     assert "table: expected some of the model's cells" in message
+
+
+@pytest.mark.parametrize(
+    ("cells", "out", "message"),
+    [
+        (["position"], "a.parquet", "'position' both for the sites and for cell 'position'"),
+        (["x", "y", "x_observed"], "a.tsv", "both for cell 'x' and for cell 'x_observed'"),
+        (["a", "a/b"], "a.h5", "received 'a' and 'a/b'"),
+    ],
+)
+def test_cells_of_one_name_are_told_before_anything_is_computed(
+    fails, tmp_path, monkeypatch, table, cells, out, message
+):
+    from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.scan.engine import ScanEngine
+
+    config = DeepCpgDnaConfig(sequence_length=101, cells=[*cells, *CELLS])
+    DeepCpgDnaForSequencePrediction(config).save_to_preset(tmp_path / "model")
+    monkeypatch.setattr(ScanEngine, "logits", lambda *arguments: 1 / 0)
+    genome = ("--genome", RUN / "dna", "--out", tmp_path / out)
+    told = fails("impute", tmp_path / "model", table, *genome)
+    assert message in told
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_cells_with_slashes_have_files_of_their_own(run, tmp_path):
+    from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+
+    config = DeepCpgDnaConfig(sequence_length=101, cells=["a/b", "a_b"])
+    DeepCpgDnaForSequencePrediction(config).save_to_preset(tmp_path / "model")
+    out = tmp_path / "all.bigwig"
+    result = run("predict", tmp_path / "model", "--genome", RUN / "dna", "--out", out)
+    assert result.code == 0, result.err
+    assert {path.name for path in out.iterdir()} == {"a%2Fb.bw", "a_b.bw"}
+
+
+def test_predict_of_sites_refuses_a_cell_that_is_called_as_a_key(run, tmp_path):
+    from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+
+    config = DeepCpgDnaConfig(sequence_length=101, cells=["strand"])
+    DeepCpgDnaForSequencePrediction(config).save_to_preset(tmp_path / "model")
+    (tmp_path / "sites.tsv").write_text("1\t500\n")
+    sites = ("--sites", tmp_path / "sites.tsv", "--genome", RUN / "dna")
+    out = tmp_path / "out.parquet"
+    result = run("predict", tmp_path / "model", *sites, "--out", out)
+    assert result.code == 2
+    assert "received 'strand' both for what tells the rows and for the values" in result.err
+    assert not out.exists()
