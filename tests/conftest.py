@@ -6,19 +6,26 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from deepcpg_tf.quiet import import_tensorflow
+from deepcpg_tf.quiet import prefer_onednn
 
-import_tensorflow()
-import tensorflow as tf  # noqa: E402
-
-# As training sets it, which it cannot once TensorFlow is in use.
-tf.config.threading.set_inter_op_parallelism_threads(1)
-# Two devices to share batches between; later than here, TensorFlow may be in use already.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
+prefer_onednn()
 
 DATA = Path(__file__).parent / "fixtures"
+
+
+def pytest_collection_finish():
+    """Set TensorFlow up as training does, with two devices to share batches between.
+
+    It must come before anything computes, so no module of tests may compute as it is
+    imported. Where no test has imported TensorFlow, it is not loaded.
+    """
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -94,8 +94,7 @@ def test_logits_are_those_of_the_probabilities(model):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31), st.integers(1, 9), st.integers(1, 4))
-def test_a_batch_equals_one_by_one(seed, n, batch_size):
-    model = _SHARED[0]
+def test_a_batch_equals_one_by_one(model, seed, n, batch_size):
     windows = random_windows(n, 101, seed)
     together = model.predict_windows(windows, batch_size=batch_size)
     single = [model.predict_windows(windows[i : i + 1])[0] for i in range(n)]
@@ -104,8 +103,7 @@ def test_a_batch_equals_one_by_one(seed, n, batch_size):
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**31), st.integers(0, 2**31))
-def test_bases_beyond_the_receptive_length_are_not_read(seed, other):
-    model = _SHARED[0]
+def test_bases_beyond_the_receptive_length_are_not_read(model, seed, other):
     read = TINY.receptive_length
     assert read < 101
     windows = random_windows(4, 101, seed)
@@ -119,9 +117,6 @@ def test_the_last_base_of_the_receptive_length_is_read(model):
     windows[:, TINY.receptive_length - 1] = np.tile([0, 1, 2, 3], 64)
     logits = model.predict_windows(windows, "logits").reshape(64, 4, 3)
     assert (np.ptp(logits, axis=1) > 0).any()
-
-
-_SHARED = [make_model()]
 
 
 def test_predict_sequences(model):
