@@ -76,8 +76,9 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
         yield ""
     yield (
         f"Int8 was calibrated on {content['calibration']['windows']} windows "
-        f"({content['calibration']['source']}). `deepcpg-tf verify` on this folder repeats the "
-        "measurement; `manifest.json` has all figures and checksums."
+        f"({content['calibration']['source']}); its weights are rounded so that the error of one "
+        "is taken up by others. `deepcpg-tf verify` on this folder repeats the measurement; "
+        "`manifest.json` has all figures and checksums."
     )
     yield ""
     yield "## Source, licence and citation"

@@ -53,17 +53,22 @@ class _Graph:
     def write(self) -> None:
         for i, node in enumerate(self.nodes):
             node.name = f"{node.op_type}_{i}"
-        used = {name for node in self.nodes for name in node.input}
-        tensors = [
-            numpy_helper.from_array(np.ascontiguousarray(value), name)
-            for name, value in self.constants.items()
-            if name in used
-        ]
-        for field, values in (("node", self.nodes), ("initializer", tensors)):
-            copies = [type(value).FromString(value.SerializeToString()) for value in values]
-            self._proto.ClearField(field)
-            getattr(self._proto, field).extend(copies)
-        self._proto.ClearField("value_info")
+        fill(self._proto, self.nodes, self.constants)
+
+
+def fill(graph: Any, nodes: list[Any], constants: dict[str, npt.NDArray[Any]]) -> None:
+    """Give a graph other nodes, and those of some constants that they read."""
+    used = {name for node in nodes for name in node.input}
+    tensors = [
+        numpy_helper.from_array(np.ascontiguousarray(value), name)
+        for name, value in constants.items()
+        if name in used
+    ]
+    for field, values in (("node", nodes), ("initializer", tensors)):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
+        graph.ClearField(field)
+        getattr(graph, field).extend(copies)
+    graph.ClearField("value_info")
 
 
 def _make_one_dimensional(graph: _Graph) -> None:

@@ -14,7 +14,7 @@ from deepcpg_tf.data.examples import digest, open_examples
 from deepcpg_tf.errors import DeepCpgError
 from deepcpg_tf.exporters.describe import training_files
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.genome.sequence import C_CODE, G_CODE, N_CODE, letters_of_codes
+from deepcpg_tf.genome.sequence import C_CODE, G_CODE, N_CODE, encode_windows, letters_of_codes
 from deepcpg_tf.prediction.sources import FastaFile, SiteFile, Source
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _PARITY_AT_LEAST = 512
 _POOL = 2048
 _AT_EACH_END = 192
 _WITH_N = 64
+_ONE_IN_WITH_N = 4
 
 Codes = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int8]
@@ -43,6 +44,13 @@ class Drawn(NamedTuple):
     calibration: Codes
     parity: Codes
     labels: Labels | None
+
+    def rounding_windows(self) -> Codes:
+        """Return codes of the windows that calibrate, some of them with runs of N."""
+        letters = [row.tobytes().decode() for row in self.calibration]
+        windows = encode_windows(letters, self.calibration.shape[1])
+        windows[::_ONE_IN_WITH_N] = _put_n(windows[::_ONE_IN_WITH_N], np.random.default_rng(1))
+        return windows
 
 
 class _Pool(NamedTuple):

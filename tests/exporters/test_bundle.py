@@ -185,7 +185,9 @@ def test_the_name_of_a_model_says_nothing_of_its_artefacts(exported, tmp_path, n
     entry = content["artefacts"][f"keras/{name}.keras"]
     assert (entry["precision"], entry["batch"]) == ("float32", None)
     assert entry["inputs"]["one_hot"]["shape"] == [-1, 101, 4]
-    assert content["artefacts"]["onnx/int8.onnx"]["precision"] == "int8"
+    int8 = content["artefacts"]["onnx/int8.onnx"]
+    assert int8["precision"] == "int8"
+    assert int8["calibration"].startswith("channels scaled to one range, weights rounded with")
 
 
 def test_a_model_named_int8_is_held_to_the_bound_of_float32(exported, tmp_path, monkeypatch):

@@ -49,8 +49,7 @@ def test_the_graph_is_one_dimensional_and_has_one_transpose(exported, name):
     graph = load(exported, name).graph
     kinds = [node.op_type for node in graph.node if node.op_type not in BETWEEN]
     if name == "int8":  # where a rectifier is but the lower end of the range
-        kinds = [kind for kind in kinds if kind != "Relu"]
-        block, dense = ["Conv", "MaxPool"], ["Gemm", "Gemm"]
+        block, dense = ["Conv", "MaxPool"], ["Gemm", "Max", "Gemm"]
     else:
         block, dense = ["Conv", "Relu", "MaxPool"], ["Gemm", "Relu", "Gemm"]
     before = ["Cast", "Gather", "Transpose"]
@@ -59,6 +58,19 @@ def test_the_graph_is_one_dimensional_and_has_one_transpose(exported, name):
         if node.op_type in ("Conv", "MaxPool"):
             (width,) = (a.ints for a in node.attribute if a.name == "kernel_shape")
             assert len(width) == 1
+
+
+def test_int8_is_computed_in_int8(exported, tmp_path):
+    """What ONNX Runtime makes of the graph: nothing but the head in float32."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "x.onnx")
+    options.log_severity_level = 3  # it warns that the file is for this machine only
+    path = exported.folder / "onnx" / "int8.onnx"
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    kinds = [node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node]
+    assert kinds.count("QLinearConv") == 2
+    assert kinds.count("QGemm") == 1
+    assert not {"Conv", "FusedConv", "FusedGemm", "DequantizeLinear"} & {*kinds}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -7,22 +7,22 @@ model for them without a word.
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 import tensorflow as tf
+from onnx import numpy_helper
 
 from deepcpg_tf.exporters.artefact import Artefact
 from deepcpg_tf.exporters.describe import outputs_of, tokens_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import Outputs, outputs
-from deepcpg_tf.exporters.onnx_passes import simplify
+from deepcpg_tf.exporters.onnx_passes import fill, simplify
+from deepcpg_tf.exporters.rounding import LARGEST_INPUT, Fit, Layer, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from deepcpg_tf.inputs import Arrays
@@ -35,12 +35,11 @@ OPSET = 18
 """The highest that tf2onnx has."""
 
 BATCH_DIMENSION = "batch"
-_CALIBRATION_BATCH = 32
-
 _CARD = """
 ### ONNX: ONNX Runtime
 
-Input `tokens` (uint8 [batch, {length}], ASCII codes). The cells are in the metadata.
+Input `tokens` (uint8 [batch, {length}], ASCII codes). The cells are in the metadata. Int8 is
+computed in the same whole numbers on every processor, with VNNI or without.
 
 ```python
 import json, numpy as np, onnxruntime
@@ -59,21 +58,22 @@ def write(job: Job) -> list[Artefact]:
     ``probabilities`` (float32 [batch, cells]). Names of cells (a JSON list) and the
     description are in ``metadata_props``.
     """
+    protos = {"float32": _convert(job.model)}
+    if job.int8:
+        rounded = round_weights(job.model, job.drawn.rounding_windows(), Fit.PAIRS)
+        protos["int8"] = _convert(rounded.model)
+        _quantise(protos["int8"].graph, rounded.layers)
     model, kind = job.model, job.folder.name
     metadata = {"cells": json.dumps(model.cells), "description": json.dumps(job.description)}
-    proto = _convert(model)
-    simplify(proto)
-    onnx.helper.set_model_props(proto, metadata)
-    float32, int8 = job.folder / "float32.onnx", job.folder / "int8.onnx"
-    onnx.save(proto, float32)
-    if job.int8:
-        _quantise(float32, int8, _head_of(proto), job.drawn.calibration)
     interface = {"inputs": tokens_of(model), "outputs": outputs_of(model)}
     artefacts = []
-    for path in (float32, int8) if job.int8 else (float32,):
-        onnx.checker.check_model(path, full_check=True)
-        name = f"{kind}/{path.name}"
-        artefacts.append(Artefact(name, kind, path.stem, interface=interface))
+    for precision, proto in protos.items():
+        file = f"{precision}.onnx"
+        onnx.helper.set_model_props(proto, metadata)
+        onnx.save(proto, job.folder / file)
+        onnx.checker.check_model(job.folder / file, full_check=True)
+        made = method(Fit.PAIRS) if precision == "int8" else {}
+        artefacts.append(Artefact(f"{kind}/{file}", kind, precision, None, interface, made))
     return artefacts
 
 
@@ -115,45 +115,62 @@ def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:
         proto, _ = tf2onnx.convert.from_function(run, input_signature=[signature], opset=OPSET)
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_DIMENSION
+    simplify(proto)
     return proto
 
 
-def _head_of(proto: Any) -> list[str]:
-    """Return the nodes after the embedding.
+def _quantise(graph: Any, layers: Sequence[Layer]) -> None:
+    """Put a graph, whose weights are on the grid of int8, into int8 up to the embedding.
 
-    They cost nothing, and in float32 they keep what int8 would round once more.
+    Letters, pooling and reshaping are the same in uint8. A rectifier is the lower end of
+    the range. From the embedding on nothing is quantised: that costs nothing, and keeps
+    what would be rounded once more.
     """
-    return [node.name for node in proto.graph.node if node.op_type in ("Gemm", "Sigmoid")][1:]
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    scales: dict[str, Any] = {}  # of what is in uint8, by name
+    nodes: list[Any] = []
 
+    def convert(kind: str, source: str, output: str, scale: Any, dtype: Any, axis: int = 0) -> str:
+        names = [source, f"{output}_scale", f"{output}_zero"]
+        constants[names[1]] = np.asarray(scale, np.float32)
+        constants[names[2]] = np.zeros(np.shape(scale), dtype)
+        nodes.append(onnx.helper.make_node(kind, names, [output], output, axis=axis))
+        return output
 
-def _quantise(
-    source: Path, path: Path, excluded: list[str], calibration: npt.NDArray[np.uint8]
-) -> None:
-    from onnxruntime import quantization
+    def constant(name: str, values: Any, scale: Any, dtype: Any, axis: int) -> str:
+        limits = np.iinfo(dtype)
+        constants[name] = np.clip(np.round(values), limits.min, limits.max).astype(dtype)
+        return convert("DequantizeLinear", name, f"{name}_float", scale, dtype, axis)
 
-    class Reader(quantization.CalibrationDataReader):
-        def __init__(self) -> None:
-            self._batches = _batches(calibration)
-
-        def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
-            return next(self._batches, None)
-
-    logging.disable(logging.WARNING)
-    try:
-        quantization.quantize_static(
-            source,
-            path,
-            Reader(),
-            quant_format=quantization.QuantFormat.QDQ,
-            activation_type=quantization.QuantType.QInt8,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            nodes_to_exclude=excluded,
-        )
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def _batches(calibration: npt.NDArray[np.uint8]) -> Iterator[dict[str, npt.NDArray[np.uint8]]]:
-    for start in range(0, len(calibration), _CALIBRATION_BATCH):
-        yield {"tokens": calibration[start : start + _CALIBRATION_BATCH]}
+    remaining = iter(layers)
+    for node in graph.node:
+        source, output = node.input[0], node.output[0]
+        if node.op_type == "Gather":
+            constants[source] = constants[source].astype(np.uint8)
+            scales[output] = np.float32(1)
+        elif node.op_type in ("Conv", "Gemm") and source in scales:
+            layer, step = next(remaining), scales[source]
+            axis = 0 if node.op_type == "Conv" else 1  # of the outputs
+            kernel, *bias = (constants[name] for name in node.input[1:])
+            scale = np.moveaxis(layer.scale.reshape(-1, *[1] * (kernel.ndim - 1)), 0, axis)
+            given = convert("DequantizeLinear", source, f"{output}_given", step, np.uint8)
+            inputs = [
+                given,
+                constant(f"{output}_kernel", kernel / scale, layer.scale, np.int8, axis),
+            ]
+            if bias:
+                steps = layer.scale * step
+                inputs.append(constant(f"{output}_bias", bias[0] / steps, steps, np.int32, 0))
+            node.input[:] = inputs
+        elif node.op_type == "Relu" and nodes[-1].op_type == "Conv":
+            scales[output] = np.float32(layer.top / LARGEST_INPUT)
+            convert("QuantizeLinear", source, output, scales[output], np.uint8)
+            continue
+        elif node.op_type == "Relu" and nodes[-1].op_type == "Gemm":
+            # ONNX Runtime would take a Relu and the Gemm together, in float32.
+            constants["zero"] = np.zeros((), np.float32)
+            node = onnx.helper.make_node("Max", [source, "zero"], [output], node.name)
+        elif source in scales:
+            scales[output] = scales[source]
+        nodes.append(node)
+    fill(graph, nodes, constants)

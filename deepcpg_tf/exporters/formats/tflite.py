@@ -25,6 +25,7 @@ from deepcpg_tf.exporters.artefact import Artefact
 from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, tokens_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import Outputs, outputs
+from deepcpg_tf.exporters.rounding import Fit, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from deepcpg_tf.inputs import Arrays
@@ -65,14 +66,18 @@ def write(job: Job) -> list[Artefact]:
     ``unzip`` reads.
     """
     model, kind = job.model, job.folder.name
+    rounded = None
+    if job.int8:
+        rounded = round_weights(model, job.drawn.rounding_windows(), Fit.LARGEST).model
     artefacts = []
     for batch, ending in ((None, ""), (1, "_batch1")):
-        for precision, data in _contents(job, batch).items():
+        for precision, data in _contents(job, batch, rounded).items():
             file = f"{precision}{ending}.tflite"
             (job.folder / file).write_bytes(data)
             _append(job.folder / file, model.cells, job.description)
             found = _interface(model, batch or -1)
-            artefacts.append(Artefact(f"{kind}/{file}", kind, precision, batch, found))
+            made = method(Fit.LARGEST) if precision == "int8" else {}
+            artefacts.append(Artefact(f"{kind}/{file}", kind, precision, batch, found, made))
     return artefacts
 
 
@@ -112,15 +117,22 @@ def _interface(model: DeepCpgDnaForSequencePrediction, batch: int) -> dict[str, 
     }
 
 
-def _contents(job: Job, batch: int | None) -> dict[str, bytes]:
+def _contents(
+    job: Job, batch: int | None, rounded: DeepCpgDnaForSequencePrediction | None
+) -> dict[str, bytes]:
     """Return the model in each precision."""
     with tempfile.TemporaryDirectory() as saved:
         _save(job.model, saved, batch)
-        float32 = _convert(_converter(saved))
-        content = {"float32": float32, "float16": _convert(_float16(_converter(saved)))}
-        if job.int8:
-            samples = partial(_samples, job.drawn.calibration, job.model.config.vocab_size)
-            content["int8"] = _convert_int8(_converter(saved), samples, _names_of_outputs(float32))
+        content = {
+            "float32": _convert(_converter(saved)),
+            "float16": _convert(_float16(_converter(saved))),
+        }
+    if rounded is not None:
+        with tempfile.TemporaryDirectory() as saved:
+            _save(rounded, saved, batch)
+            samples = partial(_samples, job.drawn.calibration, rounded.config.vocab_size)
+            outputs = _names_of_outputs(_convert(_converter(saved)))
+            content["int8"] = _convert_int8(_converter(saved), samples, outputs)
     return content
 
 
