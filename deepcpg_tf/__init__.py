@@ -1,7 +1,7 @@
 """DeepCpG on TensorFlow and Keras 3: single-cell DNA methylation from sequence.
 
 The public names are imported when first used, so that what does not compute does
-not wait for TensorFlow.
+not wait for TensorFlow. Everything else may change without notice.
 """
 
 from __future__ import annotations
@@ -14,27 +14,59 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from deepcpg_tf.configs.base import HeadConfig
     from deepcpg_tf.configs.dna import ARCHITECTURES, DeepCpgDnaConfig
+    from deepcpg_tf.data.splits import chromosome_split, fraction_split, published_split
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.data.table_file import read_table, write_table
     from deepcpg_tf.errors import DeepCpgError
+    from deepcpg_tf.evaluation.evaluation import Evaluation
     from deepcpg_tf.genome.reference import Genome
+    from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction, DeepCpgDnaModel
-    from deepcpg_tf.prediction.run import iterate_predictions, predict_to_file
+    from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.prediction.sources import FastaFile, SequenceFile, SiteFile
     from deepcpg_tf.presets import PRESETS
+    from deepcpg_tf.progress import Progress
+    from deepcpg_tf.training.settings import TrainingSettings
+    from deepcpg_tf.workflows.evaluate import evaluate
+    from deepcpg_tf.workflows.export import export, verify
+    from deepcpg_tf.workflows.genome import impute, predict_genome
+    from deepcpg_tf.workflows.predict import iterate_predictions, predict
+    from deepcpg_tf.workflows.tables import build_table, import_table
+    from deepcpg_tf.workflows.train import train
 
 _MODULE_OF = {
     "ARCHITECTURES": "configs.dna",
+    "PRESETS": "presets",
     "DeepCpgDnaConfig": "configs.dna",
     "DeepCpgDnaForSequencePrediction": "models.dna",
     "DeepCpgDnaModel": "models.dna",
     "DeepCpgError": "errors",
+    "Evaluation": "evaluation.evaluation",
     "FastaFile": "prediction.sources",
     "Genome": "genome.reference",
     "HeadConfig": "configs.base",
-    "PRESETS": "presets",
+    "MethylationModel": "models.base",
+    "MethylationTable": "data.table",
+    "Progress": "progress",
     "SequenceFile": "prediction.sources",
     "SiteFile": "prediction.sources",
-    "iterate_predictions": "prediction.run",
-    "predict_to_file": "prediction.run",
+    "TrainingSettings": "training.settings",
+    "build_table": "workflows.tables",
+    "chromosome_split": "data.splits",
+    "evaluate": "workflows.evaluate",
+    "export": "workflows.export",
+    "fraction_split": "data.splits",
+    "import_table": "workflows.tables",
+    "impute": "workflows.genome",
+    "iterate_predictions": "workflows.predict",
+    "load_model": "models.registry",
+    "predict": "workflows.predict",
+    "predict_genome": "workflows.genome",
+    "published_split": "data.splits",
+    "read_table": "data.table_file",
+    "train": "workflows.train",
+    "verify": "workflows.export",
+    "write_table": "data.table_file",
 }
 
 __all__ = [
@@ -44,13 +76,32 @@ __all__ = [
     "DeepCpgDnaForSequencePrediction",
     "DeepCpgDnaModel",
     "DeepCpgError",
+    "Evaluation",
     "FastaFile",
     "Genome",
     "HeadConfig",
+    "MethylationModel",
+    "MethylationTable",
+    "Progress",
     "SequenceFile",
     "SiteFile",
+    "TrainingSettings",
+    "build_table",
+    "chromosome_split",
+    "evaluate",
+    "export",
+    "fraction_split",
+    "import_table",
+    "impute",
     "iterate_predictions",
-    "predict_to_file",
+    "load_model",
+    "predict",
+    "predict_genome",
+    "published_split",
+    "read_table",
+    "train",
+    "verify",
+    "write_table",
 ]
 
 

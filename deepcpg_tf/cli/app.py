@@ -12,8 +12,8 @@ from typing import Annotated, NoReturn
 import typer
 
 import deepcpg_tf
-from deepcpg_tf.cli import convert, data, evaluate, export, genome, predict, presets, train
-from deepcpg_tf.cli.many_values import ManyValues
+from deepcpg_tf.cli import convert, data, evaluate, export, impute, predict, presets, train
+from deepcpg_tf.cli.command import Command, ManyValues
 from deepcpg_tf.errors import DeepCpgError
 
 app = typer.Typer(
@@ -39,16 +39,16 @@ def _options(
     """Predict the DNA methylation of single cells from sequence with DeepCpG."""
 
 
-app.command("predict")(predict.predict)
-app.command("impute")(genome.impute)
-app.command("convert")(convert.convert)
+app.command("predict", cls=Command)(predict.predict)
+app.command("impute", cls=Command)(impute.impute)
+app.command("convert", cls=Command)(convert.convert)
 app.add_typer(data.app)
-app.command("train")(train.train)
+app.command("train", cls=Command)(train.train)
 app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
-app.command("export")(export.export)
-app.command("verify")(export.verify)
-app.command("presets")(presets.presets)
-app.command("fetch")(presets.fetch)
+app.command("export", cls=Command)(export.export)
+app.command("verify", cls=Command)(export.verify)
+app.command("presets", cls=Command)(presets.presets)
+app.command("fetch", cls=Command)(presets.fetch)
 
 
 def main() -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deepcpg_tf.cli.options import Debug, check_files
+from deepcpg_tf.cli.options import Debug
 from deepcpg_tf.errors import ConfigError
 
 
@@ -40,6 +40,8 @@ def convert(
             "input: expected --model-json with --weights, or --model-h5, or --multimolecule, "
             f"received {' and '.join(named) or 'none'}"
         )
+    from deepcpg_tf.workflows.opening import check_files
+
     check_files(model_json, weights, model_h5)
     from deepcpg_tf.weights.preset_folder import check_writable
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepcpg_tf.cli.many_values import ManyValues
-from deepcpg_tf.cli.options import Debug, check_files
+from deepcpg_tf.cli.command import Command, ManyValues
+from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.cli.progress import shown_progress
 from deepcpg_tf.cli.split_options import (
     Fractions,
     SplitName,
@@ -19,11 +20,9 @@ from deepcpg_tf.cli.split_options import (
     Validation,
     chosen_split,
 )
-from deepcpg_tf.errors import OutputError
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.table import MethylationTable
-    from deepcpg_tf.profiles.read import Profile
 
 app = typer.Typer(
     name="data", help="Make, show and split tables of methylation.", no_args_is_help=True
@@ -62,28 +61,22 @@ def build(
 
     What was read, kept and dropped of each file is told on stderr.
     """
-    check_files(*profiles)
-    _check_out(out)
-    from deepcpg_tf.data.build import build_table, check_cells
-    from deepcpg_tf.data.table_file import write_table
-    from deepcpg_tf.genome.reference import Genome
-    from deepcpg_tf.profiles.read import read_profile
+    from deepcpg_tf.workflows.tables import build_table
 
-    check_cells(profiles)
-    reference = Genome(genome)
-
-    def read() -> Iterator[Profile]:
-        for path in profiles:
-            profile = read_profile(path, reference, format=format, min_coverage=min_coverage)
-            print(profile.account, file=sys.stderr)
-            yield profile
-
-    table = build_table(read(), reference, min_cells=min_cells)
-    write_table(table, out)
+    with shown_progress() as progress:
+        table = build_table(
+            profiles,
+            genome,
+            out,
+            min_coverage=min_coverage,
+            min_cells=min_cells,
+            format=format,
+            progress=progress,
+        )
     _tell(out, table)
 
 
-@app.command("import-legacy")
+@app.command("import-legacy", cls=Command)
 def import_legacy(
     files: Annotated[
         list[Path], typer.Argument(help="Data files of the original (HDF5).", metavar="FILES...")
@@ -93,18 +86,12 @@ def import_legacy(
     debug: Debug = False,
 ) -> None:
     """Make a table from data files that the original DeepCpG wrote."""
-    _check_out(out)
-    from deepcpg_tf.data.legacy.hdf5 import LegacyData
-    from deepcpg_tf.data.legacy.tables import import_table
-    from deepcpg_tf.data.table_file import write_table
-    from deepcpg_tf.genome.reference import Genome
+    from deepcpg_tf.workflows.tables import import_table
 
-    table = import_table(LegacyData(files), Genome(genome))
-    write_table(table, out)
-    _tell(out, table)
+    _tell(out, import_table(files, genome, out))
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show(table: _Table, debug: Debug = False) -> None:
     """Show what each cell of a table holds, by chromosome and in all.
 
@@ -123,7 +110,7 @@ def show(table: _Table, debug: Debug = False) -> None:
     )
 
 
-@app.command("split")
+@app.command("split", cls=Command)
 def split(
     table: _Table,
     split: SplitName = None,
@@ -155,14 +142,6 @@ def split(
 
 def _share(sites: int, table: MethylationTable) -> str:
     return f"{sites / len(table):.4f}"
-
-
-def _check_out(path: Path) -> None:
-    """Refuse an output before hours of reading."""
-    if path.suffix != ".h5ad":
-        raise OutputError(f"{path}: expected a name that ends in .h5ad, received {path.name!r}")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: expected a folder that exists, found none at {path.parent}")
 
 
 def _tell(path: Path, table: MethylationTable) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepcpg_tf.cli.options import Debug, check_files
+from deepcpg_tf.cli.options import Debug
 
 if TYPE_CHECKING:
     from deepcpg_tf.exporters.parity import Measured
@@ -51,31 +51,20 @@ def export(
     Every artefact is run in its own runtime and compared; one that is not within its
     bounds is left out, with a warning. manifest.json has what was measured.
     """
-    from deepcpg_tf.errors import ConfigError
+    from deepcpg_tf.workflows.export import export as export_model
 
-    if genome is not None and calibration is None:
-        raise ConfigError("--genome: expected --calibration SITES with it, received none")
-    check_files(calibration)
-    name = Path(model).resolve().name
-    folder = Path("saved_models") / name if out is None else out
-
-    from deepcpg_tf.exporters.bundle import check_export_folder, check_formats, choices
-    from deepcpg_tf.exporters.bundle import export as export_model
-    from deepcpg_tf.quiet import import_tensorflow
-
-    asked = [name.strip() for name in (formats or ",".join(choices())).split(",") if name.strip()]
-    check_formats(asked)
-    check_export_folder(folder)
-    import_tensorflow()
-    from deepcpg_tf.exporters.samples import draw_windows
-    from deepcpg_tf.models.registry import load_model
-
-    loaded = load_model(model)
-    drawn = draw_windows(loaded, calibration, genome)
-    content = export_model(
-        loaded, name, folder, drawn, formats=asked, int8=int8, strict=strict, told=_Table()
+    asked = [name.strip() for name in formats.split(",")] if formats else None
+    folder, manifest = export_model(
+        model,
+        out,
+        formats=asked,
+        int8=int8,
+        strict=strict,
+        calibration=calibration,
+        genome=genome,
+        on_measured=_Table(),
     )
-    print(f"{folder}: {count(content)}; windows: {drawn.source}")
+    print(f"{folder}: {count(manifest)}; windows: {manifest['parity']['source']}")
 
 
 def verify(
@@ -83,16 +72,10 @@ def verify(
     debug: Debug = False,
 ) -> None:
     """Check the files of an export, then run and compare each artefact again."""
-    from deepcpg_tf.exporters.manifest import read_manifest
+    from deepcpg_tf.workflows.export import verify as verify_folder
 
-    read_manifest(folder)
-    from deepcpg_tf.quiet import import_tensorflow
-
-    import_tensorflow()
-    from deepcpg_tf.exporters.bundle import verify as verify_folder
-
-    content = verify_folder(folder, _Table())
-    print(f"{folder}: {len(content['artefacts'])} artefacts are as they should be")
+    folder, manifest = verify_folder(folder, on_measured=_Table())
+    print(f"{folder}: {len(manifest['artefacts'])} artefacts are as they should be")
 
 
 def count(content: dict[str, Any]) -> str:

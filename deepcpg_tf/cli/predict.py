@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from deepcpg_tf.cli.genome import Chromosomes, Regions, Scan, Thousandths, predict_genome
-from deepcpg_tf.cli.options import Debug, check_files, check_out
+from deepcpg_tf.cli.impute import tell_scanned
+from deepcpg_tf.cli.options import Chromosomes, Debug, Regions, Thousandths, names
 from deepcpg_tf.errors import ConfigError, GenomeError
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.base import Values
-    from deepcpg_tf.prediction.sources import SiteFile, Source
+    from deepcpg_tf.prediction.sources import Source
 
 _VALUES = ("probabilities", "logits", "embedding")
 
@@ -75,7 +74,7 @@ def predict(
     if genome is not None and not named:
         if values != "probabilities" or require_cpg:
             raise ConfigError("--values and --require-cpg: expected --sites with them")
-        predict_genome(Scan(model, genome, out, chromosomes, regions, thousandths))
+        _predict_genome(model, genome, out, chromosomes, regions, thousandths)
         return
     if chromosomes is not None or regions is not None or thousandths:
         raise ConfigError(
@@ -91,20 +90,18 @@ def predict(
         raise GenomeError("--sites: expected --genome FASTA with it, received none")
     if sites is None and (genome is not None or require_cpg):
         raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
-    check_files(sequences, fasta, sites)
-    check_out(out, sequences, fasta, sites, genome)
-
-    from deepcpg_tf.quiet import import_tensorflow
-    from deepcpg_tf.results.registry import check_table
-
-    check_table(out)
-    import_tensorflow()
+    from deepcpg_tf.cli.progress import shown_progress
     from deepcpg_tf.genome.reference import Genome
-    from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.prediction import sources
-    from deepcpg_tf.prediction.run import predict_to_file
+    from deepcpg_tf.results.registry import check_table
+    from deepcpg_tf.workflows.opening import check_files, check_other_than, open_model
+    from deepcpg_tf.workflows.predict import STDOUT
+    from deepcpg_tf.workflows.predict import predict as predict_source
 
-    loaded = load_model(model)
+    check_files(sequences, fasta, sites)
+    check_other_than(out, sequences, fasta, sites, genome)
+    check_table(out)
+    loaded = open_model(model)
     length = loaded.reads.named("windows").shape[0]
     source: Source
     if sequence is not None:
@@ -117,10 +114,33 @@ def predict(
         source = sources.SiteFile(
             cast(Path, sites), Genome(cast(Path, genome)), length, require_cpg=require_cpg
         )
-    windows = source.check()
-    if sites is not None:
-        print(f"{sites}: {cast('SiteFile', source).cpgs}", file=sys.stderr)
-    from deepcpg_tf.cli.progress import progress
+    with shown_progress() as progress:
+        predict_source(
+            loaded, source, out or STDOUT, values=cast("Values", values), progress=progress
+        )
 
-    with progress("predicting", windows) as advance:
-        predict_to_file(loaded, source, out, cast("Values", values), advance)
+
+def _predict_genome(
+    model: str,
+    genome: Path,
+    out: Path | None,
+    chromosomes: str | None,
+    regions: Path | None,
+    thousandths: bool,
+) -> None:
+    from deepcpg_tf.cli.progress import shown_progress
+    from deepcpg_tf.workflows.genome import predict_genome
+
+    if out is None:
+        raise ConfigError("--out: expected a file for the predictions of a genome, received none")
+    with shown_progress() as progress:
+        done = predict_genome(
+            model,
+            genome,
+            out,
+            chromosomes=names(chromosomes),
+            regions=regions,
+            thousandths=thousandths,
+            progress=progress,
+        )
+    tell_scanned(done)

@@ -16,7 +16,7 @@ from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.read import ChromosomeLabels, Profile, cell_name
 
 
-def build_table(
+def table_of_profiles(
     profiles: Iterable[Profile], genome: Genome, *, min_cells: int = 1
 ) -> MethylationTable:
     """Put the profiles of cells together.

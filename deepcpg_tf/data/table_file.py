@@ -19,13 +19,28 @@ import numpy.typing as npt
 import scipy.sparse
 
 from deepcpg_tf.data.table import MethylationTable, Reference
-from deepcpg_tf.errors import TableError
+from deepcpg_tf.errors import OutputError, TableError
 from deepcpg_tf.files import atomic_file
 
 _VERSION = 1
 _KEY = "deepcpg_tf"
 _NEEDED = ("X", "obs", "var/chromosome", "var/position", f"uns/{_KEY}")
 _READING_FAILED = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
+
+
+def check_table_path(path: Path) -> Path:
+    """Refuse a place for a table before hours of reading; return the path.
+
+    Raises
+    ------
+    OutputError
+        When the name does not end in ``.h5ad``, or the folder does not exist.
+    """
+    if path.suffix != ".h5ad":
+        raise OutputError(f"{path}: expected a name that ends in .h5ad, received {path.name!r}")
+    if not path.parent.is_dir():
+        raise OutputError(f"{path}: expected a folder that exists, found none at {path.parent}")
+    return path
 
 
 def write_table(table: MethylationTable, path: Path) -> None:

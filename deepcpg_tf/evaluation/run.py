@@ -13,7 +13,7 @@ from deepcpg_tf.evaluation.evaluation import AnnotationScores, Evaluation
 from deepcpg_tf.evaluation.scores import check_arrays, collect, measure, observe, sweep
 
 
-def evaluate(
+def evaluate_arrays(
     labels: npt.NDArray[np.int8],
     probabilities: npt.NDArray[np.float32],
     cells: Sequence[str],

@@ -16,64 +16,65 @@ from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file, parse_json
 
 Arrays = dict[str, npt.NDArray[Any]]
+Row = dict[str, float]
 
 _STATE_FILE = "state.npz"
 
 
-class Progress(NamedTuple):
+class State(NamedTuple):
     """What has been reached.
 
     ``history`` has a row an epoch. ``variables`` are those of model and optimizer by name.
-    ``waited`` counts the epochs since the smallest validation loss, and ``best`` are the
-    model's variables at that time.
+    ``kept`` is the epoch with the smallest validation loss, or without validation the last;
+    ``best`` are the model's variables after it, none where they are the last.
     """
 
-    history: list[dict[str, float]]
-    best_loss: float
-    waited: int
+    history: list[Row]
+    kept: int
     variables: Arrays
     best: Arrays
 
     @classmethod
-    def start(cls, variables: Arrays) -> Progress:
-        """Return the progress before the first epoch."""
-        return cls([], math.inf, 0, variables, {})
+    def start(cls, variables: Arrays) -> State:
+        """Return the state before the first epoch."""
+        return cls([], 0, variables, {})
+
+    @property
+    def kept_row(self) -> Row:
+        """The row of the epoch whose weights are kept."""
+        return self.history[self.kept - 1]
+
+    @property
+    def best_loss(self) -> float:
+        """The smallest validation loss, infinity before there is one."""
+        return self.kept_row.get("validation_loss", math.inf) if self.history else math.inf
+
+    @property
+    def waited(self) -> int:
+        """Epochs since the one whose weights are kept."""
+        return len(self.history) - self.kept
 
 
-def save_progress(folder: Path, progress: Progress, identity: Mapping[str, Any]) -> None:
+def save_state(folder: Path, state: State) -> None:
     """Write the state in one file, by rename, so that no death can leave half of it."""
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(
-        {
-            "identity": identity,
-            "history": progress.history,
-            "best_loss": progress.best_loss,
-            "waited": progress.waited,
-        }
-    )
+    text = json.dumps({"history": state.history, "kept": state.kept})
     arrays = {
         f"{kind}:{name}": array
-        for kind, group in (("variable", progress.variables), ("best", progress.best))
+        for kind, group in (("variable", state.variables), ("best", state.best))
         for name, array in group.items()
     }
     with atomic_file(folder / _STATE_FILE) as partial, partial.open("wb") as file:
         np.savez(file, **{"text": np.array(text), **arrays})  # type: ignore[arg-type]
 
 
-def load_progress(folder: Path, identity: Mapping[str, Any]) -> Progress | None:
+def load_state(folder: Path) -> State | None:
     """Return the state in a folder, or None where there is none.
-
-    Parameters
-    ----------
-    folder
-        Where `save_progress` wrote.
-    identity
-        What decides about the result of a training: data, settings, model.
 
     Raises
     ------
     OutputError
-        When the state is of another training, or damaged.
+        When it is damaged.
     """
     path = folder / _STATE_FILE
     if not path.is_file():
@@ -82,20 +83,11 @@ def load_progress(folder: Path, identity: Mapping[str, Any]) -> Progress | None:
         with path.open("rb") as file, np.load(file) as arrays:
             description = parse_json(str(arrays["text"]))
             variables, best = (_of_kind(arrays, kind) for kind in ("variable", "best"))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+            return State(description["history"], description["kept"], variables, best)
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise OutputError(
             f"{path}: expected the state of a training, but {error}; remove {folder} to start anew"
         ) from None
-    before = description["identity"]
-    for name in {**before, **identity}:
-        if before.get(name) != json.loads(json.dumps(identity.get(name))):
-            raise OutputError(
-                f"{folder}: an unfinished training with another {name} is there "
-                f"({before.get(name)}, now {identity.get(name)}); remove it to start anew"
-            )
-    return Progress(
-        description["history"], description["best_loss"], description["waited"], variables, best
-    )
 
 
 def _of_kind(file: Mapping[str, npt.NDArray[Any]], kind: str) -> Arrays:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,10 +15,11 @@ import tensorflow as tf
 from deepcpg_tf.data.dataset import epoch_order, make_dataset
 from deepcpg_tf.data.examples import Examples
 from deepcpg_tf.errors import TrainingError
+from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.training.loss import class_weights, regularisation
 from deepcpg_tf.training.metrics import StreamingAuc
 from deepcpg_tf.training.settings import TrainingSettings
-from deepcpg_tf.training.state import Arrays, Progress, load_progress, save_progress
+from deepcpg_tf.training.state import Arrays, Row, State, load_state, save_state
 from deepcpg_tf.training.step import make_training_step, make_validation_step
 
 if TYPE_CHECKING:
@@ -37,20 +38,20 @@ class Parts(NamedTuple):
     validation: Indices
 
 
-class Watcher(Protocol):
-    """Who is told how a training goes."""
+class History(NamedTuple):
+    """How a training went.
 
-    def epoch_starts(self, epoch: int, steps: int) -> None:
-        """Take notice of an epoch, counted from 1, and its number of steps."""
+    ``rows`` has one an epoch: ``epoch``, ``learning_rate``, ``loss`` and, with
+    validation, ``validation_loss`` and ``validation_auc``. Losses are with
+    regularisation, as the original's; the validation loss is without class weights.
+    ``kept`` is the row of the epoch whose weights the model has.
+    """
 
-    def step_ends(self) -> None:
-        """Take notice of a step."""
-
-    def epoch_ends(self, row: Mapping[str, float]) -> None:
-        """Take notice of an epoch's row of the history."""
+    rows: list[Row]
+    kept: Row
 
 
-def train(
+def train_model(
     model: MethylationModel,
     examples: Examples,
     parts: Parts,
@@ -58,9 +59,9 @@ def train(
     strategy: tf.distribute.Strategy,
     *,
     state: Path,
-    identity: Mapping[str, Any],
-    watcher: Watcher,
-) -> list[dict[str, float]]:
+    progress: Progress = SILENT,
+    on_epoch: Callable[[Row], object] = lambda row: None,
+) -> History:
     """Train a model in place, going on where an earlier call was cut off.
 
     The weights kept are those with the smallest validation loss; without validation
@@ -79,25 +80,18 @@ def train(
     strategy
         As `deepcpg_tf.training.step.make_strategy` returns it.
     state
-        Folder for the state after each epoch.
-    identity
-        What decides about the result; a state of another identity is refused.
-    watcher
+        Folder for the state after each epoch, owned by this training.
+    progress
         Who is told.
-
-    Returns
-    -------
-    list of dict
-        A row an epoch: ``epoch``, ``learning_rate``, ``loss`` and, with validation,
-        ``validation_loss`` and ``validation_auc``. Losses are with regularisation,
-        as the original's; the validation loss is without class weights.
+    on_epoch
+        Called with each row of the history.
 
     Raises
     ------
     TrainingError
         When no label is there to train on, or the loss is not finite.
     OutputError
-        When an unfinished training of another identity is in `state`.
+        When the state in the folder is damaged.
     """
     counts = _count_classes(examples, parts.train)
     if not counts.sum():
@@ -109,24 +103,31 @@ def train(
     step = make_training_step(model, optimizer, settings, strategy, weights)
     validate = make_validation_step(model)
     everything = _named(model, optimizer)
-    progress = load_progress(state, identity) or Progress.start(_values(everything))
-    _assign(everything, progress.variables)
-    while not _finished(progress, settings):
-        epoch = len(progress.history) + 1
+    reached = load_state(state) or State.start(_values(everything))
+    _assign(everything, reached.variables)
+    while not _finished(reached, settings):
+        epoch = len(reached.history) + 1
         rate = settings.learning_rate * settings.decay ** (epoch - 1)
         optimizer.learning_rate.assign(rate)
         order = epoch_order(parts.train, settings.seed, epoch)
-        watcher.epoch_starts(epoch, -(-len(order) // settings.batch_size))
-        row = {"epoch": epoch, "learning_rate": rate}
-        row["loss"] = _train_epoch(step, examples, order, settings, watcher)
+        title = f"epoch {epoch}/{settings.epochs}"
+        progress.begins(title, -(-len(order) // settings.batch_size), "steps")
+        row: Row = {"epoch": epoch, "learning_rate": rate}
+        row["loss"] = _train_epoch(step, examples, order, settings, progress)
         if len(parts.validation):
             row |= _validate(model, validate, examples, parts.validation, settings)
-        progress = _advance(progress, row, model, everything)
-        save_progress(state, progress, identity)
-        watcher.epoch_ends(row)
-    if progress.best:
-        _assign(model.state_by_name, progress.best)
-    return progress.history
+        reached = _advance(reached, row, model, everything)
+        save_state(state, reached)
+        progress.tells(f"{title}  {_figures(row)}")
+        on_epoch(row)
+    if reached.best:
+        _assign(model.state_by_name, reached.best)
+    return History(reached.history, reached.kept_row)
+
+
+def _figures(row: Row) -> str:
+    shown = ("loss", "validation_loss", "validation_auc")
+    return "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in shown if name in row)
 
 
 def _count_classes(examples: Examples, indices: Indices) -> npt.NDArray[np.int64]:
@@ -138,7 +139,7 @@ def _count_classes(examples: Examples, indices: Indices) -> npt.NDArray[np.int64
 
 
 def _train_epoch(
-    step: Any, examples: Examples, order: Indices, settings: TrainingSettings, watcher: Watcher
+    step: Any, examples: Examples, order: Indices, settings: TrainingSettings, progress: Progress
 ) -> float:
     """Return the mean loss over the sites."""
     total = tf.Variable(0.0, dtype=tf.float64)
@@ -147,7 +148,7 @@ def _train_epoch(
         sites = min(size, len(order) - number * size)
         loss = step(arrays, labels, tf.constant(sites, tf.float32))
         total.assign_add(tf.cast(loss, tf.float64) * sites)
-        watcher.step_ends()
+        progress.advances(1)
         if number % _STEPS_BETWEEN_LOOKS == 0:
             _check_finite(float(loss), number + 1)
     mean = float(total) / len(order)
@@ -184,21 +185,23 @@ def _validate(
 
 
 def _advance(
-    progress: Progress,
-    row: dict[str, float],
+    reached: State,
+    row: Row,
     model: MethylationModel,
     everything: Mapping[str, keras.Variable],
-) -> Progress:
-    best_loss, waited, best = progress.best_loss, progress.waited + 1, progress.best
-    if row.get("validation_loss", math.inf) < best_loss:
-        best_loss, waited, best = row["validation_loss"], 0, _values(model.state_by_name)
-    return Progress([*progress.history, row], best_loss, waited, _values(everything), best)
+) -> State:
+    kept, best = reached.kept, reached.best
+    if row.get("validation_loss", math.inf) < reached.best_loss:
+        kept, best = int(row["epoch"]), _values(model.state_by_name)
+    elif "validation_loss" not in row:
+        kept = int(row["epoch"])
+    return State([*reached.history, row], kept, _values(everything), best)
 
 
-def _finished(progress: Progress, settings: TrainingSettings) -> bool:
-    has_validation = math.isfinite(progress.best_loss)
-    stopped = has_validation and progress.waited >= settings.patience
-    return stopped or len(progress.history) >= settings.epochs
+def _finished(reached: State, settings: TrainingSettings) -> bool:
+    has_validation = math.isfinite(reached.best_loss)
+    stopped = has_validation and reached.waited >= settings.patience
+    return stopped or len(reached.history) >= settings.epochs
 
 
 def _named(

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from deepcpg_tf.data.build import build_table
+from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.genome.reference import Genome
@@ -37,7 +37,7 @@ def wide(tmp_path):
     fasta = tmp_path / "wide.fa"
     fasta.write_text("".join(f">{name}\n{'CG' * n}\n" for name, n in counts.items()))
     sites = {name: {2 * i: 1 for i in range(n)} for name, n in counts.items()}
-    write_table(build_table([profile("a", **sites)], Genome(fasta)), tmp_path / "wide.h5ad")
+    write_table(table_of_profiles([profile("a", **sites)], Genome(fasta)), tmp_path / "wide.h5ad")
     return tmp_path / "wide.h5ad"
 
 
@@ -64,14 +64,14 @@ def test_build(run, tmp_path, genome, form):
     assert len(accounts) == 3
     for path, account in zip(PROFILES, accounts, strict=True):
         assert path.name in account
-    assert_same(out, build_table(profiles_of_the_run(), Genome(genome)))
+    assert_same(out, table_of_profiles(profiles_of_the_run(), Genome(genome)))
 
 
 def test_build_with_min_cells(run, tmp_path):
     out = tmp_path / "table.h5ad"
     arguments = ("--genome", GENOME, "--min-cells", 3, "--out", out, "--profiles", *PROFILES)
     assert run("data", "build", *arguments).code == 0
-    assert_same(out, build_table(profiles_of_the_run(), Genome(GENOME), min_cells=3))
+    assert_same(out, table_of_profiles(profiles_of_the_run(), Genome(GENOME), min_cells=3))
 
 
 def test_build_with_min_coverage_and_format(run, tmp_path):
@@ -137,7 +137,7 @@ def test_import_legacy(run, tmp_path):
     result = run("data", "import-legacy", *LEGACY_FILES, "--genome", GENOME, "--out", out)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{out}: 2297 sites on 3 chromosomes, 3 cells, ")
-    assert_same(out, build_table(profiles_of_the_run(), Genome(GENOME)))
+    assert_same(out, table_of_profiles(profiles_of_the_run(), Genome(GENOME)))
 
 
 def test_import_legacy_of_something_else(fails, tmp_path):

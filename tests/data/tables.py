@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepcpg_tf.data.build import build_table
+from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.genome.reference import Genome
 from tests.conftest import DATA
@@ -67,7 +67,7 @@ def small_table(tmp_path) -> MethylationTable:
         profile("a", **{"1": {4: 1}, "X": {2: 0, 8: 0}}),
         profile("c", **{"1": {7: 1}, "X": {0: 1, 2: 1}}),
     ]
-    return build_table(cells, genome)
+    return table_of_profiles(cells, genome)
 
 
 SMALL_SITES = [("X", 0), ("X", 2), ("X", 8), ("1", 1), ("1", 4), ("1", 7)]

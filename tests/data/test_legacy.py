@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepcpg_tf.data.build import build_table
+from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.legacy import windows as legacy_windows
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
-from deepcpg_tf.data.legacy.tables import import_table
+from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.errors import GenomeError, LegacyDataError
 from deepcpg_tf.genome.reference import Genome
 from tests.data.tables import GENOME, LEGACY_FILES, RUN, profiles_of_the_run
@@ -166,7 +166,7 @@ def test_without_outputs(write, tmp_path):
     assert data.windows(np.array([1])).tolist() == [[1, 3, 2]]
     assert data.labels(np.array([0, 1])).shape == (2, 0)
     with pytest.raises(LegacyDataError, match=r"data.h5: expected cells \(outputs/cpg\), found n"):
-        import_table(data, Genome(GENOME))
+        table_of_legacy_data(data, Genome(GENOME))
 
 
 @pytest.mark.parametrize(
@@ -252,8 +252,8 @@ def test_files_that_disagree(write):
 def test_the_imported_table_is_the_one_built_from_profiles(genome):
     reference = Genome(genome)
     # Files in another order: sites are sorted by the reference.
-    imported = import_table(LegacyData(LEGACY_FILES[::-1]), reference)
-    built = build_table(profiles_of_the_run(), reference)
+    imported = table_of_legacy_data(LegacyData(LEGACY_FILES[::-1]), reference)
+    built = table_of_profiles(profiles_of_the_run(), reference)
     assert (imported.cells, imported.chromosomes) == (built.cells, built.chromosomes)
     assert (imported.chromosome_ids == built.chromosome_ids).all()
     assert (imported.positions == built.positions).all()
@@ -268,7 +268,7 @@ def genome(tmp_path):
 
 
 def test_names_follow_the_genome(write, genome):
-    table = import_table(LegacyData([write()]), genome)
+    table = table_of_legacy_data(LegacyData([write()]), genome)
     assert table.chromosomes == ("chr1",)
     assert table.positions.tolist() == [9, 19]
 
@@ -292,4 +292,4 @@ def test_names_follow_the_genome(write, genome):
 )
 def test_imports_that_cannot_be(write, genome, parts, error, message):
     with pytest.raises(error, match=message):
-        import_table(LegacyData([write(**parts)]), genome)
+        table_of_legacy_data(LegacyData([write(**parts)]), genome)

@@ -8,7 +8,7 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepcpg_tf.data.build import build_table
+from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.summary import summarize
 from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.errors import OutputError, TableError
@@ -79,9 +79,9 @@ def test_any_profiles(cells, min_cells):
         patch.setattr("deepcpg_tf.data.build.reference_of", lambda *_: None)
         if not expected:
             with pytest.raises(TableError, match=f"at least {min_cells} of {len(cells)} cells"):
-                build_table(profiles, _GENOME, min_cells=min_cells)
+                table_of_profiles(profiles, _GENOME, min_cells=min_cells)
             return
-        table = build_table(profiles, _GENOME, min_cells=min_cells)
+        table = table_of_profiles(profiles, _GENOME, min_cells=min_cells)
     assert table.positions.tolist() == expected
     assert labels(table) == [
         [sites.get(position, -1) for sites in cells.values()] for position in expected
@@ -95,7 +95,7 @@ def test_min_cells_drops_sites_and_chromosomes(tmp_path):
     path = tmp_path / "g.fa"
     path.write_text(">1\nCGCGCG\n>2\nCGCG\n")
     cells = [profile("a", **{"1": {0: 1, 2: 1}, "2": {0: 1}}), profile("b", **{"1": {2: 0, 4: 0}})]
-    table = build_table(cells, Genome(path), min_cells=2)
+    table = table_of_profiles(cells, Genome(path), min_cells=2)
     assert table.chromosomes == ("1",)
     assert as_dict(table) == {("1", 2): (1, 0)}
 
@@ -103,7 +103,7 @@ def test_min_cells_drops_sites_and_chromosomes(tmp_path):
 def test_a_cell_twice_names_both_files():
     cells = [profile("a", "x/a.tsv", **{"1": {0: 1}}), profile("a", "y/a.cov", **{"1": {0: 1}})]
     with pytest.raises(TableError, match=r"y/a.cov: .*received 'a', the cell of x/a.tsv"):
-        build_table(cells, _GENOME)
+        table_of_profiles(cells, _GENOME)
 
 
 def test_profiles_are_taken_one_at_a_time_and_stop_at_a_cell_twice():
@@ -113,12 +113,12 @@ def test_profiles_are_taken_one_at_a_time_and_stop_at_a_cell_twice():
         pytest.fail("read on")
 
     with pytest.raises(TableError, match="cell that no other file has"):
-        build_table(cells(), _GENOME)
+        table_of_profiles(cells(), _GENOME)
 
 
 def test_no_profile():
     with pytest.raises(TableError, match="at least one cell, received none"):
-        build_table([], _GENOME)
+        table_of_profiles([], _GENOME)
 
 
 def test_select_keeps_the_order_of_the_table(table):
@@ -148,7 +148,7 @@ def original_sites():
 def test_the_table_of_the_original_run(genome):
     """The sites, labels and windows are those that dcpg_data.py of DeepCpG 1.0.7 wrote."""
     reference = Genome(genome)
-    table = build_table(profiles_of_the_run(), reference)
+    table = table_of_profiles(profiles_of_the_run(), reference)
     expected = original_sites()
     assert len(expected) == 2297
     assert as_dict(table) == expected
@@ -247,7 +247,7 @@ def test_chromosomes_are_named_as_in_the_genome(tmp_path):
     (tmp_path / "a.fa").write_text(">MT\nCGCG\n>1\nACGA\n>X\nCG\n")
     (tmp_path / "b.fa").write_text(">chrX\nCG\n>chrM\nCGCG\n>chr1\nACGA\n>chr2\nA\n")
     one, other = Genome(tmp_path / "a.fa"), Genome(tmp_path / "b.fa")
-    table = build_table([profile("a", **{"1": {1: 1}, "MT": {2: 0}, "X": {0: 1}})], one)
+    table = table_of_profiles([profile("a", **{"1": {1: 1}, "MT": {2: 0}, "X": {0: 1}})], one)
     moved = table.on(other)
     assert moved.chromosomes == ("chrM", "chr1", "chrX")
     assert as_dict(moved) == {("chrM", 2): (0,), ("chr1", 1): (1,), ("chrX", 0): (1,)}
@@ -259,7 +259,7 @@ def test_two_chromosomes_that_the_genome_has_once(tmp_path):
     (tmp_path / "a.fa").write_text(">1\nACGA\n>chr1\nACGA\n")
     (tmp_path / "b.fa").write_text(">1\nACGA\n")
     sites = {"1": {1: 1}, "chr1": {1: 0}}
-    table = build_table([profile("a", **sites)], Genome(tmp_path / "a.fa"))
+    table = table_of_profiles([profile("a", **sites)], Genome(tmp_path / "a.fa"))
     with pytest.raises(TableError, match="received 1 and chr1, both 1 of b.fa"):
         table.on(Genome(tmp_path / "b.fa"))
 

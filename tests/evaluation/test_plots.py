@@ -13,7 +13,7 @@ from deepcpg_tf.evaluation.plots import (
     roc_figure,
     save_png,
 )
-from deepcpg_tf.evaluation.run import evaluate
+from deepcpg_tf.evaluation.run import evaluate_arrays as evaluate
 from tests.evaluation.examples import random
 
 

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from deepcpg_tf.evaluation.run import evaluate
+from deepcpg_tf.evaluation.run import evaluate_arrays as evaluate
 from deepcpg_tf.evaluation.write import write_evaluation
 from tests.evaluation.examples import original, random
 

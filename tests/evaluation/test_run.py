@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepcpg_tf.errors import EvaluationError
-from deepcpg_tf.evaluation.run import evaluate
+from deepcpg_tf.evaluation.run import evaluate_arrays as evaluate
 from deepcpg_tf.evaluation.scores import METRICS, score
 from deepcpg_tf.evaluation.write import write_evaluation
 from tests import tolerances

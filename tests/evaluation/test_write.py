@@ -8,7 +8,7 @@ import pytest
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.evaluation import write
 from deepcpg_tf.evaluation.evaluation import about
-from deepcpg_tf.evaluation.run import evaluate
+from deepcpg_tf.evaluation.run import evaluate_arrays as evaluate
 from deepcpg_tf.evaluation.scores import score
 from deepcpg_tf.evaluation.write import write_evaluation
 from tests.evaluation.examples import original, random

@@ -8,52 +8,51 @@ import tensorflow as tf
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import OutputError, TrainingError
 from deepcpg_tf.genome.sequence import one_hot
+from deepcpg_tf.training import trainer
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy
-from deepcpg_tf.training.trainer import Parts, train
+from deepcpg_tf.training.trainer import Parts, train_model
 from tests import tolerances
 from tests.training.examples import LENGTH, ArrayExamples, config, motif_examples
 
 NONE = np.array([], np.int64)
 
 
-class Silence:
-    """A watcher that may end the training after some epochs."""
+class Stop:
+    """Progress that counts steps, and may end the training after some epochs."""
 
-    def __init__(self, stop_after=None):
-        self.rows, self.steps, self.stop_after = [], 0, stop_after
+    def __init__(self, after=None):
+        self.steps, self.lines, self.after = 0, [], after
 
-    def epoch_starts(self, epoch, steps):
-        if epoch - 1 == self.stop_after:
+    def begins(self, what, total, unit):
+        epoch = int(what.removeprefix("epoch ").partition("/")[0])
+        if epoch - 1 == self.after:
             raise KeyboardInterrupt
 
-    def step_ends(self):
-        self.steps += 1
+    def advances(self, units):
+        self.steps += units
 
-    def epoch_ends(self, row):
-        self.rows.append(row)
+    def tells(self, line):
+        self.lines.append(line)
 
 
-def run(
-    folder, examples, settings, *, validation=NONE, train_sites=None, watcher=None, identity=None
-):
+def run(folder, examples, settings, *, validation=NONE, train_sites=None, progress=None):
     keras.utils.set_random_seed(settings.seed)
     strategy = make_strategy(settings.devices)
     with strategy.scope():
         model = DeepCpgDnaForSequencePrediction(config(len(examples.cells)))
     n = len(examples.labels(slice(None)))
     sites = np.setdiff1d(np.arange(n), validation) if train_sites is None else train_sites
-    history = train(
+    history = train_model(
         model,
         examples,
         Parts(sites, validation),
         settings,
         strategy,
         state=folder,
-        identity=identity or {"data": "x"},
-        watcher=watcher or Silence(),
+        progress=progress or Stop(),
     )
-    return model, history
+    return model, history.rows
 
 
 def values(model):
@@ -72,7 +71,7 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path):
     whole, history = run(tmp_path / "whole", examples, SHORT, validation=validation)
     for stop in (0, 1, 3):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "cut", examples, SHORT, validation=validation, watcher=Silence(stop))
+            run(tmp_path / "cut", examples, SHORT, validation=validation, progress=Stop(stop))
     resumed, again = run(tmp_path / "cut", examples, SHORT, validation=validation)
     assert again == history
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
@@ -83,24 +82,30 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path):
 def test_a_finished_training_is_not_repeated(tmp_path):
     examples = motif_examples(100)
     _, history = run(tmp_path, examples, SHORT)
-    watcher = Silence()
-    _, again = run(tmp_path, examples, SHORT, watcher=watcher)
-    assert watcher.steps == 0
+    progress = Stop()
+    _, again = run(tmp_path, examples, SHORT, progress=progress)
+    assert progress.steps == 0
     assert again == history
 
 
-def test_another_training_is_not_resumed(tmp_path):
+def test_the_order_of_variables_decides_nothing(tmp_path, monkeypatch):
+    """Moments go back to the variables they are of, in whatever order Keras holds them."""
     examples = motif_examples(100)
+    _, history = run(tmp_path / "whole", examples, SHORT)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, examples, SHORT, watcher=Silence(1), identity={"data": "a"})
-    with pytest.raises(OutputError, match=r"another data is there \(a, now b\); remove it"):
-        run(tmp_path, examples, SHORT, identity={"data": "b"})
+        run(tmp_path / "cut", examples, SHORT, progress=Stop(2))
+    real = trainer._named
+    monkeypatch.setattr(
+        trainer, "_named", lambda *given: dict(reversed(list(real(*given).items())))
+    )
+    _, again = run(tmp_path / "cut", examples, SHORT)
+    assert again == history
 
 
 def test_a_damaged_state_is_told(tmp_path):
     examples = motif_examples(100)
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, examples, SHORT, watcher=Silence(1))
+        run(tmp_path, examples, SHORT, progress=Stop(1))
     state = tmp_path / "state.npz"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(OutputError, match=r"state.npz: expected the state of a training, but"):

@@ -11,7 +11,7 @@ from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.windows import check_positions
 
 
-def import_table(data: LegacyData, genome: Genome) -> MethylationTable:
+def table_of_legacy_data(data: LegacyData, genome: Genome) -> MethylationTable:
     """Turn data files into a methylation table.
 
     Parameters

@@ -1,0 +1,141 @@
+"""Evaluating a model on labelled sites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.evaluation.evaluation import Evaluation
+from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.opening import (
+    ModelLike,
+    PathLike,
+    check_other_than,
+    name_of,
+    open_model,
+    paths_of,
+)
+
+if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Examples
+    from deepcpg_tf.data.splits import Splitter
+
+_PARTS = ("train", "validation", "test")
+_BATCH_SIZE = 4096
+
+
+def evaluate(
+    model: ModelLike,
+    data: PathLike | Sequence[PathLike],
+    out: PathLike | None = None,
+    *,
+    genome: PathLike | None = None,
+    split: Splitter | None = None,
+    part: str = "test",
+    annotations: Sequence[PathLike] = (),
+    predictions: PathLike | None = None,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Evaluate a model on labelled sites.
+
+    Metrics are over all sites together; the original's are means over chunks of 100,000.
+
+    Parameters
+    ----------
+    model
+        A published preset, a folder with a model, or a model.
+    data
+        A table (``.h5ad``), or data files of the original program.
+    out
+        A folder to write ``metrics.tsv``, figures and ``report.html`` into, if any.
+    genome
+        The reference of a table.
+    split
+        What makes the parts; without it, all sites are evaluated.
+    part
+        With a split: ``"train"``, ``"validation"`` or ``"test"``.
+    annotations
+        BED files; metrics are also given for the sites within each.
+    predictions
+        A file to write the predictions to: ``.h5`` (the original's) or ``.parquet``.
+    progress
+        Who is told.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DeepCpgError
+        When a file cannot be read or written, or the data lack a cell of the model.
+    """
+    from deepcpg_tf.results.contents import Contents, Kind
+    from deepcpg_tf.results.registry import check_path, check_result, write_results
+
+    files = paths_of(data)
+    beds = paths_of(annotations) if annotations else []
+    folder = None if out is None else Path(out)
+    kept = None if predictions is None else Path(predictions)
+    check_other_than(kept, *files)
+    if kept is not None:
+        check_path(kept, Kind.EVALUATED)
+    if folder is not None and folder.is_file():
+        raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
+    if part not in _PARTS:
+        raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")
+    loaded = open_model(model)
+    from deepcpg_tf.data.examples import open_examples
+    from deepcpg_tf.evaluation.annotations import annotate
+    from deepcpg_tf.evaluation.evaluation import about
+    from deepcpg_tf.evaluation.run import evaluate_arrays
+    from deepcpg_tf.evaluation.write import write_evaluation
+    from deepcpg_tf.results.blocks import shards_of
+
+    examples = open_examples(files, None if genome is None else Path(genome), loaded.reads)
+    contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
+    if kept is not None:
+        check_result(kept, contents)
+    columns = _columns(loaded.cells, examples)
+    indices = np.arange(len(examples.positions))
+    how = "all sites"
+    if split is not None:
+        indices = getattr(split(examples), part)
+        how = f"{part}: chromosomes " + ", ".join(
+            examples.chromosomes[i] for i in np.unique(examples.chromosome_ids[indices])
+        )
+    if not len(indices):
+        raise ConfigError(f"part: expected sites in {part}, found none")
+    ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
+    masks = annotate(beds, examples.chromosomes, ids, positions) if beds else {}
+    labels = np.empty((len(indices), len(loaded.cells)), np.int8)
+    probabilities = np.empty(labels.shape, np.float32)
+    progress.begins("evaluating", len(indices), "sites")
+    for start in range(0, len(indices), _BATCH_SIZE):
+        rows = slice(start, start + _BATCH_SIZE)
+        labels[rows] = examples.labels(indices[rows])[:, columns]
+        probabilities[rows] = loaded.predict_arrays(examples.arrays(indices[rows]))
+        progress.advances(len(indices[rows]))
+    told = about(name_of(model), loaded.config.architecture, files, how)
+    result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
+    if folder is not None:
+        write_evaluation(result, folder)
+    if kept is not None:
+        shards = shards_of(examples.chromosomes, ids, positions, probabilities, labels)
+        write_results(kept, contents, shards)
+    return result
+
+
+def _columns(cells: tuple[str, ...], examples: Examples) -> list[int]:
+    """Return where the data have the model's cells."""
+    missing = [cell for cell in cells if cell not in examples.cells]
+    if missing:
+        raise ConfigError(
+            f"data: expected the model's cells ({', '.join(cells)}), "
+            f"found no {', '.join(missing)} among {', '.join(examples.cells)}"
+        )
+    return [examples.cells.index(cell) for cell in cells]

@@ -1,0 +1,124 @@
+"""Exporting a model, and verifying an export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.workflows.opening import ModelLike, PathLike, check_files, name_of, open_model
+
+if TYPE_CHECKING:
+    from deepcpg_tf.exporters.parity import Measured
+
+DEFAULT_FOLDER = Path("saved_models")
+
+
+class Exported(NamedTuple):
+    """An export: its folder, and what `manifest.json` there says."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+
+OnMeasured = Callable[[str, "Measured"], object]
+
+
+def export(
+    model: ModelLike,
+    out: PathLike | None = None,
+    *,
+    formats: Sequence[str] | None = None,
+    int8: bool = True,
+    calibration: PathLike | None = None,
+    genome: PathLike | None = None,
+    strict: bool = False,
+    on_measured: OnMeasured = lambda path, measured: None,
+) -> Exported:
+    """Write a model as SavedModel, TFLite and ONNX, each proven equal to it.
+
+    Every artefact is run in its own runtime and compared; one that is not within its
+    bounds is left out, with a warning.
+
+    Parameters
+    ----------
+    model
+        A published preset, a folder with a model, or a model.
+    out
+        The folder to write; by default one of the model's name in ``saved_models``.
+    formats
+        Some of ``"saved_model"``, ``"tflite"`` and ``"onnx"``; by default all.
+    int8
+        Whether to write TFLite and ONNX in int8 too.
+    calibration
+        What sets the scales of int8 and is compared on: windows (FASTA) or, with
+        `genome`, sites or a table; by default the data that the model was trained on on
+        this machine, or else generated windows.
+    genome
+        The reference of `calibration`.
+    strict
+        Whether an artefact that is not within its bounds is an error.
+    on_measured
+        Called with the path of each artefact and what was measured of it.
+
+    Returns
+    -------
+    Exported
+
+    Raises
+    ------
+    DeepCpgError
+        When a file cannot be read or written, or nothing is within its bounds.
+    """
+    if genome is not None and calibration is None:
+        raise ConfigError("genome: expected calibration with it, received none")
+    windows = None if calibration is None else Path(calibration)
+    check_files(windows)
+    name = name_of(model)
+    folder = DEFAULT_FOLDER / name if out is None else Path(out)
+    from deepcpg_tf.exporters.bundle import check_export_folder, check_formats, choices
+    from deepcpg_tf.exporters.bundle import export as export_model
+
+    wanted = choices() if formats is None else formats
+    check_formats(wanted)
+    check_export_folder(folder)
+    loaded = open_model(model)
+    from deepcpg_tf.exporters.samples import draw_windows
+
+    drawn = draw_windows(loaded, windows, None if genome is None else Path(genome))
+    manifest = export_model(
+        loaded, name, folder, drawn, formats=wanted, int8=int8, strict=strict, told=on_measured
+    )
+    return Exported(folder, manifest)
+
+
+def verify(folder: PathLike, *, on_measured: OnMeasured = lambda path, measured: None) -> Exported:
+    """Check the files of an export, then run and compare each artefact again.
+
+    Parameters
+    ----------
+    folder
+        What `export` wrote.
+    on_measured
+        As for `export`.
+
+    Returns
+    -------
+    Exported
+
+    Raises
+    ------
+    ExportError
+        When a file is missing or changed, or an artefact is not within its bounds.
+    """
+    folder = Path(folder)
+    from deepcpg_tf.exporters.manifest import read_manifest
+
+    read_manifest(folder)
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    from deepcpg_tf.exporters.bundle import verify as verify_folder
+
+    return Exported(folder, verify_folder(folder, on_measured))

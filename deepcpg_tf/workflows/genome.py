@@ -1,0 +1,172 @@
+"""Predicting every CpG of a genome, and completing a table with what is predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from deepcpg_tf.data.table import MethylationTable
+from deepcpg_tf.errors import GenomeError
+from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.opening import (
+    GenomeLike,
+    ModelLike,
+    PathLike,
+    check_files,
+    open_genome,
+    open_model,
+)
+
+
+class Scanned(NamedTuple):
+    """What was written: sites, and the cells of the model.
+
+    ``observed_cells`` are those of them that the table has, 0 without a table.
+    """
+
+    out: Path
+    sites: int
+    cells: int
+    observed_cells: int
+
+
+def predict_genome(
+    model: ModelLike,
+    genome: GenomeLike,
+    out: PathLike,
+    *,
+    chromosomes: Sequence[str] | None = None,
+    regions: PathLike | None = None,
+    thousandths: bool = False,
+    progress: Progress = SILENT,
+) -> Scanned:
+    """Predict every CpG of a genome.
+
+    Killed at any moment, the same call goes on. Memory does not grow with the genome
+    beyond its longest chromosome.
+
+    Parameters
+    ----------
+    model
+        A published preset, a folder with a model, or a model.
+    genome
+        The reference.
+    out
+        Where to write, by its ending; see `deepcpg_tf.results.registry.write_results`.
+    chromosomes
+        Only these, with or without ``chr``.
+    regions
+        A BED file: only the CpGs within its intervals.
+    thousandths
+        Whether tables have whole thousandths, 0 to 1000.
+    progress
+        Who is told.
+
+    Returns
+    -------
+    Scanned
+
+    Raises
+    ------
+    DeepCpgError
+        When a file cannot be read or written, or there is no CpG.
+    """
+    return _scan(model, None, genome, out, chromosomes, regions, thousandths, progress)
+
+
+def impute(
+    model: ModelLike,
+    table: PathLike | MethylationTable,
+    genome: GenomeLike,
+    out: PathLike,
+    *,
+    chromosomes: Sequence[str] | None = None,
+    regions: PathLike | None = None,
+    thousandths: bool = False,
+    progress: Progress = SILENT,
+) -> Scanned:
+    """Complete a table: the observed state where there is one, elsewhere the prediction.
+
+    Every CpG of the genome is written, for each cell of the model. What is predicted by a
+    model that was trained with balanced classes is not calibrated: it takes half of the
+    sites of each cell for methylated.
+
+    Parameters
+    ----------
+    model, out, chromosomes, regions, thousandths, progress
+        As for `predict_genome`.
+    table
+        A table (``.h5ad``) with some of the model's cells.
+    genome
+        The reference of the table, which it may call by other names.
+
+    Returns
+    -------
+    Scanned
+
+    Raises
+    ------
+    DeepCpgError
+        As `predict_genome`, and when the table has another reference.
+    """
+    return _scan(model, table, genome, out, chromosomes, regions, thousandths, progress)
+
+
+def _scan(
+    model: ModelLike,
+    table: PathLike | MethylationTable | None,
+    genome: GenomeLike,
+    out: PathLike,
+    chromosomes: Sequence[str] | None,
+    regions: PathLike | None,
+    thousandths: bool,
+    progress: Progress,
+) -> Scanned:
+    from deepcpg_tf.results.contents import Contents, Kind
+    from deepcpg_tf.results.registry import check_path, check_result, write_results
+
+    out, within_file = Path(out), None if regions is None else Path(regions)
+    check_files(within_file, *([Path(table)] if isinstance(table, str | Path) else []))
+    kind = Kind.PREDICTED if table is None else Kind.IMPUTED
+    check_path(out, kind, thousandths=thousandths)
+    loaded = open_model(model)
+    from deepcpg_tf.data.table_file import read_table
+    from deepcpg_tf.genome.intervals import read_annotation
+    from deepcpg_tf.scan.engine import ScanEngine
+    from deepcpg_tf.scan.observed import Observations
+    from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
+    from deepcpg_tf.scan.run import scan
+
+    reference = open_genome(genome)
+    lengths = reference.lengths
+    contents = Contents(loaded.cells, tuple(lengths), tuple(lengths.values()), kind, thousandths)
+    check_result(out, contents)
+    within = None if within_file is None else read_annotation(within_file, lengths)
+    observed = None
+    if table is not None:
+        held = table if isinstance(table, MethylationTable) else read_table(Path(table))
+        observed = Observations(held, reference, loaded.cells)
+    names = chosen_chromosomes(reference, chromosomes)
+    parts = list(regions_of(reference, names))
+    sites = sum(len(sites_of(reference, part, within)) for part in parts)
+    if not sites:
+        raise GenomeError(f"{reference.path}: expected CpG sites to predict, found none")
+    identity = {
+        "model": loaded.digest(),
+        "reference": reference.digest(names),
+        "chromosomes": names,
+        "regions": None if within is None else within.digest(),
+    }
+    progress.begins("predicting", sites, "sites")
+    with scan(
+        ScanEngine(loaded),
+        reference,
+        parts,
+        within=within,
+        out=out,
+        identity=identity,
+        advance=progress.advances,
+    ) as shards:
+        write_results(out, contents, shards if observed is None else observed.impute(shards))
+    return Scanned(out, sites, len(loaded.cells), 0 if observed is None else observed.shared)

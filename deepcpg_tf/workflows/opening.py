@@ -1,0 +1,82 @@
+"""What verbs are given: models, genomes and files, by name or as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from deepcpg_tf.errors import InputError, OutputError
+from deepcpg_tf.genome.reference import Genome
+
+if TYPE_CHECKING:
+    from deepcpg_tf.models.base import MethylationModel
+
+PathLike: TypeAlias = str | Path
+ModelLike: TypeAlias = "str | Path | MethylationModel"
+"""A published preset, a folder with a model, or a model."""
+
+GenomeLike: TypeAlias = str | Path | Genome
+"""A FASTA file, a folder of them, or a genome."""
+
+
+def open_model(model: ModelLike) -> MethylationModel:
+    """Return a model, loaded if need be; TensorFlow is imported without its noise."""
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    from deepcpg_tf.models.registry import load_model
+
+    return load_model(model) if isinstance(model, str | Path) else model
+
+
+def name_of(model: ModelLike) -> str:
+    """Return what a model is called: its preset's or folder's name, without the path."""
+    return Path(model).resolve().name if isinstance(model, str | Path) else str(model.name)
+
+
+def open_genome(genome: GenomeLike) -> Genome:
+    """Return a genome, opened if need be."""
+    return genome if isinstance(genome, Genome) else Genome(genome)
+
+
+def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:
+    """Return one or several files as paths.
+
+    Raises
+    ------
+    InputError
+        When one of them is not there, or there is none.
+    """
+    paths = [Path(files)] if isinstance(files, str | Path) else [Path(file) for file in files]
+    if not paths:
+        raise InputError("files: expected at least one, received none")
+    check_files(*paths)
+    return paths
+
+
+def check_files(*paths: Path | None) -> None:
+    """Refuse input files that are not there, before anything is computed.
+
+    Raises
+    ------
+    InputError
+    """
+    for path in paths:
+        if path is not None and not path.is_file():
+            found = "a folder" if path.is_dir() else "none there"
+            if path.exists() and not path.is_dir():
+                found = "a pipe or device, which cannot be read twice"
+            raise InputError(f"{path}: expected a file, found {found}")
+
+
+def check_other_than(out: Path | None, *inputs: Path | None) -> None:
+    """Refuse to write over an input.
+
+    Raises
+    ------
+    OutputError
+    """
+    for path in inputs:
+        if out is not None and path is not None and out.exists() and out.samefile(path):
+            raise OutputError(f"{out}: expected another file than the input, received the same")

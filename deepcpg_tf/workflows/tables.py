@@ -1,0 +1,107 @@
+"""Methylation tables, from profiles or from the original's data files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from deepcpg_tf.data.build import check_cells, table_of_profiles
+from deepcpg_tf.data.legacy.hdf5 import LegacyData
+from deepcpg_tf.data.legacy.tables import table_of_legacy_data
+from deepcpg_tf.data.table import MethylationTable
+from deepcpg_tf.data.table_file import check_table_path, write_table
+from deepcpg_tf.profiles.read import Profile, read_profile
+from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.opening import GenomeLike, PathLike, open_genome, paths_of
+
+
+def build_table(
+    profiles: PathLike | Sequence[PathLike],
+    genome: GenomeLike,
+    out: PathLike | None = None,
+    *,
+    min_coverage: int = 1,
+    min_cells: int = 1,
+    format: str | None = None,  # noqa: A002
+    progress: Progress = SILENT,
+) -> MethylationTable:
+    """Make a table from methylation profiles: sites of the genome by cells.
+
+    Parameters
+    ----------
+    profiles
+        A file for each cell; see `deepcpg_tf.profiles.read.read_profile`.
+    genome
+        The reference of all of them.
+    out
+        The table to write (``.h5ad``), if any.
+    min_coverage
+        Reads that a site must have in a cell.
+    min_cells
+        Cells that must observe a site.
+    format
+        Format of the profiles; by default told by their content.
+    progress
+        Who is told what was read, kept and dropped of each file.
+
+    Returns
+    -------
+    MethylationTable
+
+    Raises
+    ------
+    ProfileError, TableError, GenomeError
+        When a file cannot be read or does not fit the genome, or no site is left.
+    OutputError
+        When the table cannot be written.
+    """
+    paths = paths_of(profiles)
+    target = None if out is None else check_table_path(Path(out))
+    check_cells(paths)
+    reference = open_genome(genome)
+
+    def read() -> Iterator[Profile]:
+        progress.begins("reading profiles", len(paths), "files")
+        for path in paths:
+            profile = read_profile(path, reference, format=format, min_coverage=min_coverage)
+            progress.tells(str(profile.account))
+            progress.advances(1)
+            yield profile
+
+    table = table_of_profiles(read(), reference, min_cells=min_cells)
+    if target is not None:
+        write_table(table, target)
+    return table
+
+
+def import_table(
+    files: PathLike | Sequence[PathLike], genome: GenomeLike, out: PathLike | None = None
+) -> MethylationTable:
+    """Make a table from data files that the original DeepCpG wrote.
+
+    Parameters
+    ----------
+    files
+        Any number of them (HDF5).
+    genome
+        The reference of their sites.
+    out
+        The table to write (``.h5ad``), if any.
+
+    Returns
+    -------
+    MethylationTable
+
+    Raises
+    ------
+    LegacyDataError, GenomeError
+        When a file cannot be read or does not fit the genome.
+    OutputError
+        When the table cannot be written.
+    """
+    paths = paths_of(files)
+    target = None if out is None else check_table_path(Path(out))
+    table = table_of_legacy_data(LegacyData(paths), open_genome(genome))
+    if target is not None:
+        write_table(table, target)
+    return table

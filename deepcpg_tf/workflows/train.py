@@ -1,0 +1,280 @@
+"""Training on methylation profiles of single cells, and fine-tuning."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.files import sha256
+from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.resume import owned_folder, versions
+from deepcpg_tf.training.settings import TrainingSettings
+from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
+
+if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Examples
+    from deepcpg_tf.data.splits import Split, Splitter
+    from deepcpg_tf.models.base import MethylationModel
+    from deepcpg_tf.training.state import Row
+
+DEFAULT_ARCHITECTURE = "CnnL2h128"
+
+
+class Trained(NamedTuple):
+    """What a training ended with.
+
+    ``history`` has a row an epoch, and ``kept`` is the one whose weights ``model`` has.
+    ``folder`` is the preset that was written.
+    """
+
+    model: MethylationModel
+    history: list[Row]
+    kept: Row
+    folder: Path
+
+
+def train(
+    data: PathLike | Sequence[PathLike],
+    out: PathLike,
+    *,
+    split: Splitter,
+    genome: PathLike | None = None,
+    architecture: str | None = None,
+    start: ModelLike | None = None,
+    freeze: str = "none",
+    dropout: float = 0.0,
+    settings: TrainingSettings | None = None,
+    cache: bool = False,
+    tensorboard: PathLike | None = None,
+    progress: Progress = SILENT,
+) -> Trained:
+    """Train a model on methylation profiles of single cells, or fine-tune one.
+
+    Killed at any moment, the same call goes on from the last epoch, and ends with the same
+    weights.
+
+    Parameters
+    ----------
+    data
+        A table (``.h5ad``), or data files of the original program.
+    out
+        The folder to write: a preset, with the history and a learning curve. Its
+        provenance names the files by name, size and checksum.
+    split
+        What makes the parts to train and to validate on; see `deepcpg_tf.data.splits`.
+    genome
+        The reference of a table.
+    architecture
+        One of `deepcpg_tf.ARCHITECTURES`; by default CnnL2h128.
+    start
+        A model to fine-tune instead: cells of the same name keep their heads.
+    freeze
+        With `start`: what stays as it is, ``"none"`` or one of the model's stages.
+    dropout
+        Rate of dropout before the embedding.
+    settings
+        How to train; the defaults are the original's.
+    cache
+        Whether to hold in memory what is read at random.
+    tensorboard
+        A folder to write logs for TensorBoard into.
+    progress
+        Who is told.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    DeepCpgError
+        When a file cannot be read, arguments do not go together, the folder is there
+        already, or the training diverges.
+    """
+    files, out = paths_of(data), Path(out)
+    settings = TrainingSettings() if settings is None else settings
+    reference = None if genome is None else Path(genome)
+    _check(out, architecture, start, freeze, tensorboard)
+    source = None if start is None else open_model(start)
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    from deepcpg_tf.data.examples import digest, open_examples
+    from deepcpg_tf.training.finetune import freeze as freeze_layers
+    from deepcpg_tf.training.step import make_strategy, prepare_devices
+    from deepcpg_tf.training.trainer import Parts, train_model
+
+    prepare_devices(settings.devices)
+    strategy = make_strategy(settings.devices)
+    examples = open_examples(files, reference, None if source is None else source.reads)
+    parts = split(examples)
+    with strategy.scope():
+        model = _make_model(examples, settings, architecture, dropout, source, progress)
+    examples.prepare(hold=cache)
+    freeze_layers(model, freeze)
+    _tell_start(examples, parts, settings, progress)
+    data_digest = digest(examples)
+    decided = {
+        "data": data_digest,
+        "split": {
+            name: {"sites": len(part), "sha256": hashlib.sha256(part.tobytes()).hexdigest()}
+            for name, part in zip(parts._fields, parts, strict=True)
+        },
+        "settings": dataclasses.asdict(settings),
+        "from": None if source is None else source.digest(),
+        "freeze": freeze,
+    }
+    identity = {"architecture": model.config.to_dict(), **decided, "versions": versions()}
+    state = out.resolve().parent / f".{out.name}.training"
+    with (
+        owned_folder(state, identity, out),
+        _logs(None if tensorboard is None else Path(tensorboard)) as log,
+    ):
+        history = train_model(
+            model,
+            examples,
+            Parts(parts.train, parts.validation),
+            settings,
+            strategy,
+            state=state,
+            progress=progress,
+            on_epoch=log,
+        )
+        model.provenance = {
+            "format": "trained by deepcpg_tf",
+            "files": [_described(file) for file in files],
+            "genome": None if reference is None else _described(reference),
+            **decided,
+            "from": None if source is None or start is None else _origin(start, source),
+            "versions": versions(),
+            "kept": history.kept,
+        }
+        _write(model, out, history.rows)
+        _remember(model, files, reference, data_digest)
+        shutil.rmtree(state)
+    return Trained(model, history.rows, history.kept, out)
+
+
+def _check(
+    out: Path,
+    architecture: str | None,
+    start: ModelLike | None,
+    freeze: str,
+    tensorboard: PathLike | None,
+) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise OutputError(f"{out}: expected a new folder, found that it is there already")
+    if tensorboard is not None and find_spec("tensorboard") is None:
+        raise ConfigError(
+            "tensorboard: expected the package tensorboard, found none: pip install tensorboard"
+        )
+    if start is not None and architecture is not None:
+        raise ConfigError("start: expected no architecture beside it, received both")
+    if start is None and freeze != "none":
+        raise ConfigError("freeze: expected a model to start from with it, received none")
+
+
+def _make_model(
+    examples: Examples,
+    settings: TrainingSettings,
+    architecture: str | None,
+    dropout: float,
+    source: MethylationModel | None,
+    progress: Progress,
+) -> MethylationModel:
+    import keras
+
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+    from deepcpg_tf.models.registry import new_model
+    from deepcpg_tf.training.finetune import take_over
+
+    keras.utils.set_random_seed(settings.seed)
+    if source is not None:
+        own = source.config.with_cells(examples.cells).with_dropout(dropout)
+        model = new_model(own, settings.precision)
+        heads = take_over(model, source)
+        progress.tells(
+            f"{len(heads.kept)} of {len(examples.cells)} cells keep their heads, "
+            f"{len(heads.new)} get new ones"
+        )
+        return model
+    config = DeepCpgDnaConfig.from_architecture(
+        architecture or DEFAULT_ARCHITECTURE,
+        cells=list(examples.cells),
+        sequence_length=examples.reads.named("windows").shape[0],
+        hidden_dropout=dropout,
+    )
+    return new_model(config, settings.precision)
+
+
+def _tell_start(
+    examples: Examples, parts: Split, settings: TrainingSettings, progress: Progress
+) -> None:
+    progress.tells(
+        f"{len(parts.train):,} sites to train on, {len(parts.validation):,} to validate, "
+        f"{len(examples.cells)} cells"
+    )
+    if not len(parts.validation):
+        progress.tells(
+            f"no validation: all {settings.epochs} epochs are run, nothing stops them early, the "
+            "last weights are kept, and how well they do on unseen sites is not known"
+        )
+
+
+def _described(path: Path) -> dict[str, Any]:
+    """Return name, size and checksum of a file, or of the files of a folder together."""
+    if not path.is_dir():
+        return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    text = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
+    return {
+        "name": path.resolve().name,
+        "bytes": sum(file.stat().st_size for file in files),
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }
+
+
+def _origin(start: ModelLike, source: MethylationModel) -> dict[str, str]:
+    return {"name": name_of(start), "digest": source.digest()}
+
+
+def _write(model: MethylationModel, out: Path, history: list[Row]) -> None:
+    from deepcpg_tf.training.curve import write_figure, write_history
+    from deepcpg_tf.weights.preset_folder import save_folder
+
+    def add(folder: Path) -> None:
+        write_history(history, folder)
+        write_figure(history, folder)
+
+    save_folder(model.checkpoint(), out, add)
+
+
+def _remember(
+    model: MethylationModel, files: Sequence[Path], genome: Path | None, data_digest: str
+) -> None:
+    """Leave in the cache where the data lie, for an export on this machine."""
+
+
+@contextmanager
+def _logs(folder: Path | None) -> Iterator[Callable[[Row], object]]:
+    """Yield a function that logs a row for TensorBoard, where a folder is given."""
+    if folder is None:
+        yield lambda row: None
+        return
+    import tensorflow as tf
+
+    with tf.summary.create_file_writer(str(folder)).as_default():
+
+        def log(row: Row) -> None:
+            for name, value in row.items():
+                tf.summary.scalar(name, value, step=int(row["epoch"]))
+            tf.summary.flush()
+
+        yield log
