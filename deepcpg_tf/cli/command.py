@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand
@@ -20,12 +21,14 @@ class Command(TyperCommand):
             raise type(error)(self._in_options(str(error))) from error
 
     def _in_options(self, message: str) -> str:
-        """Return a message that begins with the names of options: ``batch_size: …``."""
+        """Return a message with options where it has arguments."""
         options = {
             param.name: max(param.opts, key=len)
             for param in self.params
             if param.param_type_name == "option"
         }
+        # An error begins with the argument that it is about, and quotes others.
+        message = re.sub(r"`(\w+)`", lambda quoted: options.get(quoted[1], quoted[0]), message)
         names, colon, rest = message.partition(":")
         named = names.split(", ")
         if not colon or not all(name in options for name in named):

@@ -159,7 +159,7 @@ def _open_table(files: Sequence[Path], genome: Path | None, length: int) -> Exam
     if len(files) > 1:
         raise InputError(f"data: expected one table, received {', '.join(map(str, files))}")
     if genome is None:
-        raise InputError(f"{files[0]}: expected --genome FASTA with a table, received none")
+        raise InputError(f"{files[0]}: expected `genome` with a table, received none")
     reference = Genome(genome)
     table = read_table(files[0]).on(reference)
     return TableExamples(table, WindowReader(reference, length))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deepcpg_tf.genome.sequence import LETTERS
@@ -18,9 +19,10 @@ def published_variant(cells: tuple[str, ...]) -> Preset | None:
 
 
 def training_files(provenance: Mapping[str, Any]) -> list[str]:
-    """Return the data files of a model that this package trained, of others none."""
+    """Return the names of the data files of a model trained here, of others none."""
     files = provenance.get("files", []) if "data" in provenance else []
-    return [file for file in files if isinstance(file, str)]
+    # Version 0.1.0 kept paths.
+    return [Path(file).name if isinstance(file, str) else str(file["name"]) for file in files]
 
 
 def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any]:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.data.examples import digest, open_examples
+from deepcpg_tf.data.training_data import recall
 from deepcpg_tf.errors import DeepCpgError
-from deepcpg_tf.exporters.describe import training_files
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import C_CODE, G_CODE, N_CODE, encode_windows, letters_of_codes
 from deepcpg_tf.prediction.sources import FastaFile, SiteFile, Source
 
 if TYPE_CHECKING:
+    from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 CALIBRATION_WINDOWS = 256
@@ -163,23 +163,18 @@ def _read(path: Path, genome: Path | None, length: int, rng: np.random.Generator
     return _Pool(f"{path.name}, {len(windows)} windows", windows[chosen])
 
 
-def _from_training(
-    model: DeepCpgDnaForSequencePrediction, rng: np.random.Generator
-) -> _Pool | None:
-    """Return windows of the data that the model was trained on, if it is there and unchanged."""
-    provenance: Mapping[str, Any] = model.provenance
-    files = [Path(file) for file in training_files(provenance)]
-    if not files or not all(file.is_file() for file in files):
+def _from_training(model: MethylationModel, rng: np.random.Generator) -> _Pool | None:
+    """Return windows of the data that the model was trained on, if it is here and unchanged."""
+    data = recall(model.digest())
+    if data is None:
         return None
-    genome = provenance.get("genome")
     try:
-        examples = open_examples(files, genome and Path(genome), model.reads)
-        if digest(examples) != provenance["data"]:
+        examples = open_examples(data.files, data.genome, model.reads)
+        if digest(examples) != data.digest:
             return None
         chosen = rng.permutation(len(examples.positions))[:_POOL]
-        return _Pool(
-            "the training data", examples.arrays(chosen)["windows"], examples.labels(chosen)
-        )
+        windows = examples.arrays(chosen)["windows"]
+        return _Pool("the training data", windows, examples.labels(chosen))
     except DeepCpgError as error:
         message = f"the training data cannot be read, windows are generated: {error}"
         warnings.warn(message, stacklevel=2)

@@ -72,7 +72,7 @@ def export(
         When a file cannot be read or written, or nothing is within its bounds.
     """
     if genome is not None and calibration is None:
-        raise ConfigError("genome: expected calibration with it, received none")
+        raise ConfigError("genome: expected `calibration` with it, received none")
     windows = None if calibration is None else Path(calibration)
     check_files(windows)
     name = name_of(model)

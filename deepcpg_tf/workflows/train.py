@@ -107,6 +107,7 @@ def train(
 
     import_tensorflow()
     from deepcpg_tf.data.examples import digest, open_examples
+    from deepcpg_tf.data.training_data import TrainingData, remember
     from deepcpg_tf.training.finetune import freeze as freeze_layers
     from deepcpg_tf.training.step import make_strategy, prepare_devices
     from deepcpg_tf.training.trainer import Parts, train_model
@@ -157,7 +158,7 @@ def train(
             "kept": history.kept,
         }
         _write(model, out, history.rows)
-        _remember(model, files, reference, data_digest)
+        remember(model.digest(), TrainingData(tuple(files), reference, data_digest))
         shutil.rmtree(state)
     return Trained(model, history.rows, history.kept, out)
 
@@ -176,9 +177,9 @@ def _check(
             "tensorboard: expected the package tensorboard, found none: pip install tensorboard"
         )
     if start is not None and architecture is not None:
-        raise ConfigError("start: expected no architecture beside it, received both")
+        raise ConfigError("start: expected it without `architecture`, received both")
     if start is None and freeze != "none":
-        raise ConfigError("freeze: expected a model to start from with it, received none")
+        raise ConfigError("freeze: expected `start` with it, a model to begin with, received none")
 
 
 def _make_model(
@@ -254,12 +255,6 @@ def _write(model: MethylationModel, out: Path, history: list[Row]) -> None:
         write_figure(history, folder)
 
     save_folder(model.checkpoint(), out, add)
-
-
-def _remember(
-    model: MethylationModel, files: Sequence[Path], genome: Path | None, data_digest: str
-) -> None:
-    """Leave in the cache where the data lie, for an export on this machine."""
 
 
 @contextmanager

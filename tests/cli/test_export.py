@@ -124,7 +124,7 @@ def test_artefacts_equal_a_genuine_checkpoint(run, tmp_path):
     [
         (("--formats", "onnx,coreml"), "formats: expected some of onnx, saved_model, tflite"),
         (("--formats", ","), "formats: expected some of onnx, saved_model, tflite"),
-        (("--genome", "x.fa"), "--genome: expected --calibration SITES with it"),
+        (("--genome", "x.fa"), "--genome: expected --calibration with it"),
         (("--calibration", "none.fa"), "none.fa: expected a file, found none there"),
         (("--calibration", LEGACY / "model.json"), "model.json"),
     ],
