@@ -21,15 +21,20 @@ def published_variant(cells: tuple[str, ...]) -> Preset | None:
 def training_files(provenance: Mapping[str, Any]) -> list[str]:
     """Return the names of the data files of a model trained here, of others none."""
     files = provenance.get("files", []) if "data" in provenance else []
-    # Version 0.1.0 kept paths.
-    return [Path(file).name if isinstance(file, str) else str(file["name"]) for file in files]
+    return [_file_name(file) for file in files]
+
+
+def _file_name(file: str | Mapping[str, Any]) -> str:
+    """Return the name of a file in a provenance; earlier presets have the whole path."""
+    return Path(file).name if isinstance(file, str) else str(file["name"])
 
 
 def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any]:
     """Return what every artefact says of the model it came from."""
     variant = published_variant(model.cells)
     config = model.config
-    genome = model.provenance.get("genome") if variant is None else variant.genome
+    reference = model.provenance.get("genome")
+    genome = reference and _file_name(reference) if variant is None else variant.genome
     return {
         "name": name,
         "cells_of": None if variant is None else variant.name,
