@@ -17,6 +17,7 @@ from deepcpg_tf.genome.pieces import Pieces
 from deepcpg_tf.genome.sequence import N_CODE
 
 _N = bytes([N_CODE])
+_SITES_AT_ONCE = 4096
 
 
 def stretch(codes: npt.NDArray[np.uint8], start: int, length: int) -> npt.NDArray[np.uint8]:
@@ -80,11 +81,18 @@ def cut_windows(
     firsts = np.maximum(starts, 0)
     lasts = np.minimum(starts + length, bases)
     sizes = lasts - firsts
-    windows = pieces.read(zip((firsts + offsets).tolist(), sizes.tolist(), strict=True))
-    for i in np.flatnonzero(sizes < length):
-        before, after = firsts[i] - starts[i], starts[i] + length - lasts[i]
-        windows[i] = _N * before + windows[i] + _N * after
-    return np.frombuffer(bytearray().join(windows), np.uint8).reshape(len(windows), length)
+    at = firsts + offsets
+    windows = np.empty((len(positions), length), np.uint8)
+    # Some at a time: many small pieces of memory are slow to come by.
+    for first in range(0, len(positions), _SITES_AT_ONCE):
+        part = slice(first, first + _SITES_AT_ONCE)
+        rows = pieces.read(zip(at[part].tolist(), sizes[part].tolist(), strict=True))
+        for row in np.flatnonzero(sizes[part] < length):
+            i = first + row
+            before, after = firsts[i] - starts[i], starts[i] + length - lasts[i]
+            rows[row] = _N * before + rows[row] + _N * after
+        windows[part] = np.frombuffer(b"".join(rows), np.uint8).reshape(-1, length)
+    return windows
 
 
 def check_positions(

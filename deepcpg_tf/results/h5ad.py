@@ -10,14 +10,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.data.calls import calls_of_labels
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.results.blocks import ROWS, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
 from deepcpg_tf.results.hdf5 import hdf5_file
 from deepcpg_tf.scan.shards import Shard
-
-# How AnnData stores labels of 1, 0 and -1 (missing) in a sparse matrix.
-_STORED = np.array([-1, 1, 0], np.int8)
 
 # SciPy counts in 64 bits only what it must.
 _MOST_IN_INT32 = np.iinfo(np.int32).max
@@ -56,7 +54,7 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
             if probabilities is not None and observed is not None:
                 assert block.labels is not None
                 _append(probabilities, block.probabilities.T)
-                observed.append(_STORED[block.labels])
+                observed.append(calls_of_labels(block.labels))
             check()
         sites.finish()
         if observed is not None:
