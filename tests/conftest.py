@@ -3,12 +3,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from deepcpg_tf.quiet import prefer_onednn
 
 prefer_onednn()
+
+# How long an example takes is a matter of the machine, and of what else it does.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 DATA = Path(__file__).parent / "fixtures"
 

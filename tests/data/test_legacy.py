@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.data.build import table_of_profiles
@@ -75,7 +75,6 @@ def test_the_files_of_the_original_run(data):
     assert (windows[:, 50:52] == (3, 2)).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, len(WINDOWS) - 1)), st.sampled_from([1, 200, 4096]))
 def test_any_order(indices, rows_at_once):
     with pytest.MonkeyPatch.context() as patch:

@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.data.build import table_of_profiles
@@ -61,7 +61,6 @@ def test_labels_come_in_the_order_asked_for(table):
     assert table.labels(np.array([], int)).shape == (0, 3)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from("abcde"),

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.errors import AnnotationError
@@ -101,7 +101,6 @@ def test_a_chromosome_that_may_be_one_of_two(tmp_path):
 intervals = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 8)), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
 @given(intervals)
 def test_against_a_mask_of_bases(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("bed")

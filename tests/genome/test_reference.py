@@ -390,7 +390,7 @@ def test_a_digest_tells_sequences_apart_and_nothing_else(tmp_path):
     assert digest(">1\nACGT\n>2\nAA\n", ["1", "2"]) != digest(">1\nACGTA\n>2\nA\n", ["1", "2"])
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5999))),
     st.sampled_from([1, 11, 7001]),

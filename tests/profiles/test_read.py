@@ -277,7 +277,6 @@ def test_cell_names(write, genome, name, cell):
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
