@@ -1,3 +1,5 @@
+import fcntl
+import json
 import os
 import sys
 from pathlib import Path
@@ -75,3 +77,36 @@ def fails(run):
         return result.err
 
     return call
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Make a folder once, though the tests run in several processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make(name, fill):
+        folder = shared / name
+        with (shared / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not folder.exists():
+                fill(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_export(once):
+    """Folder with ``tiny``, the export of a checkpoint of Keras 1, and what was told of it."""
+
+    def fill(folder):
+        from deepcpg_tf import DeepCpgDnaForSequencePrediction
+        from deepcpg_tf.exporters.bundle import export
+        from deepcpg_tf.exporters.samples import draw_windows
+
+        model = DeepCpgDnaForSequencePrediction.from_preset(DATA / "legacy" / "keras1-distributed")
+        content = export(model, "tiny", folder / "tiny", draw_windows(model))
+        (folder / "content.json").write_text(json.dumps(content))
+
+    return once("export-of-tiny", fill)

@@ -4,10 +4,12 @@ import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+from deepcpg_tf.cli.app import main
 from tests.conftest import DATA
 
 TINY = DATA / "legacy" / "keras1-distributed"
@@ -108,37 +110,81 @@ def test_version(run):
     assert (result.code, result.out) == (0, f"deepcpg-tf {deepcpg_tf.__version__}\n")
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
+
+
+def stop(process, name, written):
+    """Send a signal as soon as something is written; nothing may stay."""
+    while not written():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate()
+    assert process.returncode == SIGNALS[name]
+    assert b"Traceback" not in errors
+    assert not written()
+
+
+@pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_leaves_nothing_half_written(tmp_path, name):
+    """Of a command that writes a file for ever."""
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from deepcpg_tf.cli.app import app, main\n"
+        "from deepcpg_tf.files import atomic_file\n"
+        "@app.command()\n"
+        "def write(path: Path) -> None:\n"
+        "    with atomic_file(path) as partial:\n"
+        "        partial.write_text('half')\n"
+        "        time.sleep(600)\n"
+        "main()\n"
+    )
+    arguments = [sys.executable, "-c", code, "write", str(tmp_path / "table.tsv")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        stop(process, name, lambda: list(tmp_path.iterdir()))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_stops_a_prediction(tmp_path, name):
     windows, out = tmp_path / "windows.txt", tmp_path / "out"
     windows.write_text((TINY / "sequences.txt").read_text() * 50_000)
     out.mkdir()
     arguments = command("predict", TINY, "--sequences", windows, "--out", out / "table.tsv")
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        while not list(out.iterdir()):
-            assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(getattr(signal, name))
-        _, errors = process.communicate()
-    assert process.returncode == {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}[name]
-    assert b"Traceback" not in errors
-    assert list(out.iterdir()) == []
+        stop(process, name, lambda: list(out.iterdir()))
 
 
-def in_terminal(*arguments):
-    """Run a command whose standard error is a terminal, and return its exit code and output."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(command(*arguments), stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        with contextlib.suppress(OSError):  # how a terminal ends
-            while part := os.read(ours, 1 << 16):
-                shown += part
-    os.close(ours)
-    return process.returncode, shown.decode()
+@pytest.fixture
+def in_terminal(monkeypatch):
+    """Run a command whose output is a terminal, and return its exit code and output."""
+
+    def call(*arguments):
+        ours, theirs = pty.openpty()
+        shown = []
+
+        def read():
+            with contextlib.suppress(OSError):  # how a terminal ends
+                while part := os.read(ours, 1 << 16):
+                    shown.append(part)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal)
+            patch.setattr(sys, "stderr", terminal)
+            patch.setattr(sys, "argv", ["deepcpg-tf", *map(str, arguments)])
+            with pytest.raises(SystemExit) as exit_:
+                main()
+        reader.join()
+        os.close(ours)
+        return exit_.value.code, b"".join(shown).decode()
+
+    return call
 
 
-def test_progress_in_a_terminal(tmp_path):
+def test_progress_in_a_terminal(in_terminal, tmp_path):
     windows = tmp_path / "windows.txt"
     windows.write_text((TINY / "sequences.txt").read_text() * 2000)
     arguments = ("predict", TINY, "--sequences", windows, "--out", tmp_path / "out.tsv")
@@ -149,9 +195,9 @@ def test_progress_in_a_terminal(tmp_path):
     assert "windows/s" in shown
 
 
-def test_training_in_a_terminal(tmp_path):
+def test_training_in_a_terminal(in_terminal, tmp_path):
     data = sorted((DATA / "original-run" / "data").glob("*.h5"))
-    more = ("--train", "1", "--validation", "2", "--epochs", "1", "--architecture", "CnnL1h128")
+    more = ("--train", "1", "--validation", "2", "--epochs", "1", "--from", TINY)
     code, shown = in_terminal("train", *data, *more, "--out", tmp_path / "model")
     assert code == 0, shown
     assert "epoch 1/1" in shown

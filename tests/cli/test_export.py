@@ -5,7 +5,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from tests import tolerances
 from tests.conftest import DATA
 
@@ -86,7 +86,18 @@ def test_windows_and_labels_of_the_training_data(run, tmp_path):
     profiles = sorted((RUN / "cpg").iterdir())
     genome = ("--genome", RUN / "dna")
     assert run("data", "build", "--profiles", *profiles, *genome, "--out", table).code == 0
-    fast = ("--architecture", "CnnL1h128", "--epochs", 1, "--train", 1)
+    start = DeepCpgDnaForSequencePrediction(
+        DeepCpgDnaConfig(
+            sequence_length=101,
+            conv_channels=(16,),
+            conv_kernel_sizes=(11,),
+            conv_pool_sizes=(4,),
+            bottleneck_size=16,
+            cells=("c1", "c2", "c3"),
+        )
+    )
+    start.save_to_preset(tmp_path / "start")
+    fast = ("--from", tmp_path / "start", "--epochs", 1, "--train", 1)
     assert run("train", table, *genome, *fast, "--out", model).code == 0
     result = run("export", model, "--out", out, "--formats", "onnx")
     assert result.code == 0, result.err

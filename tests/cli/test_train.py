@@ -18,6 +18,7 @@ from tests.reference import random_windows
 RUN = DATA / "original-run"
 LEGACY = sorted((RUN / "data").glob("*.h5"))
 FAST = ("--architecture", "CnnL1h128", "--learning-rate", "1e-3", "--batch-size", "256")
+SMALL = ("--from", RUN / "model")
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +30,9 @@ def table(tmp_path_factory):
     return path
 
 
-def train(table, out, *more):
+def train(table, out, *more, model=FAST):
     data = (table, "--genome", RUN / "dna", "--train", "1", "--validation", "2")
-    return ("train", *data, *FAST, *more, "--out", out)
+    return ("train", *data, *model, *more, "--out", out)
 
 
 def weights(folder):
@@ -76,7 +77,8 @@ def test_tensorboard(run, table, tmp_path):
     from tensorflow.python.summary.summary_iterator import summary_iterator
 
     out, logs = tmp_path / "model", tmp_path / "logs"
-    assert run(*train(table, out, "--epochs", "2", "--tensorboard", logs)).code == 0
+    more = ("--epochs", "2", "--tensorboard", logs)
+    assert run(*train(table, out, *more, model=SMALL)).code == 0
     (file,) = logs.iterdir()
     values = [
         (event.step, value.tag)
@@ -144,9 +146,19 @@ def test_fine_tune_with_other_cells(run, tmp_path):
     assert np.abs(after[second].numpy() - before[second].numpy()).max() > 0
 
 
-def test_two_devices_and_bfloat16(tmp_path, table):
+DEVICES = ("--epochs", "1", "--devices", "2", "--precision", "mixed_bfloat16")
+
+
+def test_two_devices_and_bfloat16(run, tmp_path, table):
     out = tmp_path / "model"
-    more = ("--epochs", "1", "--devices", "2", "--precision", "mixed_bfloat16")
+    assert run(*train(table, out, *DEVICES, model=SMALL)).code == 0
+    assert (out / "weights.h5").exists()
+
+
+@pytest.mark.full
+def test_two_devices_in_a_process_of_its_own(tmp_path, table):
+    """Which has to make them."""
+    out, more = tmp_path / "model", DEVICES
     command = [sys.executable, "-m", "deepcpg_tf", *map(str, train(table, out, *more))]
     subprocess.run(command, check=True, capture_output=True)
     assert (out / "weights.h5").exists()

@@ -1,8 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
-from deepcpg_tf.exporters.bundle import export
 from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.exporters.session import ServingSession
 from tests.conftest import DATA
@@ -16,8 +17,8 @@ class Exported:
     def __init__(self, folder):
         self.model = DeepCpgDnaForSequencePrediction.from_preset(LEGACY)
         self.drawn = draw_windows(self.model)
-        self.folder = folder
-        self.content = export(self.model, "tiny", folder, self.drawn)
+        self.folder = folder / "tiny"
+        self.content = json.loads((folder / "content.json").read_text())
         self.letters = (LEGACY / "sequences.txt").read_text().split()
         self.strings = np.array([window.encode() for window in self.letters])
         self.tokens = np.array([[*window.encode()] for window in self.letters], np.uint8)
@@ -27,8 +28,8 @@ class Exported:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    return Exported(tmp_path_factory.mktemp("export") / "tiny")
+def exported(tiny_export):
+    return Exported(tiny_export)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import subprocess
 import sys
@@ -68,35 +66,9 @@ class Kit(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Make a folder once, though the tests run in several processes."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-    def make(name: str, fill: Callable[[Path], object]) -> Path:
-        folder = shared / name
-        with (shared / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.exists():
-                fill(folder)
-        return folder
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def exported(once) -> Path:
+def exported(tiny_export) -> Path:
     """An export of a checkpoint of Keras 1."""
-
-    def fill(folder: Path) -> None:
-        from deepcpg_tf import DeepCpgDnaForSequencePrediction
-        from deepcpg_tf.exporters.bundle import export
-        from deepcpg_tf.exporters.samples import draw_windows
-
-        model = DeepCpgDnaForSequencePrediction.from_preset(LEGACY)
-        export(model, "tiny", folder, draw_windows(model))
-
-    return once("export-of-tiny", fill)
+    return tiny_export / "tiny"
 
 
 @pytest.fixture(scope="session")

@@ -166,6 +166,7 @@ def test_keras_file_round_trip(tmp_path, vocab_size):
     np.testing.assert_array_equal(loaded.predict_windows(windows), model.predict_windows(windows))
 
 
+@pytest.mark.full
 def test_keras_file_in_another_process(tmp_path, model):
     """Importing the class is what registers it; no custom objects are passed."""
     model.save(tmp_path / "model.keras")

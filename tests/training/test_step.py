@@ -17,7 +17,7 @@ def test_no_gradient_is_a_sum_of_three(architecture, devices):
     AddN starts with whichever input's memory is free by then, so that rounding
     depends on time when there are more than two.
     """
-    config = DeepCpgDnaConfig.from_architecture(architecture, num_labels=3)
+    config = DeepCpgDnaConfig.from_architecture(architecture, num_labels=3, sequence_length=201)
     strategy = make_strategy(devices)
     with strategy.scope():
         model = DeepCpgDnaForSequencePrediction(config)

@@ -116,7 +116,7 @@ def test_learns_the_rule(tmp_path):
     """The rule allows an AUC of 0.9: each label is flipped with probability 0.1."""
     examples = motif_examples(12_000, noise=0.1)
     validation = np.arange(10_000, 12_000)
-    settings = TrainingSettings(epochs=15, batch_size=64, learning_rate=3e-3, l1=1e-5, l2=1e-5)
+    settings = TrainingSettings(epochs=5, batch_size=64, learning_rate=3e-3, l1=1e-5, l2=1e-5)
     _, history = run(tmp_path, examples, settings, validation=validation)
     assert max(row["validation_auc"] for row in history) > 0.88
 

@@ -69,23 +69,48 @@ def test_provenance(tmp_path):
     }
 
 
-@pytest.mark.parametrize("layout", ["published", "weights-only", "single-file"])
-@pytest.mark.parametrize("keras", [1, 2])
+LAYOUTS = pytest.mark.parametrize("layout", ["published", "weights-only", "single-file"])
+VERSIONS = pytest.mark.parametrize("keras", [1, 2])
+
+
+@LAYOUTS
+@VERSIONS
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_round_trip(tmp_path, depth, keras, layout):
+    config = DeepCpgDnaConfig(
+        sequence_length=101,
+        conv_channels=(8, 12, 16)[:depth],
+        conv_kernel_sizes=(11, 3, 3)[:depth],
+        conv_pool_sizes=(4, 2, 2)[:depth],
+        bottleneck_size=16,
+        cells=("b", "a", "c"),
+    )
+    _there_and_back(tmp_path, config, keras, layout)
+
+
+@pytest.mark.full
+@LAYOUTS
+@VERSIONS
 @pytest.mark.parametrize("variant", ["CnnL2h128", "CnnL3h128"])
 def test_full_size_round_trip(tmp_path, variant, keras, layout):
     config = DeepCpgDnaConfig.from_architecture(variant, cells=("b", "a", "c"))
-    tensors = random_tensors(config)
-    write_checkpoint(tmp_path, config, tensors, keras, layout)
-    model = DeepCpgDnaForSequencePrediction.from_preset(tmp_path)
+    model = _there_and_back(tmp_path, config, keras, layout)
     assert model.config.architecture == variant
+
+
+def _there_and_back(folder, config, keras, layout):
+    tensors = random_tensors(config)
+    write_checkpoint(folder, config, tensors, keras, layout)
+    model = DeepCpgDnaForSequencePrediction.from_preset(folder)
     assert model.cells == ("b", "a", "c")
     assert len(model.variables_by_name) == len(tensors)
     for expected, variable in zip(tensors.values(), model.variables_by_name.values(), strict=True):
         np.testing.assert_array_equal(variable, expected)
-    windows = random_windows(2, 1001)
+    windows = random_windows(2, config.sequence_length)
     _, probabilities = forward(config, tensors, windows)
     atol = tolerances.probabilities(config)
     np.testing.assert_allclose(model.predict_windows(windows), probabilities, atol=atol, rtol=0)
+    return model
 
 
 @pytest.mark.parametrize("keras", [1, 2])
