@@ -35,14 +35,14 @@ def export(
     calibration: Annotated[
         Path | None,
         typer.Option(
-            help="Windows (FASTA), or sites with --genome, that set the scales of int8 "
-            "(default: the training data, or generated).",
+            help="What sets the scales of int8: windows (FASTA); sites, or a table (.h5ad), with "
+            "--genome; or data of the original (default: the training data, or generated).",
             metavar="FILE",
         ),
     ] = None,
     genome: Annotated[
         Path | None,
-        typer.Option(help="The reference of sites for --calibration.", metavar="FASTA"),
+        typer.Option(help="The reference of --calibration.", metavar="FASTA"),
     ] = None,
     debug: Debug = False,
 ) -> None:

@@ -31,6 +31,7 @@ from deepcpg_tf.exporters.manifest import (
     read_manifest,
     write_manifest,
 )
+from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.genome.sequence import encode_windows
 
@@ -228,7 +229,7 @@ def _measure(folder: Path, artefact: Artefact, reference: parity.Reference, told
     try:
         measured = parity.measure(folder, artefact, reference)
     except ExportError as error:
-        return Found(artefact, None, str(error))
+        return Found(artefact, None, without_folders(str(error)))
     told(artefact.path, measured)
     return Found(artefact, measured, parity.fault(artefact, measured))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.genome.sequence import LETTERS
 from deepcpg_tf.presets import PRESETS, Preset
 
@@ -19,22 +19,20 @@ def published_variant(cells: tuple[str, ...]) -> Preset | None:
 
 
 def training_files(provenance: Mapping[str, Any]) -> list[str]:
-    """Return the names of the data files of a model trained here, of others none."""
+    """Return the data files of a model that this package trained, of others none."""
     files = provenance.get("files", []) if "data" in provenance else []
-    return [_file_name(file) for file in files]
-
-
-def _file_name(file: str | Mapping[str, Any]) -> str:
-    """Return the name of a file in a provenance; earlier presets have the whole path."""
-    return Path(file).name if isinstance(file, str) else str(file["name"])
+    names = [file.get("name") if isinstance(file, dict) else file for file in files]
+    return [name for name in names if isinstance(name, str)]
 
 
 def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any]:
-    """Return what every artefact says of the model it came from."""
+    """Return what every artefact says of the model it came from, without folders of a machine."""
     variant = published_variant(model.cells)
     config = model.config
-    reference = model.provenance.get("genome")
-    genome = reference and _file_name(reference) if variant is None else variant.genome
+    provenance = without_folders(model.provenance)
+    genome = provenance.get("genome") if variant is None else variant.genome
+    if isinstance(genome, dict):
+        genome = genome.get("name")
     return {
         "name": name,
         "cells_of": None if variant is None else variant.name,
@@ -49,7 +47,7 @@ def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any
         },
         "cells": list(model.cells),
         "config": config.to_dict(),
-        "provenance": model.provenance,
+        "provenance": provenance,
     }
 
 

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 
@@ -17,8 +18,8 @@ from deepcpg_tf.genome.sequence import C_CODE, G_CODE, N_CODE, encode_windows, l
 from deepcpg_tf.prediction.sources import FastaFile, SiteFile, Source
 
 if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Examples
     from deepcpg_tf.models.base import MethylationModel
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
 CALIBRATION_WINDOWS = 256
 PARITY_WINDOWS = 1024
@@ -60,7 +61,7 @@ class _Pool(NamedTuple):
 
 
 def draw_windows(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     calibration: Path | None = None,
     genome: Path | None = None,
 ) -> Drawn:
@@ -74,21 +75,20 @@ def draw_windows(
     model
         The model.
     calibration
-        FASTA with a window a record or, with a genome, sites. By default the windows
-        are those of the data that the model was trained on, where it still is, and
-        otherwise generated.
+        FASTA with a window a record; with a genome, sites or a methylation table; or a data
+        file of the original program. By default the windows are those of the data that the
+        model was trained on, where it still is on this machine, and otherwise generated.
     genome
-        The reference of the sites.
+        The reference of the sites or the table.
 
     Raises
     ------
-    SequenceError, SiteError, GenomeError
-        When the file cannot be read.
+    DeepCpgError
+        When the file cannot be read, or does not go with the model.
     """
     rng = np.random.default_rng(0)
-    length = model.config.sequence_length
     if calibration is not None:
-        pool = _read(calibration, genome, length, rng)
+        pool = _read(model, calibration, genome, rng)
     else:
         pool = _from_training(model, rng) or _generated(model, rng, _POOL)
     if len(pool.windows) < CALIBRATION_WINDOWS + _PARITY_AT_LEAST:
@@ -144,16 +144,22 @@ def _put_n(windows: Codes, rng: np.random.Generator) -> Codes:
     return windows
 
 
-def _generated(model: DeepCpgDnaForSequencePrediction, rng: np.random.Generator, n: int) -> _Pool:
+def _generated(model: MethylationModel, rng: np.random.Generator, n: int) -> _Pool:
     """Return windows from poor to rich in C and G, with a CG in the middle."""
-    length = model.config.sequence_length
+    (length,) = model.reads.named("windows").shape
     is_cg = rng.random((n, length)) < rng.uniform(0.3, 0.7, (n, 1))
     windows = rng.integers(0, 2, (n, length), np.uint8) + 2 * is_cg.astype(np.uint8)
     windows[:, length // 2], windows[:, length // 2 + 1] = C_CODE, G_CODE
     return _Pool("generated", windows)
 
 
-def _read(path: Path, genome: Path | None, length: int, rng: np.random.Generator) -> _Pool:
+def _read(
+    model: MethylationModel, path: Path, genome: Path | None, rng: np.random.Generator
+) -> _Pool:
+    if h5py.is_hdf5(path):
+        examples = open_examples([path], genome, model.reads)
+        return _of_examples(model, examples, f"{path.name}, {len(examples.positions)} sites", rng)
+    (length,) = model.reads.named("windows").shape
     source: Source = (
         FastaFile(path, length) if genome is None else SiteFile(path, Genome(genome), length)
     )
@@ -164,7 +170,7 @@ def _read(path: Path, genome: Path | None, length: int, rng: np.random.Generator
 
 
 def _from_training(model: MethylationModel, rng: np.random.Generator) -> _Pool | None:
-    """Return windows of the data that the model was trained on, if it is here and unchanged."""
+    """Return windows of the data that the model was trained on, if it is there and unchanged."""
     data = recall(model.digest())
     if data is None:
         return None
@@ -172,10 +178,22 @@ def _from_training(model: MethylationModel, rng: np.random.Generator) -> _Pool |
         examples = open_examples(data.files, data.genome, model.reads)
         if digest(examples) != data.digest:
             return None
-        chosen = rng.permutation(len(examples.positions))[:_POOL]
-        windows = examples.arrays(chosen)["windows"]
-        return _Pool("the training data", windows, examples.labels(chosen))
+        return _of_examples(model, examples, "the training data", rng)
     except DeepCpgError as error:
         message = f"the training data cannot be read, windows are generated: {error}"
         warnings.warn(message, stacklevel=2)
         return None
+
+
+def _of_examples(
+    model: MethylationModel, examples: Examples, source: str, rng: np.random.Generator
+) -> _Pool:
+    """Return windows with the labels of those of the model's cells that are there."""
+    chosen = rng.permutation(len(examples.positions))[:_POOL]
+    found = examples.labels(chosen)
+    labels = np.full((len(chosen), len(model.cells)), -1, np.int8)
+    for column, cell in enumerate(model.cells):
+        if cell in examples.cells:
+            labels[:, column] = found[:, examples.cells.index(cell)]
+    known = (labels >= 0).any()
+    return _Pool(source, examples.arrays(chosen)["windows"], labels if known else None)

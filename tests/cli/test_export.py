@@ -1,5 +1,10 @@
+import io
 import json
+import shlex
 import shutil
+import tempfile
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -80,25 +85,43 @@ def test_calibrated_on_fasta(run, tmp_path):
     assert source == f"windows.fa, {len(letters)} windows and {1280 - len(letters)} generated"
 
 
-def test_windows_and_labels_of_the_training_data(run, tmp_path):
-    """A model trained here is calibrated on its data, and its AUC is looked at."""
-    table, model, out = (tmp_path / name for name in ("t.h5ad", "model", "out"))
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model trained in a folder of its own, with its table; and the cache that knows of it."""
+    from typer.testing import CliRunner
+
+    from deepcpg_tf.cli.app import app
+
+    folder = tmp_path_factory.mktemp("trained in")
     profiles = sorted((RUN / "cpg").iterdir())
     genome = ("--genome", RUN / "dna")
-    assert run("data", "build", "--profiles", *profiles, *genome, "--out", table).code == 0
-    start = DeepCpgDnaForSequencePrediction(
-        DeepCpgDnaConfig(
-            sequence_length=101,
-            conv_channels=(16,),
-            conv_kernel_sizes=(11,),
-            conv_pool_sizes=(4,),
-            bottleneck_size=16,
-            cells=("c1", "c2", "c3"),
-        )
+    table, model = folder / "my table.h5ad", folder / "model"
+    config = DeepCpgDnaConfig(
+        sequence_length=101,
+        conv_channels=(16,),
+        conv_kernel_sizes=(11,),
+        conv_pool_sizes=(4,),
+        bottleneck_size=16,
+        cells=("c1", "c2", "c3"),
     )
-    start.save_to_preset(tmp_path / "start")
-    fast = ("--from", tmp_path / "start", "--epochs", 1, "--train", 1)
-    assert run("train", table, *genome, *fast, "--out", model).code == 0
+    DeepCpgDnaForSequencePrediction(config).save_to_preset(folder / "start")
+    fast = ("--from", folder / "start", "--epochs", 1, "--train", 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPCPG_TF_HOME", str(folder / "cache"))
+        for command in (
+            ("data", "build", "--profiles", *profiles, *genome, "--out", table),
+            ("train", table, *genome, *fast, "--out", model),
+        ):
+            patch.setattr("sys.argv", ["deepcpg-tf", *map(str, command)])
+            result = CliRunner().invoke(app, [*map(str, command)])
+            assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_windows_and_labels_of_the_training_data(run, tmp_path, trained, monkeypatch):
+    """A model trained here is calibrated on its data, and its AUC is looked at."""
+    monkeypatch.setenv("DEEPCPG_TF_HOME", str(trained / "cache"))
+    model, out = trained / "model", tmp_path / "out"
     result = run("export", model, "--out", out, "--formats", "onnx")
     assert result.code == 0, result.err
     content = manifest(out)
@@ -107,10 +130,85 @@ def test_windows_and_labels_of_the_training_data(run, tmp_path):
     assert len(changes) == 3
     assert all(abs(change) <= 0.002 for change in changes)
     assert content["genome"] == "dna"
-    assert str(table) in (out / "README.md").read_text()
-    table.unlink()
+    assert "| training data | my table.h5ad |" in (out / "README.md").read_text()
+    (trained / "my table.h5ad").rename(trained / "x.h5ad")
     result = run("export", model, "--out", tmp_path / "again", "--formats", "onnx")
+    (trained / "x.h5ad").rename(trained / "my table.h5ad")
     assert result.out.splitlines()[-1].endswith("windows: generated")
+
+
+def test_calibrated_on_a_table(run, tmp_path, trained, monkeypatch):
+    """Where the cache does not know of it: on another machine."""
+    monkeypatch.setenv("DEEPCPG_TF_HOME", str(tmp_path / "cache"))
+    out, table = tmp_path / "out", trained / "my table.h5ad"
+    more = ("--calibration", table, "--genome", RUN / "dna", "--formats", "onnx", "--out", out)
+    result = run("export", trained / "model", *more)
+    assert result.code == 0, result.err
+    content = manifest(out)
+    assert content["calibration"]["source"].startswith("my table.h5ad, ")
+    assert content["artefacts"]["onnx/float32.onnx"]["auc_change"] is not None
+    result = run("export", trained / "model", "--calibration", table, "--out", out)
+    assert result.code == 2
+    assert "expected" in result.err
+    assert "genome" in result.err
+
+
+@pytest.mark.filterwarnings("default:.*left out")
+def test_calibrated_on_data_of_the_original(run, tmp_path):
+    (data, *_) = sorted((RUN / "data").glob("*.h5"))
+    more = ("--calibration", data, "--formats", "onnx", "--out", tmp_path / "out")
+    result = run("export", RUN / "model", *more)
+    assert result.code == 0, result.err
+    content = manifest(tmp_path / "out")
+    assert content["calibration"]["source"].startswith(f"{data.name}, ")
+    assert content["artefacts"]["onnx/float32.onnx"]["auc_change"] is not None
+
+
+def contents(folder):
+    """Yield name and bytes of every file, and of those within them."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            yield from within(str(path.relative_to(folder)), path.read_bytes())
+
+
+def within(name, data):
+    yield name, data
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in archive.namelist():
+                yield from within(f"{name}/{member}", archive.read(member))
+
+
+def test_no_file_holds_a_folder_of_this_machine(run, tmp_path, trained, monkeypatch):
+    """Of a model trained here, and of one that was saved when presets did hold them."""
+    monkeypatch.setenv("DEEPCPG_TF_HOME", str(trained / "cache"))
+    old = shutil.copytree(trained / "model", tmp_path / "old")
+    config = json.loads((old / "config.json").read_text())
+    table = trained / "my table.h5ad"
+    home = Path.home() / "genomes" / "mm10.fa"
+    config["provenance"] |= {
+        "command": shlex.join(["deepcpg-tf", "train", str(table), f"--genome={home}"]),
+        "files": [str(table)],
+        "genome": str(home),
+        "notes": {"nested": [f"from {home}, and '{table}'"]},
+    }
+    (old / "config.json").write_text(json.dumps(config))
+    (old / "weights.h5").touch()
+    folders = Path.home(), Path.cwd(), trained, tmp_path, tempfile.gettempdir()
+    forbidden = [f"{folder}/".encode() for folder in folders]
+    for model in (trained / "model", old):
+        out = tmp_path / f"export of {model.name}"
+        result = run("export", model, "--out", out)
+        assert result.code == 0, result.err
+        found = dict(contents(out))
+        assert len(found) > 30
+        assert f"keras/{model.name}.keras/config.json" in found
+        for name, data in found.items():
+            for folder in forbidden:
+                assert folder not in data, name
+    content = manifest(tmp_path / "export of old")["provenance"]
+    assert content["command"] == "deepcpg-tf train 'my table.h5ad' --genome=mm10.fa"
+    assert (content["files"], content["genome"]) == (["my table.h5ad"], "mm10.fa")
 
 
 def test_artefacts_equal_a_genuine_checkpoint(run, tmp_path):

@@ -34,7 +34,12 @@ model.predict_sequences([window])  # letters to probabilities
 def write(job: Job) -> list[Artefact]:
     """Write ``<name>.keras``."""
     file = f"{job.name}.keras"
-    job.model.save(job.folder / file)
+    own = job.model.provenance
+    job.model.provenance = job.description["provenance"]  # which is without folders
+    try:
+        job.model.save(job.folder / file)
+    finally:
+        job.model.provenance = own
     interface = {"inputs": one_hot_of(job.model), "outputs": logits_of(job.model)}
     return [Artefact(f"{job.folder.name}/{file}", job.folder.name, interface=interface)]
 
