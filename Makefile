@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all test-full test-numeric lint bench clean
 
 demo: $(READY)
 	@$(BIN)/python docs/demo.py
@@ -14,6 +14,12 @@ test: $(READY)
 
 test-all: $(READY)
 	@$(BIN)/python -m pytest -m ''
+
+test-full: $(READY)
+	@$(BIN)/python -m pytest -m full
+
+test-numeric: $(READY)
+	@$(BIN)/python -m pytest -m 'numeric and not full'
 
 lint: $(READY)
 	@$(BIN)/ruff check .

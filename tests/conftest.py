@@ -20,6 +20,14 @@ settings.load_profile("any machine")
 DATA = Path(__file__).parent / "fixtures"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as ``numeric`` what is in a module that takes a tolerance."""
+    for item in items:
+        if {"tolerances", "parity", "BOUNDS"} & vars(item.module).keys():
+            item.add_marker("numeric")
+
+
 def pytest_collection_finish():
     """Set TensorFlow up as training does, with two devices to share batches between.
 
@@ -33,6 +41,12 @@ def pytest_collection_finish():
         tf.config.set_logical_device_configuration(
             tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
         )
+
+
+# TensorFlow looks at the processor whether it can, and oneDNN at its setting.
+bfloat16 = pytest.mark.skipif(
+    "ONEDNN_MAX_CPU_ISA" in os.environ, reason="oneDNN was told of a processor without bfloat16"
+)
 
 
 @pytest.fixture(autouse=True)

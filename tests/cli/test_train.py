@@ -12,7 +12,7 @@ import pytest
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.files import sha256
 from tests import tolerances
-from tests.conftest import DATA
+from tests.conftest import DATA, bfloat16
 from tests.reference import random_windows
 
 RUN = DATA / "original-run"
@@ -149,12 +149,14 @@ def test_fine_tune_with_other_cells(run, tmp_path):
 DEVICES = ("--epochs", "1", "--devices", "2", "--precision", "mixed_bfloat16")
 
 
+@bfloat16
 def test_two_devices_and_bfloat16(run, tmp_path, table):
     out = tmp_path / "model"
     assert run(*train(table, out, *DEVICES, model=SMALL)).code == 0
     assert (out / "weights.h5").exists()
 
 
+@bfloat16
 @pytest.mark.full
 def test_two_devices_in_a_process_of_its_own(tmp_path, table):
     """Which has to make them."""

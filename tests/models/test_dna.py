@@ -12,6 +12,7 @@ from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction, DeepCp
 from deepcpg_tf.errors import ConfigError, InputError, SequenceError
 from deepcpg_tf.genome.sequence import decode, one_hot
 from tests import tolerances
+from tests.conftest import bfloat16
 from tests.reference import forward, random_tensors, random_windows
 
 TINY = DeepCpgDnaConfig(
@@ -201,6 +202,7 @@ def test_the_unused_fifth_channel_changes_nothing():
     np.testing.assert_allclose(found, expected, atol=PROBABILITIES, rtol=0)
 
 
+@bfloat16
 def test_mixed_precision_keeps_float32_logits_and_variables(model):
     mixed = make_model(dtype="mixed_bfloat16")
     windows = random_windows(8, 101)
@@ -214,7 +216,9 @@ def test_mixed_precision_keeps_float32_logits_and_variables(model):
     assert copy.backbone.get_layer("dense_1").compute_dtype == "bfloat16"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("mixed_bfloat16", marks=[bfloat16, pytest.mark.full])]
+)
 def test_compiled_by_xla_it_trains_and_predicts(dtype):
     model = make_model(dtype=dtype)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
