@@ -71,3 +71,7 @@ class EvaluationError(DeepCpgError, ValueError):
 
 class ExportError(DeepCpgError):
     """A model that cannot be exported, or an export that is damaged or not equal to it."""
+
+
+class MissingPackageError(DeepCpgError, ImportError):
+    """A package that some work needs and that an extra of the installation brings."""

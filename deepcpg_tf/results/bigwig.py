@@ -70,4 +70,5 @@ BIGWIG = Format(
     lambda path, contents: None,  # every cell gets a name of its own
     _write,
     folder=True,
+    package="pybigtools",
 )

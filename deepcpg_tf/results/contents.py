@@ -46,6 +46,7 @@ class Format(NamedTuple):
     is computed; ``write`` writes shards, in memory that does not grow with them, to a path
     that nobody else sees yet: an empty folder where ``folder`` says so, else a file. Tables
     have ``open_table``, through which record batches of any schema can be written.
+    ``package`` is one that it needs of the extra ``tracks``.
     """
 
     ending: str
@@ -53,4 +54,5 @@ class Format(NamedTuple):
     check: Callable[[Path, Contents], None]
     write: Callable[[Path, Contents, Iterable[Shard]], None]
     folder: bool = False
+    package: str | None = None
     open_table: OpenTable | None = None

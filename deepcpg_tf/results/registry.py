@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from deepcpg_tf.errors import OutputError
+from deepcpg_tf.extras import require
 from deepcpg_tf.files import atomic_file, atomic_folder
 from deepcpg_tf.results.bedgraph import BEDGRAPH
 from deepcpg_tf.results.bigwig import BIGWIG
@@ -153,6 +154,8 @@ def _format_of(path: Path, formats: Sequence[Format], why: str = "") -> Format:
 
 
 def _check_place(path: Path, chosen: Format) -> None:
+    if chosen.package is not None:
+        require(chosen.package, extra="tracks")
     if not chosen.folder:
         if path.is_dir():
             raise OutputError(f"{path}: expected the name of a file to write, received a folder")

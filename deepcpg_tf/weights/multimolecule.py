@@ -16,6 +16,7 @@ import numpy.typing as npt
 from deepcpg_tf.configs.base import HeadConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError, ConfigError
+from deepcpg_tf.extras import require
 from deepcpg_tf.files import parse_json, sha256
 from deepcpg_tf.weights.checkpoint import Checkpoint
 
@@ -143,13 +144,9 @@ def _layout(config: DeepCpgDnaConfig, vocab_size: int) -> list[tuple[str, str, t
 
 
 def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ModuleNotFoundError:
-        raise CheckpointError(
-            f"{path}: expected the package safetensors to read it with, found it not installed: "
-            "pip install safetensors"
-        ) from None
+    require("safetensors", extra="multimolecule")
+    from safetensors import SafetensorError, safe_open
+
     try:
         with safe_open(path, framework="numpy") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.evaluation.evaluation import Evaluation
+from deepcpg_tf.extras import require
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     ModelLike,
@@ -86,6 +87,8 @@ def evaluate(
         check_path(kept, Kind.EVALUATED)
     if folder is not None and folder.is_file():
         raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
+    if folder is not None:
+        require("matplotlib", extra="plots")
     if part not in _PARTS:
         raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")
     loaded = open_model(model)
@@ -93,7 +96,6 @@ def evaluate(
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays
-    from deepcpg_tf.evaluation.write import write_evaluation
     from deepcpg_tf.results.blocks import shards_of
 
     examples = open_examples(files, None if genome is None else Path(genome), loaded.reads)
@@ -123,6 +125,8 @@ def evaluate(
     told = about(name_of(model), loaded.config.architecture, files, how)
     result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
     if folder is not None:
+        from deepcpg_tf.evaluation.write import write_evaluation
+
         write_evaluation(result, folder)
     if kept is not None:
         shards = shards_of(examples.chromosomes, ids, positions, probabilities, labels)

@@ -83,6 +83,7 @@ def export(
     wanted = choices() if formats is None else formats
     check_formats(wanted)
     check_export_folder(folder)
+    _make_sure_of(wanted)
     loaded = open_model(model)
     from deepcpg_tf.exporters.samples import draw_windows
 
@@ -115,10 +116,18 @@ def verify(folder: PathLike, *, on_measured: OnMeasured = lambda path, measured:
     folder = Path(folder)
     from deepcpg_tf.exporters.manifest import read_manifest
 
-    read_manifest(folder)
-    from deepcpg_tf.quiet import import_tensorflow
-
-    import_tensorflow()
+    artefacts = read_manifest(folder)["artefacts"].values()
+    _make_sure_of(sorted({artefact["kind"] for artefact in artefacts}))
     from deepcpg_tf.exporters.bundle import verify as verify_folder
 
     return Exported(folder, verify_folder(folder, on_measured))
+
+
+def _make_sure_of(formats: Sequence[str]) -> None:
+    """Load what formats need, or tell what is missing, before work begins."""
+    from deepcpg_tf.exporters.formats import load
+    from deepcpg_tf.quiet import import_tensorflow
+
+    import_tensorflow()
+    for name in formats:
+        load(name)

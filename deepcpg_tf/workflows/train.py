@@ -7,11 +7,11 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.extras import require
 from deepcpg_tf.files import sha256
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import owned_folder, versions
@@ -172,10 +172,9 @@ def _check(
 ) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise OutputError(f"{out}: expected a new folder, found that it is there already")
-    if tensorboard is not None and find_spec("tensorboard") is None:
-        raise ConfigError(
-            "tensorboard: expected the package tensorboard, found none: pip install tensorboard"
-        )
+    require("matplotlib", extra="plots")
+    if tensorboard is not None:
+        require("tensorboard", extra="tensorboard")
     if start is not None and architecture is not None:
         raise ConfigError("start: expected it without `architecture`, received both")
     if start is None and freeze != "none":

@@ -90,12 +90,6 @@ def test_tensorboard(run, table, tmp_path):
             assert (epoch, tag) in values
 
 
-def test_tensorboard_is_not_there(fails, tmp_path, monkeypatch):
-    monkeypatch.setattr("deepcpg_tf.workflows.train.find_spec", lambda name: None)
-    message = fails(*train(LEGACY[0], tmp_path / "model", "--tensorboard", tmp_path))
-    assert message.endswith("found none: pip install tensorboard\n")
-
-
 @pytest.mark.full
 def test_killed_and_resumed_ends_with_the_same_weights(run, table, tmp_path, home):
     whole = tmp_path / "whole"

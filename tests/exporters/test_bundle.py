@@ -203,6 +203,8 @@ from deepcpg_tf.exporters.artefact import Artefact
 from deepcpg_tf.exporters.formats import keras
 from deepcpg_tf.exporters.runtimes import InProcess
 
+PACKAGES = ()
+
 def write(job):
     job.model.save(job.folder / "model.keras")
     (job.folder / "model.keras").rename(job.folder / "model.mine")

@@ -12,14 +12,19 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
-from deepcpg_tf.errors import ExportError
+from deepcpg_tf.errors import ExportError, MissingPackageError
 from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.extras import require
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
     from deepcpg_tf.exporters.runtimes import Runtime
     from deepcpg_tf.exporters.samples import Drawn
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+
+
+EXTRA = "export"
+"""The extra that brings what formats need."""
 
 
 class Job(NamedTuple):
@@ -41,6 +46,9 @@ class Job(NamedTuple):
 
 class Format(Protocol):
     """What the module of a format has."""
+
+    PACKAGES: tuple[str, ...]
+    """What it needs of the extra ``export``, as it is imported."""
 
     def write(self, job: Job) -> list[Artefact]:
         """Write a model, and return what was written."""
@@ -72,10 +80,18 @@ def load(name: str) -> Format:
     ------
     ExportError
         When there is none of the name.
+    MissingPackageError
+        When a package that it needs is not installed.
     """
     if name not in names():
         raise ExportError(f"format: expected one of {', '.join(names())}, received {name!r}")
-    return cast("Format", import_module(f"{__name__}.{name}"))
+    try:
+        format_ = cast("Format", import_module(f"{__name__}.{name}"))
+    except ModuleNotFoundError as error:
+        require(str(error.name), extra=EXTRA)
+        raise
+    require(*format_.PACKAGES, extra=EXTRA)
+    return format_
 
 
 def open_artefact(folder: Path, artefact: Artefact) -> Runtime:
@@ -89,7 +105,7 @@ def open_artefact(folder: Path, artefact: Artefact) -> Runtime:
     try:
         with quiet_stderr():
             return load(artefact.kind).open(folder / artefact.path, artefact)
-    except ExportError:
+    except (ExportError, MissingPackageError):
         raise
     except Exception as error:
         # Every runtime has errors of its own for a file that is none of its kind.

@@ -19,6 +19,8 @@ from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot
 from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
+PACKAGES: tuple[str, ...] = ()
+
 _CARD = """
 ### Keras
 

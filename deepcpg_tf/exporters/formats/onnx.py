@@ -31,6 +31,8 @@ from deepcpg_tf.quiet import quiet_stderr
 if TYPE_CHECKING:
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
+PACKAGES: tuple[str, ...] = ("onnx", "onnxruntime", "tf2onnx")
+
 OPSET = 18
 """The highest that tf2onnx has."""
 

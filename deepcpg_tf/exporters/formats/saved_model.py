@@ -30,6 +30,8 @@ from deepcpg_tf.quiet import quiet_stderr
 if TYPE_CHECKING:
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
+PACKAGES: tuple[str, ...] = ("tensorflow_serving",)
+
 WARM_UP_FILE = "tf_serving_warmup_requests"
 """What TF Serving runs before it says that a model is ready, in ``assets.extra``."""
 

@@ -34,6 +34,8 @@ from deepcpg_tf.quiet import quiet_stderr
 if TYPE_CHECKING:
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
+PACKAGES: tuple[str, ...] = ("ai_edge_litert",)
+
 Samples = Callable[[], Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]]
 
 _CARD = """
