@@ -9,6 +9,7 @@ from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import decode
 from deepcpg_tf.prediction import sources
 from deepcpg_tf.prediction.sources import FastaFile, OneSequence, SequenceFile, SiteFile
+from tests.vectors import WINDOWS, named
 
 
 def read(source):
@@ -18,6 +19,28 @@ def read(source):
     letters = [decode(window) for batch in batches for window in batch.windows]
     assert source.check() == len(letters) == len(ids)
     return list(zip(ids, letters, strict=True))
+
+
+def source_of(path, text):
+    path.write_bytes(text.encode())
+    kind = FastaFile if text.strip().startswith(">") else SequenceFile
+    return kind(path, WINDOWS["length"])
+
+
+@pytest.mark.parametrize("case", WINDOWS["read"], ids=named(WINDOWS["read"]))
+def test_windows_that_are_read_everywhere(tmp_path, case):
+    (batch,) = source_of(tmp_path / "FILE", case["text"]).batches()
+    assert batch.keys["id"] == case["ids"]
+    assert batch.windows.tolist() == case["codes"]
+
+
+@pytest.mark.parametrize("case", WINDOWS["faults"], ids=named(WINDOWS["faults"]))
+def test_faults_that_are_told_everywhere(tmp_path, case):
+    path = tmp_path / "FILE"
+    with pytest.raises(SequenceError) as error:
+        source_of(path, case["text"]).check()
+    expected = case.get("library", case["message"])
+    assert str(error.value) == expected.replace("FILE", str(path))
 
 
 def test_one_sequence():
