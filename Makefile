@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test test-all test-full test-numeric lint bench clean
+.PHONY: demo test test-all test-full test-numeric lint wheel bench clean
 
 demo: $(READY)
 	@$(BIN)/python docs/demo.py
@@ -26,6 +26,10 @@ lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
+# Into dist/, tried in an empty environment.
+wheel: $(READY)
+	@$(BIN)/python .ci/wheel.py
+
 bench: $(READY)
 	@$(BIN)/python -m benchmarks
 
@@ -38,4 +42,4 @@ $(READY): setup.cfg pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
