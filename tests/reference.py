@@ -16,7 +16,7 @@ def random_windows(n, length, seed=0):
 def random_tensors(config, seed=0):
     """Weights of a scale that keeps activations of order one, in Keras 3 layout."""
     rng = np.random.default_rng(seed)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     channels, length = config.vocab_size, config.sequence_length
     convolutions = [name for name in config.layer_names if name.startswith("conv")]
     for name, filters, width, pool in zip(
@@ -42,7 +42,7 @@ def random_tensors(config, seed=0):
 def forward(config, tensors, windows):
     """Return embedding [n, bottleneck] and probabilities [n, cells]."""
     x = np.eye(5, 4)[windows]
-    values = iter(np.float64(tensor) for tensor in tensors.values())
+    values = iter(np.asarray(tensor, np.float64) for tensor in tensors.values())
     for pool in config.conv_pool_sizes:
         kernel, bias = next(values), next(values)
         width = kernel.shape[0]

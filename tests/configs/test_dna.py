@@ -70,7 +70,7 @@ def test_json_round_trip():
         conv_kernel_sizes=(11,),
         conv_pool_sizes=(4,),
         hidden_dropout=0.25,
-        head={"dropout": 0.5},
+        head=HeadConfig(dropout=0.5),
         cells=("b", "a"),
         layer_names=("conv1d_7", "act", "pool", "flat", "dense", "act2", "drop"),
     )

@@ -17,6 +17,7 @@ def test_a_small_curve_keeps_all_its_points():
 def test_a_thinned_curve_stays_on_the_full_one():
     labels, probabilities, _ = random(30_000, 1)
     found = sweep(observe(labels[:, 0], probabilities[:, 0], "c"))
+    assert found is not None
     curve = thin(found)
     assert 300 <= len(curve.recall) <= 400 < len(found.true_positives)
     assert (curve.false_positive_rate[-1], curve.recall[-1]) == (1, 1)
@@ -31,8 +32,8 @@ def test_a_thinned_curve_stays_on_the_full_one():
 
 
 def test_bins_by_hand():
-    labels = np.int8([1, 0, 1, 1, -1, 0])
-    probabilities = np.float32([0.0, 0.0625, 0.125, 1.0, 0.5, 0.9375])
+    labels = np.array([1, 0, 1, 1, -1, 0], np.int8)
+    probabilities = np.array([0.0, 0.0625, 0.125, 1.0, 0.5, 0.9375], np.float32)
     counts, positives, sums = calibrate(observe(labels, probabilities, "c"))
     assert counts.tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
     assert positives.tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]

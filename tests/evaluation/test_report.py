@@ -77,8 +77,10 @@ def test_the_table_of_cells(tmp_path):
 
 
 def test_what_is_not_defined_is_a_dash_and_left_out_of_means(tmp_path):
-    labels = np.int8([[1, 1], [0, 1]])
-    (table,) = page(tmp_path, labels, np.float32([[0.9, 0.9], [0.1, 0.2]]), ["a", "b"]).tables
+    labels = np.array([[1, 1], [0, 1]], np.int8)
+    (table,) = page(
+        tmp_path, labels, np.array([[0.9, 0.9], [0.1, 0.2]], np.float32), ["a", "b"]
+    ).tables
     assert [row[3] for row in table] == ["AUC", "1.000", DASH, "1.000", DASH]
 
 

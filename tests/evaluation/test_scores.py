@@ -24,7 +24,8 @@ NAN = math.nan
 
 def one(labels, probabilities):
     """Return the metrics of a single cell as a dictionary."""
-    scores = score(np.int8(labels)[:, None], np.float32(probabilities)[:, None], ["c"])
+    columns = np.array(labels, np.int8)[:, None], np.array(probabilities, np.float32)[:, None]
+    scores = score(*columns, ["c"])
     return {metric: float(value[0]) for metric, value in scores.values.items()}
 
 
@@ -148,8 +149,10 @@ def test_the_order_of_sites_does_not_matter(example, randomly):
 
 
 def test_mcc_of_counts_whose_product_exceeds_64_bits():
-    labels = np.repeat(np.int8([0, 0, 1, 1]), 100_000)
-    probabilities = np.repeat(np.float32([0.1, 0.9, 0.2, 0.8]), [100_000, 100_000, 50_000, 150_000])
+    labels = np.repeat(np.array([0, 0, 1, 1], np.int8), 100_000)
+    probabilities = np.repeat(
+        np.array([0.1, 0.9, 0.2, 0.8], np.float32), [100_000, 100_000, 50_000, 150_000]
+    )
     # tn 100k, fp 100k, fn 50k, tp 150k
     expected = (15 * 10 - 10 * 5) / math.sqrt(25 * 20 * 20 * 15)
     assert one(labels, probabilities)["mcc"] == pytest.approx(expected)
@@ -170,7 +173,9 @@ def test_rows_are_sorted_as_text():
 
 
 def test_files(tmp_path):
-    scores = score(np.int8([[1], [1], [1]]), np.float32([[0.7], [0.2], [0.9]]), ["c"])
+    scores = score(
+        np.array([[1], [1], [1]], np.int8), np.array([[0.7], [0.2], [0.9]], np.float32), ["c"]
+    )
     write_metrics(tmp_path / "metrics.tsv", scores)
     text = (
         "metric\toutput\tvalue\nacc\tcpg/c\t0.6666666666666666\nap\tcpg/c\t\nauc\tcpg/c\t\n"
@@ -186,11 +191,13 @@ def test_files(tmp_path):
 
 
 def test_within_a_mask_keeps_the_order_by_probability():
-    observed = observe(np.int8([1, -1, 0, 1]), np.float32([0.9, 0.5, 0.2, 0.4]), "c")
+    observed = observe(
+        np.array([1, -1, 0, 1], np.int8), np.array([0.9, 0.5, 0.2, 0.4], np.float32), "c"
+    )
     part = observed.within(np.array([True, True, False, True]))
     assert part.sites.tolist() == [3, 0]
     assert part.labels.tolist() == [1, 1]
-    assert part.probabilities.tolist() == np.float32([0.4, 0.9]).tolist()
+    assert part.probabilities.tolist() == np.array([0.4, 0.9], np.float32).tolist()
 
 
 @pytest.mark.parametrize(

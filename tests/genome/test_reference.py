@@ -247,12 +247,20 @@ def test_a_folder_of_chromosomes(folder):
         genome.resolve("chr7")
 
 
+def _noting(monkeypatch, reader):
+    """Return a list of the chromosomes that a reader of FASTA reads from now on."""
+    names, original = [], reader.read
+
+    def read(self, name):
+        names.append(name)
+        return original(self, name)
+
+    monkeypatch.setattr(reader, "read", read)
+    return names
+
+
 def test_a_folder_is_read_when_needed_and_once(folder, monkeypatch):
-    read = []
-    original = FastaFolder.read
-    monkeypatch.setattr(
-        FastaFolder, "read", lambda self, name: read.append(name) or original(self, name)
-    )
+    read = _noting(monkeypatch, FastaFolder)
     genome = Genome(folder)
     assert genome.resolve("chr2") == "2"
     assert (len(genome.lengths), "X" in genome.lengths, "Y" in genome.lengths) == (4, True, False)
@@ -330,11 +338,7 @@ def test_a_genome_is_encoded_when_needed_and_once(fasta, home, monkeypatch):
 
 
 def test_threads_encode_a_genome_once(fasta, monkeypatch):
-    read = []
-    original = FastaReference.read
-    monkeypatch.setattr(
-        FastaReference, "read", lambda self, name: read.append(name) or original(self, name)
-    )
+    read = _noting(monkeypatch, FastaReference)
     genome = Genome(fasta)
     with ThreadPoolExecutor(8) as pool:
         found = list(

@@ -19,6 +19,7 @@ NAMES = list(PRESETS)
 @pytest.fixture(scope="module")
 def script():
     spec = importlib.util.spec_from_file_location("build_all", KITS / "build_all.py")
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -158,6 +158,7 @@ def test_what_is_wrong_is_refused_over_grpc(call, inputs, signature, message):
 def client():
     """The program in this process, where TensorFlow is imported already."""
     spec = importlib.util.spec_from_file_location("client", KIT / "client.py")
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["client"] = module
     spec.loader.exec_module(module)

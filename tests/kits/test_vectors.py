@@ -17,6 +17,7 @@ from tests.vectors import TABLES, WINDOWS, named
 def program(request):
     path = KITS / request.param
     spec = importlib.util.spec_from_file_location(f"kit_{path.stem}", path)
+    assert spec is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

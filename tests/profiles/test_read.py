@@ -272,7 +272,7 @@ def test_duplicates_of_equal_state_are_merged(write, genome, monkeypatch, size):
 def test_cell_names(write, genome, name, cell):
     path = write(DEEPCPG, name)
     assert read_profile(path, genome).cell == cell
-    assert read_profile(str(path), genome, cell="mine").cell == "mine"
+    assert read_profile(path, genome, cell="mine").cell == "mine"
 
 
 @settings(

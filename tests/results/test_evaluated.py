@@ -52,8 +52,8 @@ def test_legacy_chromosomes_have_no_prefix(tmp_path):
         ["chr1", "chr10"],
         np.array([1, 0, 1]),
         np.array([9, 0, 4]),
-        np.float32([[0.5], [1], [0]]),
-        np.int8([[1], [0], [-1]]),
+        np.array([[0.5], [1], [0]], np.float32),
+        np.array([[1], [0], [-1]], np.int8),
     )
     write_results(tmp_path / "a.h5", contents(["c"], ["chr1", "chr10"]), shards)
     with h5py.File(tmp_path / "a.h5") as file:
@@ -95,7 +95,7 @@ def test_no_site_at_all(tmp_path, name):
 
 def test_sites_in_any_order_become_shards():
     ids, positions = np.array([2, 2, 0, 2]), np.array([5, 3, 3, 9])
-    found = list(shards_of("abc", ids, positions, np.float32([[0], [1], [2], [3]])))
+    found = list(shards_of("abc", ids, positions, np.array([[0], [1], [2], [3]], np.float32)))
     assert [shard.chromosome for shard in found] == ["c", "a", "c"]
     assert [shard.positions.tolist() for shard in found] == [[5, 3], [3], [9]]
     assert [shard.probabilities.ravel().tolist() for shard in found] == [[0, 1], [2], [3]]
@@ -105,7 +105,7 @@ def test_blocks_have_one_size_across_chromosomes(monkeypatch):
     monkeypatch.setattr(blocks, "ROWS", 4)
     numbers = iter(range(100))
     shards = [
-        Shard(name, np.array(own, np.int64), np.float32([[i] for i in own]))
+        Shard(name, np.array(own, np.int64), np.array([[i] for i in own], np.float32))
         for name, n in (("x", 3), ("x", 0), ("y", 2), ("x", 6))
         for own in [[next(numbers) for _ in range(n)]]
     ]

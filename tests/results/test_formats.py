@@ -49,10 +49,11 @@ def make(kind, seed=0):
         np.concatenate([getattr(shard, name) for shard in shards])
         for name in ("positions", "probabilities")
     )
-    values, labels = probabilities.copy(), None
-    if kind is Kind.IMPUTED:
-        labels = np.concatenate([shard.labels for shard in shards])
-        values[labels == 0], values[labels == 1] = 0, 1
+    values = probabilities.copy()
+    if kind is not Kind.IMPUTED:
+        return shards, names, positions, values, probabilities, None
+    labels = np.concatenate([shard.labels for shard in shards])
+    values[labels == 0], values[labels == 1] = 0, 1
     return shards, names, positions, values, probabilities, labels
 
 
@@ -136,7 +137,7 @@ def test_anndata(tmp_path, kind):
 
 def everything(file):
     """Return types, shapes and attributes of all that is in an HDF5 file, and the values."""
-    content = {}
+    content: dict[str, object] = {}
 
     def note(name, item):
         attributes = {key: np.asarray(value).tolist() for key, value in item.attrs.items()}
@@ -216,7 +217,7 @@ def test_bedgraph(tmp_path, kind):
 
 
 def test_the_track_line_of_an_odd_name(tmp_path):
-    shard = Shard("50%s", np.array([3]), np.float32([[0.5]]))
+    shard = Shard("50%s", np.array([3]), np.array([[0.5]], np.float32))
     write_results(tmp_path / "a.bedgraph", Contents(('a"b\nc',), ("50%s",)), [shard])
     (path,) = (tmp_path / "a.bedgraph").iterdir()
     text = gzip.decompress(path.read_bytes()).decode()

@@ -30,7 +30,9 @@ def check_tsv(text):
     assert header == ["id", "position", "cell"]
     assert [row[0] for row in rows] == [*"abcde"] * 2
     assert [int(row[1]) for row in rows] == [0, 1, 2, 3, 4] * 2
-    np.testing.assert_array_equal(np.float32([row[2] for row in rows]), np.tile(VALUES, 2))
+    np.testing.assert_array_equal(
+        np.array([row[2] for row in rows], np.float32), np.tile(VALUES, 2)
+    )
 
 
 def test_tsv_keeps_every_bit(tmp_path):

@@ -383,7 +383,7 @@ def test_cells_of_one_name_are_told_before_anything_is_computed(
     from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
     from deepcpg_tf.scan.engine import ScanEngine
 
-    config = DeepCpgDnaConfig(sequence_length=101, cells=[*cells, *CELLS])
+    config = DeepCpgDnaConfig(sequence_length=101, cells=(*cells, *CELLS))
     DeepCpgDnaForSequencePrediction(config).save_to_preset(tmp_path / "model")
     monkeypatch.setattr(ScanEngine, "logits", lambda *arguments: 1 / 0)
     genome = ("--genome", RUN / "dna", "--out", tmp_path / out)
@@ -395,7 +395,7 @@ def test_cells_of_one_name_are_told_before_anything_is_computed(
 def test_cells_with_slashes_have_files_of_their_own(run, tmp_path):
     from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 
-    config = DeepCpgDnaConfig(sequence_length=101, cells=["a/b", "a_b"])
+    config = DeepCpgDnaConfig(sequence_length=101, cells=("a/b", "a_b"))
     DeepCpgDnaForSequencePrediction(config).save_to_preset(tmp_path / "model")
     out = tmp_path / "all.bigwig"
     result = run("predict", tmp_path / "model", "--genome", RUN / "dna", "--out", out)
@@ -406,7 +406,7 @@ def test_cells_with_slashes_have_files_of_their_own(run, tmp_path):
 def test_predict_of_sites_refuses_a_cell_that_is_called_as_a_key(run, tmp_path):
     from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 
-    config = DeepCpgDnaConfig(sequence_length=101, cells=["strand"])
+    config = DeepCpgDnaConfig(sequence_length=101, cells=("strand",))
     DeepCpgDnaForSequencePrediction(config).save_to_preset(tmp_path / "model")
     (tmp_path / "sites.tsv").write_text("1\t500\n")
     sites = ("--sites", tmp_path / "sites.tsv", "--genome", RUN / "dna")

@@ -1,11 +1,13 @@
 """Examples in memory, with methylation that depends on a motif."""
 
+from typing import Any
+
 import numpy as np
 
 from deepcpg_tf import DeepCpgDnaConfig
 
 LENGTH = 101
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "sequence_length": LENGTH,
     "conv_channels": (16,),
     "conv_kernel_sizes": (11,),

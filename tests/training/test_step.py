@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import pytest
 import tensorflow as tf
@@ -24,7 +26,7 @@ def test_no_gradient_is_a_sum_of_three(architecture, devices):
         optimizer = keras.optimizers.Adam()
         optimizer.build(model.trainable_variables)
     settings = TrainingSettings(batch_size=4, devices=devices)
-    step = make_training_step(model, optimizer, settings, strategy, None)
+    step: Any = make_training_step(model, optimizer, settings, strategy, None)
     graph = step.get_concrete_function(
         array_specs(config.reads, 4),
         tf.TensorSpec((4, 3), tf.int8),

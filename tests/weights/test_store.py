@@ -24,6 +24,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from deepcpg_tf.cache import cache_folder
 from deepcpg_tf.cli import presets as commands
 from deepcpg_tf.errors import ConfigError, DeepCpgError, DownloadError, OutputError
 from deepcpg_tf.presets import PRESETS, Preset
@@ -347,16 +348,16 @@ class TestCache:
         return hand_downloaded(tmp_path)
 
     def test_is_where_the_variable_says(self, home: Path) -> None:
-        assert store.cache_folder() == home
+        assert cache_folder() == home
 
     def test_knows_the_home_folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("HOME", str(tmp_path))
         monkeypatch.setenv("DEEPCPG_TF_HOME", "~/weights")
-        assert store.cache_folder() == tmp_path / "weights"
+        assert cache_folder() == tmp_path / "weights"
 
     def test_of_a_relative_path_is_absolute(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DEEPCPG_TF_HOME", "weights")
-        assert store.cache_folder() == Path.cwd() / "weights"
+        assert cache_folder() == Path.cwd() / "weights"
 
     @pytest.mark.skipif(sys.platform != "linux", reason="the XDG folders are Linux's")
     @pytest.mark.parametrize("value", [None, ""])
@@ -368,7 +369,7 @@ class TestCache:
             monkeypatch.delenv("DEEPCPG_TF_HOME")
         else:
             monkeypatch.setenv("DEEPCPG_TF_HOME", value)
-        assert store.cache_folder() == tmp_path / "deepcpg_tf"
+        assert cache_folder() == tmp_path / "deepcpg_tf"
 
     @pytest.mark.parametrize("missing", [MODEL_NAME, WEIGHTS_NAME])
     def test_holds_a_preset_only_with_both_files(
