@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from deepcpg_tf.errors import EvaluationError
 from deepcpg_tf.evaluation.curves import BINS, Calibration, Curve, calibrate, thin
 from deepcpg_tf.evaluation.evaluation import AnnotationScores, Evaluation
 from deepcpg_tf.evaluation.scores import check_arrays, collect, measure, observe, sweep
+from deepcpg_tf.progress import SILENT, Progress
 
 
 def evaluate_arrays(
@@ -19,7 +20,7 @@ def evaluate_arrays(
     cells: Sequence[str],
     annotations: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     about: Mapping[str, object] | None = None,
-    advance: Callable[[int], object] = lambda cells: None,
+    progress: Progress = SILENT,
 ) -> Evaluation:
     """Evaluate the predictions for all cells; one column at a time is copied.
 
@@ -37,8 +38,8 @@ def evaluate_arrays(
     about
         What was evaluated: the model, data, split and so on, in the words that the
         report shows.
-    advance
-        Called after each cell with 1.
+    progress
+        Who is told of the cells done.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def evaluate_arrays(
         for name, mask in masks.items():
             part = observed.within(mask)
             within[name].append(measure(part, sweep(part)))
-        advance(1)
+        progress.advances(1)
     return Evaluation(
         len(labels),
         collect(cells, overall),

@@ -44,7 +44,7 @@ ALWAYS = "keras"
 WINDOWS_FILE = "parity.npz"
 CARD_FILE = "README.md"
 
-Told = Callable[[str, parity.Measured], object]
+OnMeasured = Callable[[str, parity.Measured], object]
 
 
 class Found(NamedTuple):
@@ -107,7 +107,7 @@ def export(
     formats: Sequence[str] | None = None,
     int8: bool = True,
     strict: bool = False,
-    told: Told = lambda path, measured: None,
+    on_measured: OnMeasured = lambda path, measured: None,
 ) -> dict[str, Any]:
     """Write a model in deployable formats, after each was run and compared with it.
 
@@ -133,7 +133,7 @@ def export(
         Whether TFLite and ONNX are written in int8 too.
     strict
         Whether an artefact that is not within its bounds is an error.
-    told
+    on_measured
         Called with the path of each artefact and what was measured of it.
 
     Returns
@@ -167,7 +167,7 @@ def export(
         artefacts = _write_artefacts(job, formats)
         reference = _reference(model, drawn)
         reference.save(new / WINDOWS_FILE)
-        found = [_measure(new, artefact, reference, told) for artefact in artefacts]
+        found = [_measure(new, artefact, reference, on_measured) for artefact in artefacts]
         _check(found, strict)
         _leave_out(new, found)
         content = _content(job, found)
@@ -182,7 +182,7 @@ def export(
     return content
 
 
-def verify(folder: Path, told: Told = lambda path, measured: None) -> dict[str, Any]:
+def verify(folder: Path, on_measured: OnMeasured = lambda path, measured: None) -> dict[str, Any]:
     """Check the files of an export, then run and compare every artefact again.
 
     Returns
@@ -200,7 +200,7 @@ def verify(folder: Path, told: Told = lambda path, measured: None) -> dict[str, 
     if not faults:
         reference = parity.Reference.load(folder / WINDOWS_FILE)
         for artefact in artefacts_of(content):
-            if fault := _measure(folder, artefact, reference, told).fault:
+            if fault := _measure(folder, artefact, reference, on_measured).fault:
                 faults.append(f"{artefact.path}: {fault}")
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -225,12 +225,14 @@ def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.R
     return parity.Reference({"tokens": drawn.parity}, logits, expit(logits), labels)
 
 
-def _measure(folder: Path, artefact: Artefact, reference: parity.Reference, told: Told) -> Found:
+def _measure(
+    folder: Path, artefact: Artefact, reference: parity.Reference, on_measured: OnMeasured
+) -> Found:
     try:
         measured = parity.measure(folder, artefact, reference)
     except ExportError as error:
         return Found(artefact, None, without_folders(str(error)))
-    told(artefact.path, measured)
+    on_measured(artefact.path, measured)
     return Found(artefact, measured, parity.fault(artefact, measured))
 
 

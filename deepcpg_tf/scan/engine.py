@@ -8,7 +8,7 @@ cost. The numbers are those of the model, to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ import tensorflow as tf
 from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.genome.windows import stretch
 from deepcpg_tf.models.base import array_specs
+from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.scan.trunk import SharedTrunk, filled, window_cost
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class ScanEngine:
         self,
         codes: Codes,
         positions: Positions,
-        advance: Callable[[int], object] = lambda sites: None,
+        progress: Progress = SILENT,
     ) -> Logits:
         """Predict sites.
 
@@ -108,7 +109,7 @@ class ScanEngine:
                 bases = stretch(codes, tile.start, trunk.bases)
                 embeddings = trunk.embeddings(bases, own - tile.start)
                 result[tile.sites] = self._finish({DNA: embeddings}).numpy()
-                advance(len(own))
+                progress.advances(len(own))
             else:
                 alone[tile.sites] = True
         (windows,) = np.nonzero(alone)
@@ -117,7 +118,7 @@ class ScanEngine:
             cut = np.stack([stretch(codes, start, self._length) for start in starts[rows].tolist()])
             embeddings = self._embed({"windows": tf.constant(cut)})
             result[rows] = self._finish({DNA: embeddings}).numpy()
-            advance(len(rows))
+            progress.advances(len(rows))
         return result
 
     def depth(self, sites: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from deepcpg_tf.genome.intervals import Annotation
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import owned_folder, versions
 from deepcpg_tf.scan.regions import Region, sites_of
 from deepcpg_tf.scan.shards import Shard
@@ -30,7 +31,7 @@ def scan(
     within: Annotation | None,
     out: Path,
     identity: Mapping[str, Any],
-    advance: Callable[[int], object] = lambda sites: None,
+    progress: Progress = SILENT,
 ) -> Iterator[Iterator[Shard]]:
     """Predict the sites of regions, and yield them to be written as one.
 
@@ -48,8 +49,8 @@ def scan(
         The result that is going to be written.
     identity
         What decides about the result, beside the versions of what computes it.
-    advance
-        Called with the number of sites done, those of an earlier call included.
+    progress
+        Who is told of the sites done.
 
     Yields
     ------
@@ -68,9 +69,9 @@ def scan(
         saving = []
         for region, path in zip(regions, paths, strict=True):
             if path.exists():
-                advance(len(Shard.load(path).positions))
+                progress.advances(len(Shard.load(path).positions))
                 continue
-            shard = scan_region(engine, genome, region, within, advance)
+            shard = scan_region(engine, genome, region, within, progress)
             # One is written while the next is computed.
             saving.append(writer.submit(shard.save, path))
             if len(saving) > 1:
@@ -86,7 +87,7 @@ def scan_region(
     genome: Genome,
     region: Region,
     within: Annotation | None = None,
-    advance: Callable[[int], object] = lambda sites: None,
+    progress: Progress = SILENT,
 ) -> Shard:
     """Predict every CpG site of a region; nothing but the arguments decides about it.
 
@@ -100,9 +101,9 @@ def scan_region(
         Where.
     within
         Only sites in these intervals, where given.
-    advance
-        Called with the number of sites done.
+    progress
+        Who is told of the sites done.
     """
     positions = sites_of(genome, region, within)
-    logits = engine.logits(genome.codes(region.chromosome), positions, advance)
+    logits = engine.logits(genome.codes(region.chromosome), positions, progress)
     return Shard(region.chromosome, positions, expit(logits))

@@ -89,7 +89,14 @@ def export(
 
     drawn = draw_windows(loaded, windows, None if genome is None else Path(genome))
     manifest = export_model(
-        loaded, name, folder, drawn, formats=wanted, int8=int8, strict=strict, told=on_measured
+        loaded,
+        name,
+        folder,
+        drawn,
+        formats=wanted,
+        int8=int8,
+        strict=strict,
+        on_measured=on_measured,
     )
     return Exported(folder, manifest)
 

@@ -166,7 +166,7 @@ def _scan(
         within=within,
         out=out,
         identity=identity,
-        advance=progress.advances,
+        progress=progress,
     ) as shards:
         write_results(out, contents, shards if observed is None else observed.impute(shards))
     return Scanned(out, sites, len(loaded.cells), 0 if observed is None else observed.shared)

@@ -212,3 +212,8 @@ def test_no_command_shows_the_help(run, command):
     result = run(*command)
     assert "Usage" in result.out + result.err
     assert "error:  " not in result.err
+
+
+def test_impute_says_what_its_probabilities_are_not(run):
+    text = " ".join(run("impute", "--help").out.split())
+    assert "Predictions are not calibrated: a model that was trained with balanced" in text

@@ -8,6 +8,7 @@ from deepcpg_tf.evaluation.run import evaluate_arrays as evaluate
 from deepcpg_tf.evaluation.scores import METRICS, score
 from deepcpg_tf.evaluation.write import write_evaluation
 from tests import tolerances
+from tests.counting import Counting
 from tests.evaluation.examples import original, random
 
 
@@ -43,9 +44,9 @@ def test_progress_and_memory_mapped_input(tmp_path):
     labels, probabilities, cells = random(500, 3)
     np.save(tmp_path / "p.npy", probabilities)
     mapped = np.load(tmp_path / "p.npy", mmap_mode="r")
-    steps = []
-    evaluation = evaluate(labels, mapped, cells, advance=steps.append)
-    assert steps == [1, 1, 1]
+    steps = Counting()
+    evaluation = evaluate(labels, mapped, cells, progress=steps)
+    assert steps.done == [1, 1, 1]
     expected = score(labels, probabilities, cells).values["auc"]
     np.testing.assert_array_equal(evaluation.scores.values["auc"], expected)
 

@@ -10,6 +10,7 @@ from deepcpg_tf.scan import engine
 from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from tests import tolerances
+from tests.counting import Counting
 from tests.reference import forward, random_tensors
 
 
@@ -90,8 +91,8 @@ def test_no_sites(model):
 
 
 def test_few_sites_of_many_tiles_are_predicted_together(model):
-    done = []
+    progress = Counting()
     codes = np.zeros(engine.TILE * 4, np.uint8)
     positions = np.arange(10, len(codes), engine.TILE // 2)
-    ScanEngine(model).logits(codes, positions, done.append)
-    assert done == [8]
+    ScanEngine(model).logits(codes, positions, progress)
+    assert progress.done == [8]
