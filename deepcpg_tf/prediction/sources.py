@@ -98,9 +98,9 @@ class SequenceFile(_Letters):
         Letters that each window must have.
     """
 
-    def __init__(self, path: Path, length: int) -> None:
+    def __init__(self, path: str | Path, length: int) -> None:
         super().__init__(length)
-        self.path = path
+        self.path = Path(path)
 
     def _records(self) -> Iterator[tuple[str, str, str]]:
         number, empty = 0, 0
@@ -131,9 +131,9 @@ class FastaFile(_Letters):
         Letters that each window must have.
     """
 
-    def __init__(self, path: Path, length: int) -> None:
+    def __init__(self, path: str | Path, length: int) -> None:
         super().__init__(length)
-        self.path = path
+        self.path = Path(path)
 
     def _records(self) -> Iterator[tuple[str, str, str]]:
         number = 0
@@ -194,9 +194,9 @@ class SiteFile:
     keys: tuple[str, ...] = ("chromosome", "position", "strand")
 
     def __init__(
-        self, path: Path, genome: Genome, length: int, *, require_cpg: bool = False
+        self, path: str | Path, genome: Genome, length: int, *, require_cpg: bool = False
     ) -> None:
-        self.path = path
+        self.path = Path(path)
         self.genome = genome
         self.length = length
         self.require_cpg = require_cpg

@@ -102,6 +102,7 @@ def test_predict_into_memory_or_a_file(genome, tmp_path):
     source = SiteFile(RUN / "cpg" / "c1.tsv", genome, length=101)
     progress = Counting()
     found = predict(model, source, progress=progress)
+    assert found.table is not None
     assert found.rows == found.table.num_rows == sum(progress.done)
     assert found.table.column_names == ["chromosome", "position", "strand", "c1", "c2", "c3"]
     written = predict(str(RUN / "model"), source, tmp_path / "out.parquet")
