@@ -1,7 +1,7 @@
 """Run the benchmarks, all or those named: ``python -m benchmarks [NAME...]``.
 
-The figures go into ``results/<date>-<machine>.json``, where those of other benchmarks
-stay as they are, and from there into ``README.md``.
+The figures go into ``results/<machine>.json``, where those of other benchmarks stay as
+they are, each with its date, and from there into ``README.md``.
 """
 
 from __future__ import annotations
@@ -53,8 +53,9 @@ def _keep(name: str, result: Result) -> Path:
     """Write one section into today's file, and the report anew."""
     about = machine()
     title = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['cores']} cores".lower())
-    path = FOLDER / "results" / f"{date.today().isoformat()}-{title.strip('-')}.json"
+    path = FOLDER / "results" / f"{title.strip('-')}.json"
     kept = json.loads(path.read_text()) if path.exists() else {}
+    result = {"measured": date.today().isoformat(), **result}
     sections = {section: kept[section] for section in NAMES if section in kept} | {name: result}
     results = {"machine": about} | {
         section: sections[section] for section in NAMES if section in sections
@@ -80,11 +81,9 @@ def _readme(path: Path, results: Result) -> str:
     parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(figures)}\n\n{about}\n"]
     for name in NAMES:
         module = import_module(f"benchmarks.{name}")
-        text = (
-            module.report(results[name])
-            if name in results
-            else f"Not measured that day: `python -m benchmarks {name}`.\n"
-        )
+        text = f"Not measured there: `python -m benchmarks {name}`.\n"
+        if name in results:
+            text = f"Measured on {results[name]['measured']}. {module.report(results[name])}"
         parts.append(f"## {module.TITLE}\n\n{text}")
     return "\n".join(parts)
 

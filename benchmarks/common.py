@@ -122,12 +122,20 @@ def machine() -> Result:
     """Describe the machine and what runs on it."""
     return {
         "processor": _first("/proc/cpuinfo", "model name") or platform.processor() or "unknown",
+        "instructions": _instructions(),
         "cores": os.cpu_count(),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "os": platform.platform(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("tensorflow", "keras", "numpy")},
     }
+
+
+def _instructions() -> str:
+    """Return which of the instructions that decide about speed the processor has."""
+    flags = (_first("/proc/cpuinfo", "flags") or "").split()
+    telling = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
+    return ", ".join(flag for flag in telling if flag in flags) or "unknown"
 
 
 def _first(path: str, field: str) -> str | None:
