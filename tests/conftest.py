@@ -9,7 +9,7 @@ from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from deepcpg_tf.quiet import prefer_onednn
+from deepcpg_tf.quiet import import_tensorflow, prefer_onednn, quiet_stderr
 
 prefer_onednn()
 
@@ -26,6 +26,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if {"tolerances", "parity", "BOUNDS"} & vars(item.module).keys():
             item.add_marker("numeric")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Keep from the terminal what TensorFlow prints when a module of tests imports it."""
+    with quiet_stderr():
+        return (yield)
 
 
 def pytest_collection_finish():
@@ -115,6 +122,7 @@ def tiny_export(once):
     """Folder with ``tiny``, the export of a checkpoint of Keras 1, and what was told of it."""
 
     def fill(folder):
+        import_tensorflow()
         from deepcpg_tf import DeepCpgDnaForSequencePrediction
         from deepcpg_tf.exporters.bundle import export
         from deepcpg_tf.exporters.samples import draw_windows

@@ -9,14 +9,16 @@ import venv
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import DATA
-from tests.kits.serving_stand_in import Addresses, serving
+
+if TYPE_CHECKING:
+    from tests.kits.serving_stand_in import Addresses
 
 KITS = Path(__file__).parents[2] / "export"
 LEGACY = DATA / "legacy" / "keras1-distributed"
@@ -149,6 +151,8 @@ def onnx(environment) -> Kit:
 @pytest.fixture(scope="session")
 def addresses(exported) -> Iterator[Addresses]:
     """A stand-in of TensorFlow Serving, with the model as ``deepcpg``."""
+    from tests.kits.serving_stand_in import serving
+
     with serving("deepcpg", exported / "saved_model") as addresses:
         yield addresses
 
