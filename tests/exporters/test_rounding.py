@@ -6,10 +6,14 @@ import pytest
 from onnx import numpy_helper
 
 from deepcpg_tf import DeepCpgDnaConfig
-from deepcpg_tf.exporters.formats import Job
+from deepcpg_tf.exporters.formats import Job, open_artefact
 from deepcpg_tf.exporters.formats import onnx as format_onnx
+from deepcpg_tf.exporters.formats import tflite as format_tflite
+from deepcpg_tf.exporters.parity import BOUNDS
 from deepcpg_tf.exporters.rounding import Fit, round_weights
+from deepcpg_tf.exporters.runtimes import run
 from deepcpg_tf.exporters.samples import draw_windows
+from deepcpg_tf.genome.sequence import encode_windows
 from deepcpg_tf.models.registry import build_model
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from tests.reference import random_tensors, random_windows
@@ -162,3 +166,23 @@ def test_letters_are_exact(model, tmp_path):
     assert table.dtype == np.uint8
     assert table.max() == 1
     assert table[ord("N")].sum() == 0
+
+
+def test_channels_that_are_hardly_ever_above_0(tmp_path):
+    """Scaled up all the way they would be beyond what LiteRT computes with."""
+    tensors = random_tensors(CONFIG)
+    for name in [name for name in tensors if name.startswith("dna/")]:
+        tensors[name][..., :2] *= 1e-7
+    model = build_model(Checkpoint(CONFIG, tensors, {}, tmp_path))
+    (tmp_path / "tflite").mkdir()
+    drawn = draw_windows(model)
+    artefacts = format_tflite.write(Job(model, "x", tmp_path / "tflite", drawn, True, 1, {}))
+    expected = model.predict_windows(encode_windows(letters(drawn.parity), 201))
+    for artefact in artefacts:
+        if artefact.precision == "int8":
+            found = run(open_artefact(tmp_path, artefact), {"tokens": drawn.parity}, artefact.batch)
+            np.testing.assert_allclose(found["probabilities"], expected, atol=BOUNDS["int8"])
+
+
+def letters(tokens):
+    return [row.tobytes().decode() for row in tokens]
