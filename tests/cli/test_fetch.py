@@ -47,7 +47,7 @@ def test_without_a_network(fails, home, closed_port, monkeypatch, command):
         (["hou2016"], "preset: expected one of smallwood2014-serum, .* received 'hou2016'"),
         ([PRESET.name, "--from-dir", "no"], "no: expected a folder with the files of hou2016-hcc"),
         ([PRESET.name, "--from-dir", "."], "expected a file Hou2016_HCC_dna-model, found none"),
-        ([PRESET.name, "--base-url", "ftp://x"], "base_url: expected http.* received 'ftp://x'"),
+        ([PRESET.name, "--base-url", "ftp://x"], "--base-url: expected http.* received 'ftp://x'"),
         (
             [PRESET.name, "--base-url", "http://x", "--from-dir", "."],
             "input: expected --from-dir or --base-url, received both",
