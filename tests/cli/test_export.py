@@ -6,7 +6,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import onnxruntime
 import pytest
@@ -89,6 +88,7 @@ def test_calibrated_on_fasta(run, tmp_path):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A model trained in a folder of its own, with its table; and the cache that knows of it."""
+    import keras
     from typer.testing import CliRunner
 
     from deepcpg_tf.cli.app import app
