@@ -85,6 +85,7 @@ def export(
     check_export_folder(folder)
     _make_sure_of(wanted)
     loaded = open_model(model)
+    loaded.reads.named("windows")  # what all formats have as input
     from deepcpg_tf.exporters.samples import draw_windows
 
     drawn = draw_windows(loaded, windows, None if genome is None else Path(genome))

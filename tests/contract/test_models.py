@@ -17,6 +17,7 @@ from deepcpg_tf.training.finetune import freeze, take_over
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy
 from deepcpg_tf.training.trainer import Parts, train_model
+from deepcpg_tf.workflows.export import export
 from tests import tolerances
 from tests.contract.toy import ToyConfig, ToyModel
 
@@ -271,6 +272,18 @@ def test_a_variable_without_a_name_of_its_own_is_told(model, monkeypatch):
     monkeypatch.setattr("deepcpg_tf.models.base.path_within", lambda variable, layer: "kernel")
     with pytest.raises(AssertionError, match="names for"):
         _ = model.variables_by_name
+
+
+def test_it_is_exported_or_refused(model, tmp_path):
+    if "windows" not in model.reads.names:
+        with pytest.raises(InputError, match="model: expected one that reads windows, received"):
+            export(model, tmp_path / "out")
+        assert list(tmp_path.iterdir()) == []
+        return
+    done = export(model, tmp_path / "out", formats=["saved_model", "onnx"], int8=False)
+    assert done.manifest["left_out"] == {}
+    for entry in done.manifest["artefacts"].values():
+        assert entry["maximum_difference"] <= 1e-5
 
 
 def test_configurations_are_frozen(config):
