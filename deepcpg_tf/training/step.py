@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -70,7 +71,17 @@ def make_strategy(devices: int) -> tf.distribute.Strategy:
         raise ConfigError(
             f"devices: expected at most the {len(found)} {kind}s here{cause}, received {devices}"
         )
-    return tf.distribute.MirroredStrategy(found[:devices])
+    return _mirrored(tuple(found[:devices]))
+
+
+@cache
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """Return the one strategy of some devices.
+
+    It numbers what they exchange. A second one would begin anew, and TensorFlow take what a
+    model exchanges for what another one did, of another shape.
+    """
+    return tf.distribute.MirroredStrategy(devices)
 
 
 def make_training_step(

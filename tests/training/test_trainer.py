@@ -166,6 +166,14 @@ def test_two_devices_give_the_same_losses(tmp_path):
         assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=rel)
 
 
+def test_two_models_one_after_the_other_on_two_devices(tmp_path):
+    """In one process, as in a notebook: what devices exchange is told apart by a number."""
+    settings = TrainingSettings(epochs=1, batch_size=8, devices=2)
+    for cells in (2, 3):
+        _, history = run(tmp_path / str(cells), motif_examples(16, cells, missing=0), settings)
+        assert len(history) == 1
+
+
 def test_early_stopping_keeps_the_best_weights(tmp_path):
     examples = motif_examples(300)
     wrong = examples.labels(slice(None)).copy()
