@@ -1,7 +1,9 @@
 import fcntl
+import importlib.util
 import json
 import os
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,34 @@ settings.load_profile("any machine")
 DATA = Path(__file__).parent / "fixtures"
 
 
+class SetUp(MetaPathFinder):
+    """Sets TensorFlow up as training does, with two devices to share batches between.
+
+    It must come before anything computes, so it comes at once where TensorFlow is
+    imported; tests of texts and tables do not import it.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        load = spec.loader.exec_module
+
+        def load_and_set_up(module):
+            load(module)
+            module.config.threading.set_inter_op_parallelism_threads(1)
+            (cpu,) = module.config.list_physical_devices("CPU")
+            two = [module.config.LogicalDeviceConfiguration()] * 2
+            module.config.set_logical_device_configuration(cpu, two)
+
+        spec.loader.exec_module = load_and_set_up  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path.insert(0, SetUp())
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Mark as ``numeric`` what is in a module that takes a tolerance."""
@@ -33,21 +63,6 @@ def pytest_collection():
     """Keep from the terminal what TensorFlow prints when a module of tests imports it."""
     with quiet_stderr():
         return (yield)
-
-
-def pytest_collection_finish():
-    """Set TensorFlow up as training does, with two devices to share batches between.
-
-    It must come before anything computes, so no module of tests may compute as it is
-    imported. Where no test has imported TensorFlow, it is not loaded.
-    """
-    if "tensorflow" in sys.modules:
-        import tensorflow as tf
-
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-        )
 
 
 # TensorFlow looks at the processor whether it can, and oneDNN at its setting.

@@ -19,11 +19,6 @@ from pathlib import Path
 
 import pytest
 
-from deepcpg_tf.quiet import import_tensorflow
-
-# Now, so that it is set up before a command computes.
-import_tensorflow()
-
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
