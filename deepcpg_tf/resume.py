@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -53,7 +54,8 @@ def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, An
 def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Iterator[None]:
     """Hold a folder against other processes, for as long as this one is at it.
 
-    The folder is made if need be, and stays: who owns it removes it when all is done.
+    The folder is made if need be. It stays once anything to go on with is in it, and who owns
+    it removes it when all is done; a run that ends before leaves nothing, and binds nobody.
 
     Parameters
     ----------
@@ -74,14 +76,24 @@ def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Itera
     lock = _lock(path, result)
     try:
         kept = path / _IDENTITY
-        if kept.exists():
+        if kept.exists() and _has_results(path):
             check_identity(path, _read(kept), identity)
         else:
             with atomic_file(kept) as partial:
                 partial.write_text(json.dumps(identity, indent=2, sort_keys=True))
         yield
     finally:
+        if path.exists() and not _has_results(path):
+            shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
+
+
+def _has_results(path: Path) -> bool:
+    """Return whether there is anything to go on with, not counting what is half-written."""
+    return any(
+        file.name not in (_IDENTITY, _LOCK) and not file.name.startswith(".")
+        for file in path.iterdir()
+    )
 
 
 def _lock(path: Path, result: Path) -> int:

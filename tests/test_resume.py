@@ -19,7 +19,7 @@ def own(folder, identity=IDENTITY):
 def test_a_run_goes_on_where_it_was(tmp_path):
     for _ in range(2):
         with own(tmp_path / "state"):
-            pass
+            (tmp_path / "state" / "work").touch()
     assert json.loads((tmp_path / "state" / "identity.json").read_text())["cells"] == ["x", "y"]
 
 
@@ -31,9 +31,23 @@ def test_an_error_leaves_the_folder_to_go_on_from(tmp_path):
         assert (tmp_path / "state" / "work").read_text() == "done"
 
 
+def test_a_run_without_results_binds_nobody(tmp_path):
+    """One that failed at its first step is repeated with other settings."""
+    with pytest.raises(ZeroDivisionError), own(tmp_path / "state"):
+        (tmp_path / "state" / ".half.partial").touch()
+        raise ZeroDivisionError
+    assert not (tmp_path / "state").exists()
+    (tmp_path / "state").mkdir()  # as a killed one leaves it
+    (tmp_path / "state" / "identity.json").write_text('{"model": "b"}')
+    with own(tmp_path / "state"):
+        (tmp_path / "state" / "work").touch()
+    with pytest.raises(OutputError, match="the same"), own(tmp_path / "state", {"model": "b"}):
+        pass
+
+
 def test_all_that_differs_is_named(tmp_path):
     with own(tmp_path):
-        pass
+        (tmp_path / "work").touch()
     other = {"model": "b", "cells": ("x", "y"), "regions": None, "parts": 4}
     message = rf"^{tmp_path}: expected the unfinished run to have the same model, parts; repeat "
     with pytest.raises(OutputError, match=message), own(tmp_path, other):
@@ -49,6 +63,7 @@ def test_what_json_holds_alike_is_the_same(tmp_path):
 @pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000])
 def test_a_damaged_identity_is_told(tmp_path, text):
     (tmp_path / "identity.json").write_text(text)
+    (tmp_path / "work").touch()
     message = rf"^{tmp_path}/identity.json: expected what an unfinished run is of, but .*anew$"
     with pytest.raises(OutputError, match=message), own(tmp_path):
         pass
