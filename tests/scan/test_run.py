@@ -158,6 +158,7 @@ def test_an_unfinished_run_of_something_else(fails, tmp_path):
     state = tmp_path / ".out.parquet.scan"
     state.mkdir()
     (state / "identity.json").write_text('{"model": "another"}')
+    (state / "000000.npz").touch()
     message = fails(*command(tmp_path / "out.parquet"))
     assert (
         "expected the unfinished run to have the same chromosomes, deepcpg_tf, keras, model, "
@@ -173,6 +174,7 @@ def test_a_run_of_other_versions_is_not_gone_on_with(fails, tmp_path, monkeypatc
     out, state = tmp_path / "out.parquet", tmp_path / ".out.parquet.scan"
 
     def full(self, path):
+        path.write_bytes(b"")
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.2"})
