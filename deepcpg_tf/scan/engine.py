@@ -107,8 +107,9 @@ class ScanEngine:
             if depth:
                 trunk = self._shared[depth - 1]
                 bases = stretch(codes, tile.start, trunk.bases)
-                embeddings = trunk.embeddings(bases, own - tile.start)
-                result[tile.sites] = self._finish({DNA: embeddings}).numpy()
+                batches = trunk.embeddings(bases, own - tile.start)
+                logits = [self._finish({DNA: batch}).numpy() for batch in batches]
+                result[tile.sites] = np.concatenate(logits)[: len(own)]
                 progress.advances(len(own))
             else:
                 alone[tile.sites] = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -91,8 +91,12 @@ class SharedTrunk:
 
         self._share, self._embed = share, embed
 
-    def embeddings(self, codes: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> tf.Tensor:
-        """Return the embeddings [n, size] of windows that start at some bases of a tile.
+    def embeddings(
+        self, codes: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]
+    ) -> Iterator[tf.Tensor]:
+        """Yield batches of the embeddings of windows that start at some bases of a tile.
+
+        Together they have `filled` rows, of which those after the given starts are filling.
 
         Parameters
         ----------
@@ -104,11 +108,8 @@ class SharedTrunk:
         # Few different shapes: for each new one, weights are brought into another order.
         more = np.zeros(filled(len(firsts)), np.int32)
         more[: len(firsts)] = firsts
-        parts = [
-            self._embed(rows, tf.constant(more[i : i + _SITES_AT_ONCE]))
-            for i in range(0, len(more), _SITES_AT_ONCE)
-        ]
-        return tf.concat(parts, axis=0)[: len(firsts)]
+        for i in range(0, len(more), _SITES_AT_ONCE):
+            yield self._embed(rows, tf.constant(more[i : i + _SITES_AT_ONCE]))
 
 
 def filled(sites: int) -> int:
