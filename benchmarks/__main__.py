@@ -83,7 +83,7 @@ def _readme(path: Path, results: Result) -> str:
         module = import_module(f"benchmarks.{name}")
         text = f"Not measured there: `python -m benchmarks {name}`.\n"
         if name in results:
-            text = f"Measured on {results[name]['measured']}. {module.report(results[name])}"
+            text = f"Measured on {results[name]['measured']}.\n\n{module.report(results[name])}"
         parts.append(f"## {module.TITLE}\n\n{text}")
     return "\n".join(parts)
 
