@@ -151,7 +151,7 @@ def train(
         model.provenance = {
             "format": "trained by deepcpg_tf",
             "files": [_described(file) for file in files],
-            "genome": None if reference is None else _described(reference),
+            "genome": None if reference is None else _reference(reference, examples),
             **decided,
             "from": None if source is None or start is None else _origin(start, source),
             "versions": versions(),
@@ -229,16 +229,15 @@ def _tell_start(
 
 
 def _described(path: Path) -> dict[str, Any]:
-    """Return name, size and checksum of a file, or of the files of a folder together."""
-    if not path.is_dir():
-        return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
-    files = sorted(file for file in path.iterdir() if file.is_file())
-    text = "".join(f"{sha256(file)}  {file.name}\n" for file in files)
-    return {
-        "name": path.resolve().name,
-        "bytes": sum(file.stat().st_size for file in files),
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-    }
+    return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _reference(genome: Path, examples: Examples) -> dict[str, Any]:
+    """Return name and checksum of the reference: that of its sequence, as tables have it."""
+    from deepcpg_tf.data.examples import TableExamples
+
+    digest = examples.table.reference.digest if isinstance(examples, TableExamples) else None
+    return {"name": genome.resolve().name, "digest": digest}
 
 
 def _origin(start: ModelLike, source: MethylationModel) -> dict[str, str]:
