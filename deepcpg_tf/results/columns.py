@@ -24,7 +24,7 @@ class Stretch(NamedTuple):
 
 
 class Columns:
-    """What `keep_columns` has kept; may be read by several threads at once."""
+    """What `keep_columns` has kept."""
 
     def __init__(self, file: BinaryIO, shards: Iterable[Shard]) -> None:
         self._file = file
