@@ -168,6 +168,7 @@ def test_letters_are_exact(model, tmp_path):
     assert table[ord("N")].sum() == 0
 
 
+@pytest.mark.full
 def test_channels_that_are_hardly_ever_above_0(tmp_path):
     """Scaled up all the way they would be beyond what LiteRT computes with."""
     tensors = random_tensors(CONFIG)
