@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,23 @@ from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file, parse_json
 
 _IDENTITY, _LOCK = "identity.json", "lock"
+_REMOVED = ".removed"
 
 
 def versions() -> dict[str, str]:
     """Return the versions of what computes, as a part of an identity."""
     found = {name: version(name) for name in ("keras", "tensorflow")}
     return {"deepcpg_tf": deepcpg_tf.__version__, **found}
+
+
+def arithmetic() -> dict[str, str]:
+    """Return what else decides about the last bits of a result, as a part of an identity.
+
+    Sums are split between threads, and other kernels sum in another order. To be asked once
+    TensorFlow is imported, which settles the kernels.
+    """
+    threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or str(_usable_processors())
+    return {"threads": threads, "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
 
 
 def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -42,7 +53,7 @@ def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, An
         Naming all that differs.
     """
     before, now = (json.loads(json.dumps(one)) for one in (before, now))
-    other = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    other = list(_differing(before, now))
     if other:
         raise OutputError(
             f"{folder}: expected the unfinished run to have the same {', '.join(other)}; "
@@ -55,7 +66,8 @@ def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Itera
     """Hold a folder against other processes, for as long as this one is at it.
 
     The folder is made if need be. It stays once anything to go on with is in it, and who owns
-    it removes it when all is done; a run that ends before leaves nothing, and binds nobody.
+    it removes it when all is done (`remove_owned`); a run that ends before leaves nothing, and
+    binds nobody.
 
     Parameters
     ----------
@@ -70,22 +82,44 @@ def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Itera
     Raises
     ------
     OutputError
-        When another process holds the folder, an unfinished run of something else is in
-        it, or it cannot be written to.
+        When another process holds the folder, an unfinished run of something else, or of
+        nobody knows what, is in it, or it cannot be written to.
     """
     lock = _lock(path, result)
     try:
-        kept = path / _IDENTITY
-        if kept.exists() and _has_results(path):
-            check_identity(path, _read(kept), identity)
+        _remove(_aside(path))
+        if _has_results(path):
+            check_identity(path, _read_identity(path), identity)
         else:
-            with atomic_file(kept) as partial:
+            with atomic_file(path / _IDENTITY) as partial:
                 partial.write_text(json.dumps(identity, indent=2, sort_keys=True))
         yield
     finally:
-        if path.exists() and not _has_results(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if _is_locked(path, lock) and not _has_results(path):
+            with suppress(OSError):
+                remove_owned(path)
         os.close(lock)
+
+
+def remove_owned(path: Path) -> None:
+    """Remove a folder that this process owns, in one step for whoever looks at it.
+
+    Files go one by one: cut off amid that, what is left would lack what it is of. So the
+    folder takes a name first that nobody goes on from; the next run removes it.
+    """
+    aside = _aside(path)
+    _remove(aside)
+    path.rename(aside)
+    _remove(aside)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + _REMOVED)
+
+
+def _remove(path: Path) -> None:
+    # On a network file system, a file that is still open stays until it is closed.
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _has_results(path: Path) -> bool:
@@ -111,19 +145,44 @@ def _lock(path: Path, result: Path) -> int:
             raise OutputError(
                 f"{result}: expected nothing else to write it, found another run"
             ) from None
-        if os.fstat(lock).st_nlink:
+        if _is_locked(path, lock):
             return lock
         os.close(lock)  # another run has just ended, and removed the folder
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _is_locked(path: Path, lock: int) -> bool:
+    """Return whether the folder is still the one whose lock this is."""
     try:
-        identity = parse_json(path.read_bytes())
+        return os.path.samestat(os.fstat(lock), (path / _LOCK).stat())
+    except OSError:
+        return False
+
+
+def _read_identity(folder: Path) -> dict[str, Any]:
+    try:
+        identity = parse_json((folder / _IDENTITY).read_bytes())
         if not isinstance(identity, dict):
             raise ValueError("it is no object")
-    except ValueError as error:
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise OutputError(
-            f"{path}: expected what an unfinished run is of, but {error}; "
-            "remove its folder to begin anew"
+            f"{folder}: expected {_IDENTITY} to say what the unfinished run in it is of, but "
+            f"{reason}; remove the folder to begin anew"
         ) from None
     return identity
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of what differs, one within another as ``settings.seed``."""
+    for key in sorted({*before, *now}):
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from (f"{key}.{name}" for name in _differing(one, other))
+        elif one != other:
+            yield key
+
+
+def _usable_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

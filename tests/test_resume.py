@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 
 import deepcpg_tf
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.resume import check_identity, owned_folder, versions
+from deepcpg_tf.resume import arithmetic, check_identity, owned_folder, remove_owned, versions
 
 IDENTITY = {"model": "a", "cells": ("x", "y"), "parts": 3}
 
@@ -60,13 +62,74 @@ def test_what_json_holds_alike_is_the_same(tmp_path):
         check_identity(tmp_path, {"a": [1, 2]}, {"a": [2, 1]})
 
 
+def test_what_differs_within_is_named(tmp_path):
+    before, now = ({"settings": {"seed": seed, "epochs": 3}} for seed in (0, 1))
+    with pytest.raises(OutputError, match="the same settings.seed;"):
+        check_identity(tmp_path, before, now)
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000])
 def test_a_damaged_identity_is_told(tmp_path, text):
     (tmp_path / "identity.json").write_text(text)
     (tmp_path / "work").touch()
-    message = rf"^{tmp_path}/identity.json: expected what an unfinished run is of, but .*anew$"
+    message = rf"^{tmp_path}: expected identity.json to say what the .* but .*; remove the folder"
     with pytest.raises(OutputError, match=message), own(tmp_path):
         pass
+
+
+def test_results_of_nobody_knows_what_are_not_gone_on_with(tmp_path):
+    (tmp_path / "work").touch()
+    message = rf"^{tmp_path}: expected identity.json to say .* but No such file .*; remove the"
+    with pytest.raises(OutputError, match=message), own(tmp_path):
+        pass
+    assert (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{"])
+def test_a_damaged_identity_of_no_results_is_written_anew(tmp_path, text):
+    """As a disk that was full at the start leaves it."""
+    (tmp_path / "identity.json").write_text(text)
+    with own(tmp_path):
+        (tmp_path / "work").touch()
+    assert json.loads((tmp_path / "identity.json").read_text())["model"] == "a"
+
+
+@pytest.mark.parametrize("done", range(4))
+def test_killed_while_it_is_removed_nothing_is_left_to_go_on_with(tmp_path, monkeypatch, done):
+    """Whatever file it came to: another run does not take what is left for its own."""
+    state = tmp_path / "state"
+
+    class Killed(BaseException):
+        pass
+
+    def remove_some(path, **_):
+        if path.exists():
+            for file in sorted(path.iterdir())[:done]:
+                file.unlink()
+            raise Killed
+
+    with pytest.raises(Killed), monkeypatch.context() as patch, own(state):
+        for name in ("a", "b"):
+            (state / name).touch()
+        patch.setattr(shutil, "rmtree", remove_some)
+        remove_owned(state)
+    with own(state, {"model": "b"}):
+        assert {file.name for file in state.iterdir()} == {"identity.json", "lock"}
+        assert [file.name for file in tmp_path.iterdir()] == ["state"]
+
+
+def test_the_next_run_that_has_begun_is_let_be(tmp_path):
+    """Between the removal and the end of a run, another may have begun."""
+    state = tmp_path / "state"
+    with own(state):
+        (state / "work").touch()
+        remove_owned(state)
+        assert list(tmp_path.iterdir()) == []
+        with own(state, {"model": "b"}):
+            pass
+        state.mkdir()
+        (state / "lock").touch()
+    assert (state / "lock").exists()
 
 
 def test_another_process_holds_it(tmp_path):
@@ -89,7 +152,6 @@ def test_another_process_holds_it(tmp_path):
 def test_a_folder_that_is_removed_while_waited_for(tmp_path, monkeypatch):
     """The lock of a removed folder holds nothing: another is taken."""
     import fcntl
-    import shutil
 
     flock, state = fcntl.flock, tmp_path / "state"
     ended = []
@@ -129,3 +191,12 @@ def test_it_needs_no_tensorflow():
     )
     root = Path(deepcpg_tf.__file__).parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root)
+
+
+def test_the_number_of_threads_is_told(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 3}, raising=False)
+    assert arithmetic() == {"threads": "3", "onednn": "0"}
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "8")
+    assert arithmetic()["threads"] == "8"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from scipy.special import expit
 from deepcpg_tf.genome.intervals import Annotation
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.progress import SILENT, Progress
-from deepcpg_tf.resume import owned_folder, versions
+from deepcpg_tf.resume import arithmetic, owned_folder, remove_owned, versions
 from deepcpg_tf.scan.regions import Region, sites_of
 from deepcpg_tf.scan.shards import Shard
 
@@ -48,7 +47,7 @@ def scan(
     out
         The result that is going to be written.
     identity
-        What decides about the result, beside the versions of what computes it.
+        What decides about the result, beside the versions and arithmetic of what computes it.
     progress
         Who is told of the sites done.
 
@@ -64,7 +63,8 @@ def scan(
         or the folder cannot be written to.
     """
     state = out.resolve().parent / f".{out.name}.scan"
-    with owned_folder(state, {**identity, **versions()}, out), ThreadPoolExecutor(1) as writer:
+    identity = {**identity, **versions(), **arithmetic()}
+    with owned_folder(state, identity, out), ThreadPoolExecutor(1) as writer:
         paths = [state / f"{i:06}.npz" for i in range(len(regions))]
         saving = []
         for region, path in zip(regions, paths, strict=True):
@@ -79,7 +79,7 @@ def scan(
         for future in saving:
             future.result()
         yield map(Shard.load, paths)
-        shutil.rmtree(state)
+        remove_owned(state)
 
 
 def scan_region(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,7 @@ from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import sha256
 from deepcpg_tf.progress import SILENT, Progress
-from deepcpg_tf.resume import owned_folder, versions
+from deepcpg_tf.resume import arithmetic, owned_folder, remove_owned, versions
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
@@ -132,7 +131,12 @@ def train(
         "from": None if source is None else source.digest(),
         "freeze": freeze,
     }
-    identity = {"architecture": model.config.to_dict(), **decided, "versions": versions()}
+    identity = {
+        "architecture": model.config.to_dict(),
+        **decided,
+        "versions": versions(),
+        **arithmetic(),
+    }
     state = out.resolve().parent / f".{out.name}.training"
     with (
         owned_folder(state, identity, out),
@@ -159,7 +163,7 @@ def train(
         }
         _write(model, out, history.rows)
         remember(model.digest(), TrainingData(tuple(files), reference, data_digest))
-        shutil.rmtree(state)
+        remove_owned(state)
     return Trained(model, history.rows, history.kept, out)
 
 

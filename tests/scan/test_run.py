@@ -1,5 +1,6 @@
 import gzip
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.read import read_profile
+from deepcpg_tf.scan import run as scan_run
+from deepcpg_tf.scan.shards import Shard
 from tests import tolerances
 from tests.conftest import DATA
 
@@ -29,6 +32,11 @@ SMALL = (
 
 def command(out, *more):
     return ("predict", RUN / "model", "--genome", RUN / "dna", "--out", out, *more)
+
+
+def full_after_writing(self, path):
+    path.write_bytes(b"")
+    raise OSError(28, "No space left on device", str(path))
 
 
 def small(*arguments):
@@ -162,29 +170,51 @@ def test_an_unfinished_run_of_something_else(fails, tmp_path):
     message = fails(*command(tmp_path / "out.parquet"))
     assert (
         "expected the unfinished run to have the same chromosomes, deepcpg_tf, keras, model, "
-        "reference, tensorflow; repeat that command" in message
+        "onednn, reference, tensorflow, threads; repeat that command" in message
     )
 
 
 def test_a_run_of_other_versions_is_not_gone_on_with(fails, tmp_path, monkeypatch):
     """Another release may compute other numbers, and one file would hold both."""
-    from deepcpg_tf.scan import run as scan_run
-    from deepcpg_tf.scan.shards import Shard
-
     out, state = tmp_path / "out.parquet", tmp_path / ".out.parquet.scan"
-
-    def full(self, path):
-        path.write_bytes(b"")
-        raise OSError(28, "No space left on device", str(path))
-
     monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.2"})
     with monkeypatch.context() as patch:
-        patch.setattr(Shard, "save", full)
+        patch.setattr(Shard, "save", full_after_writing)
         fails(*command(out))
     monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.3"})
     assert f"{state}: expected the unfinished run to have the same tensorflow;" in fails(
         *command(out)
     )
+
+
+def test_shards_of_another_model_are_not_taken_over(run, tmp_path, monkeypatch):
+    """A run that was killed while it cleaned up leaves shards: they are nobody's."""
+    out = tmp_path / "out.parquet"
+
+    def killed(path, **_):
+        if (path / "identity.json").exists():
+            (path / "identity.json").unlink()
+            raise KeyboardInterrupt
+
+    other = ("predict", DATA / "legacy" / "keras1-distributed", "--genome", RUN / "dna", "--out")
+    assert run(*other, tmp_path / "alone.parquet").code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        assert run(*command(out)).code == 130
+    assert list(tmp_path.glob(".out*/*.npz"))
+    assert run(*other, out).code == 0
+    assert out.read_bytes() == (tmp_path / "alone.parquet").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_another_number_of_threads_is_not_gone_on_with(fails, tmp_path, monkeypatch):
+    out = tmp_path / "out.parquet"
+    monkeypatch.setattr(scan_run, "arithmetic", lambda: {"threads": "2"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Shard, "save", full_after_writing)
+        fails(*command(out))
+    monkeypatch.setattr(scan_run, "arithmetic", lambda: {"threads": "4"})
+    assert "expected the unfinished run to have the same threads;" in fails(*command(out))
 
 
 @pytest.mark.parametrize(
@@ -242,8 +272,6 @@ def test_sites_that_lie_close_are_predicted_alike(run, tmp_path, by_sites):
 
 
 def test_a_full_disk_is_told(run, tmp_path, monkeypatch):
-    from deepcpg_tf.scan.shards import Shard
-
     def full(self, path):
         raise OSError(28, "No space left on device", str(path))
 
