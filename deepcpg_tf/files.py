@@ -46,6 +46,13 @@ def open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig")
 
 
+def what_is_there(path: Path) -> str:
+    """Return what is in the place of a file that was expected, for a message."""
+    if path.is_dir():
+        return "a folder"
+    return "a pipe or device, which cannot be read twice" if path.exists() else "none there"
+
+
 @contextmanager
 def reading_text(path: Path, fault: type[DeepCpgError]) -> Iterator[TextIO]:
     """Open text as `open_text` does; what is no text, or damaged, is a fault of the given type."""

@@ -1,9 +1,8 @@
 """The codes of a genome as a file: any chromosome at any time, in bounded memory.
 
-A genome is encoded once into one file of the cache folder, whose name depends on
-the FASTA files, their sizes and times of change: a byte a base, one chromosome
-after the other; then, as JSON, their names, lengths and SHA-256 checksums; then
-the length of that JSON in 8 bytes.
+A genome is encoded once into one file of the cache folder, whose name is a checksum of
+the FASTA files: a byte a base, one chromosome after the other; then, as JSON, their
+names, lengths and SHA-256 checksums; then the length of that JSON in 8 bytes.
 """
 
 from __future__ import annotations
@@ -11,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.cache import cache_folder, writing_to_cache
+from deepcpg_tf.cache import bound, cache_folder, make_room, note_use, writing_to_cache
 from deepcpg_tf.errors import GenomeError, SequenceError
 from deepcpg_tf.files import atomic_file
 from deepcpg_tf.genome.fasta import Letters
@@ -52,6 +52,8 @@ class CodeFile:
         index = json.loads(self._map[-_TAIL - size : -_TAIL])
         names, lengths = index["names"], index["lengths"]
         ends = np.cumsum(lengths).tolist()
+        if sum(lengths) + size + _TAIL != len(self._map):
+            raise ValueError("it is damaged")
         self.lengths: dict[str, int] = dict(zip(names, lengths, strict=True))
         self.offsets: dict[str, int] = dict(zip(names, [0, *ends[:-1]], strict=True))
         self.checksums: dict[str, str] = dict(zip(names, index["sha256"], strict=True))
@@ -84,17 +86,22 @@ def encoded(letters: Letters, key: str) -> CodeFile:
         When the cache cannot be written to.
     """
     path = cache_folder() / "codes" / key
-    if not path.is_file():
-        with writing_to_cache():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_file(path) as partial:
-                _encode(letters, partial)
-                if letters.key() != key:
-                    raise GenomeError(
-                        f"{letters.path}: expected a genome that stays as it is, "
-                        "found it changed since it was opened"
-                    )
-    return CodeFile(path)
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # none, or a damaged one
+        note_use(path)
+        return CodeFile(path)
+    bound()  # is an error now, if it is none
+    with writing_to_cache():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as partial:
+            _encode(letters, partial)
+            if letters.key() != key:
+                raise GenomeError(
+                    f"{letters.path}: expected a genome that stays as it is, "
+                    "found it changed since it was opened"
+                )
+            opened = CodeFile(partial)
+    make_room(path)
+    return opened
 
 
 def _encode(letters: Letters, path: Path) -> None:

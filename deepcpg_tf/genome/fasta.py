@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
+import os
 import re
 import shutil
 import tempfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 import pysam
 
-from deepcpg_tf.cache import cache_folder, writing_to_cache
+from deepcpg_tf.cache import cache_folder, file_key, note_use, writing_to_cache
 from deepcpg_tf.errors import GenomeError
-from deepcpg_tf.files import atomic_file, is_gzip
+from deepcpg_tf.files import atomic_file, is_gzip, what_is_there
 from deepcpg_tf.genome.names import natural_order
 
+_BYTES_AT_ONCE = 1 << 20
+# An empty block (SAM specification, 4.1.2).
+_END_OF_BGZIP = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _MEMBER = re.compile(r"[^.].*\.chromosome\.(.+)\.fa(?:\.gz)?")
 
 
@@ -37,7 +41,7 @@ class Letters(Protocol):
         """Return the file that holds a chromosome."""
 
     def key(self) -> str:
-        """Return a name for what is derived from the files; see `file_key`."""
+        """Return a name for what is made of the files; see `deepcpg_tf.cache.file_key`."""
 
 
 class FastaReference:
@@ -46,7 +50,8 @@ class FastaReference:
     Raises
     ------
     GenomeError
-        When the file is missing, no FASTA, damaged, or compressed with plain gzip.
+        When the file is missing, no FASTA, damaged, or compressed with plain gzip, or two
+        records have the same name.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +84,7 @@ class FastaReference:
         return self.path
 
     def key(self) -> str:
-        """Return a name for what is derived from the files; see `file_key`."""
+        """Return a name for what is made of the files; see `deepcpg_tf.cache.file_key`."""
         return file_key(self.path)
 
 
@@ -141,37 +146,33 @@ class FastaFolder:
         return self._files[chromosome]
 
     def key(self) -> str:
-        """Return a name for what is derived from the files; see `file_key`."""
+        """Return a name for what is made of the files; see `deepcpg_tf.cache.file_key`."""
         return file_key(*self._files.values())
 
 
 def _open_fasta(path: Path) -> pysam.FastaFile:
     if not path.is_file():
-        raise GenomeError(f"{path}: expected a FASTA file, found none there")
+        raise GenomeError(f"{path}: expected a FASTA file, found {what_is_there(path)}")
     if is_gzip(path) and not _is_bgzip(path):
         raise GenomeError(
             f"{path}: expected FASTA that is plain or compressed with bgzip, received plain gzip, "
             f"which has no random access; decompress it: gunzip -k {path.name}"
         )
+    if is_gzip(path) and not _ends_as_bgzip(path):
+        raise GenomeError(
+            f"{path}: expected the empty block that a bgzip file ends with, found none: the file "
+            "is cut off"
+        )
     # htslib prints to stderr what we say in one line of our own.
     verbosity = pysam.set_verbosity(0)
     try:
-        beside = _index_beside(path)
-        if beside is not None:
-            try:
-                return _indexed(path, *beside)
-            except (OSError, ValueError):
-                raise GenomeError(
-                    f"{beside[0]}: expected the index of {path.name}, received something else; "
-                    "remove it, and one is made in the cache"
-                ) from None
-        fai, gzi = _cached_index(path)
+        fai, gzi = _index(path)
         try:
             return _indexed(path, fai, gzi)
         except (OSError, ValueError):
             fai.unlink()  # damaged in the cache
-            return _indexed(path, *_cached_index(path))
-    except (OSError, ValueError, pysam.SamtoolsError):
+            return _indexed(path, *_index(path))
+    except (OSError, ValueError, EOFError, zlib.error, pysam.SamtoolsError):
         raise GenomeError(
             f"{path}: expected FASTA (records of a line '>name' and lines of letters, all but the "
             "last of one width), received something else or a damaged file"
@@ -197,32 +198,26 @@ def _is_bgzip(path: Path) -> bool:
     return len(header) == 14 and bool(header[3] & 4) and header[12:14] == b"BC"
 
 
-def file_key(*paths: Path) -> str:
-    """Return a name for what is derived from files; it changes whenever one of them does."""
-    identity = "\n".join(
-        f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths
-    )
-    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+def _ends_as_bgzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-min(len(_END_OF_BGZIP), path.stat().st_size), os.SEEK_END)
+        return file.read() == _END_OF_BGZIP
 
 
-def _index_beside(path: Path) -> tuple[Path, Path] | None:
-    """Return the .fai and .gzi beside a FASTA file, if they are there and not older."""
-    changed = path.stat().st_mtime_ns
-    fai, gzi = Path(f"{path}.fai"), Path(f"{path}.gzi")
-    needed = (fai, gzi) if is_gzip(path) else (fai,)
-    fresh = all(file.is_file() and file.stat().st_mtime_ns >= changed for file in needed)
-    return (fai, gzi) if fresh else None
+def _index(path: Path) -> tuple[Path, Path]:
+    """Return the .fai and .gzi of a FASTA file in the cache, made if need be.
 
-
-def _cached_index(path: Path) -> tuple[Path, Path]:
-    """Return the .fai and .gzi of a FASTA file in the cache, made if need be."""
+    Those beside the file are not looked at: nothing tells that they are of what it holds now.
+    """
     stem = cache_folder() / "fasta-indexes" / file_key(path)
     fai, gzi = Path(f"{stem}.fai"), Path(f"{stem}.gzi")
     if fai.is_file():
+        note_use(fai)
         return fai, gzi
     with tempfile.TemporaryDirectory() as folder:
         new_fai, new_gzi = Path(folder, "fai"), Path(folder, "gzi")
         pysam.faidx(str(path), "--fai-idx", str(new_fai), "--gzi-idx", str(new_gzi))
+        _check_names(path)
         with writing_to_cache():
             fai.parent.mkdir(parents=True, exist_ok=True)
             for new, final in ((new_gzi, gzi), (new_fai, fai)):
@@ -230,3 +225,29 @@ def _cached_index(path: Path) -> tuple[Path, Path]:
                     with atomic_file(final) as partial:
                         shutil.copyfile(new, partial)
     return fai, gzi
+
+
+def _check_names(path: Path) -> None:
+    """Refuse two records of one name: an index has the first alone."""
+    records: dict[bytes, int] = {}
+    for record, name in enumerate(_record_names(path), 1):
+        first = records.setdefault(name, record)
+        if first != record:
+            raise GenomeError(
+                f"{path}: expected a name of its own for each record, received "
+                f"{name.decode(errors='replace')!r} for records {first} and {record}"
+            )
+
+
+def _record_names(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as file:
+        rest = b"\n"
+        for block in iter(lambda: file.read(_BYTES_AT_ONCE), b""):
+            block = rest + block
+            at = block.find(b">")
+            while at >= 0 and (end := block.find(b"\n", at)) >= 0:
+                if block[at - 1 : at] == b"\n":
+                    yield (block[at + 1 : end].split(maxsplit=1) or [b""])[0]
+                at = block.find(b">", end)
+            # The line that is not whole, or what may come before the next one.
+            rest = block[-1:] if at < 0 else block[at - 1 :]

@@ -22,11 +22,10 @@ class Genome:
     """A reference genome.
 
     Positions are 0-based everywhere. The index that random access to a FASTA file
-    needs is the one beside it (``.fai``) when it is up to date; otherwise one is
-    made in the cache folder. Bases are encoded into a file there when they are first
-    needed, once for this process and later ones; see `deepcpg_tf.genome.codes`. Going
-    from one chromosome to another and back then costs next to nothing. Several threads
-    may read at the same time.
+    needs is made in the cache folder; one beside it (``.fai``) is not looked at. Bases
+    are encoded into a file there when they are first needed, once for this process and
+    later ones; see `deepcpg_tf.genome.codes`. Going from one chromosome to another and
+    back then costs next to nothing. Several threads may read at the same time.
 
     Parameters
     ----------
@@ -46,7 +45,8 @@ class Genome:
     Raises
     ------
     GenomeError
-        When the file is missing, no FASTA, damaged, or compressed with plain gzip;
+        When the file is missing, no FASTA, damaged, or compressed with plain gzip, or two
+        records have the same name;
         when the folder has no chromosome, or two files of the same one. What needs
         bases raises it when a chromosome cannot be read, and `OutputError` when the
         cache cannot be written to.

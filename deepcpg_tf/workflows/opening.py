@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from deepcpg_tf.errors import InputError, OutputError
+from deepcpg_tf.files import what_is_there
 from deepcpg_tf.genome.reference import Genome
 
 if TYPE_CHECKING:
@@ -64,10 +65,7 @@ def check_files(*paths: Path | None) -> None:
     """
     for path in paths:
         if path is not None and not path.is_file():
-            found = "a folder" if path.is_dir() else "none there"
-            if path.exists() and not path.is_dir():
-                found = "a pipe or device, which cannot be read twice"
-            raise InputError(f"{path}: expected a file, found {found}")
+            raise InputError(f"{path}: expected a file, found {what_is_there(path)}")
 
 
 def check_other_than(out: Path | None, *inputs: Path | None) -> None:

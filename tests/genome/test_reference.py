@@ -60,14 +60,6 @@ def test_every_form_reads_the_same(fasta, tmp_path, name):
     tmp_path.chmod(0o700)
 
 
-def test_a_stale_index_is_not_used(fasta):
-    pysam.faidx(str(fasta))
-    fasta.write_text(">chr1\nGGGG\n")
-    later = time.time() + 10
-    os.utime(fasta, (later, later))
-    assert Genome(fasta).lengths == {"chr1": 4}
-
-
 def test_a_changed_file_gets_a_new_index(fasta):
     Genome(fasta)
     fasta.write_text(">chr2\nGGGGG\n")
@@ -154,12 +146,36 @@ def test_a_damaged_index_in_the_cache_is_made_anew(fasta, home, content):
     assert Genome(fasta).lengths["chrX"] == 4
 
 
-@pytest.mark.parametrize("content", ["", "garbage"])
-def test_a_damaged_index_beside_is_named(fasta, content):
-    index = fasta.with_name("genome.fa.fai")
-    index.write_text(content)
-    with pytest.raises(GenomeError, match=r"genome.fa.fai: expected the index of genome.fa"):
-        Genome(fasta)
+@pytest.mark.parametrize("content", ["", "garbage", "chr1\t133\t12\t10\t11\n"])
+def test_an_index_beside_is_not_looked_at(fasta, content):
+    """It may be of an older file with fewer records, and newer than this one by being copied."""
+    fasta.with_name("genome.fa.fai").write_text(content)
+    genome = Genome(fasta)
+    assert list(genome.lengths) == ["chr1", "chrX", "chrM"]
+    assert decode(genome.codes("chrM")) == "AACG"
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 20])
+def test_two_records_of_one_name(tmp_path, monkeypatch, compress, at_once):
+    monkeypatch.setattr("deepcpg_tf.genome.fasta._BYTES_AT_ONCE", at_once)
+    path = tmp_path / "g.fa"
+    path.write_text(">chr1 a>b\nACGT\n>chr2\r\nAC\r\n>chr1\tagain\nGGGG\n")
+    if compress:
+        pysam.tabix_compress(str(path), str(tmp_path / "g.fa.gz"))
+        path = tmp_path / "g.fa.gz"
+    message = f"{path}: expected a name of its own .* received 'chr1' for records 1 and 3"
+    with pytest.raises(GenomeError, match=message):
+        Genome(path)
+
+
+def test_a_bgzip_file_that_is_cut_off_between_blocks(fasta, tmp_path):
+    """Nothing else would tell that the last chromosomes are missing."""
+    path = tmp_path / "genome.fa.gz"
+    pysam.tabix_compress(str(fasta), str(path))
+    path.write_bytes(path.read_bytes()[:-28])
+    with pytest.raises(GenomeError, match=r"genome.fa.gz: expected the empty block .* cut off"):
+        Genome(path)
 
 
 def test_an_index_that_cannot_be_kept(fasta, home):
@@ -202,19 +218,21 @@ def test_foreign_letters(tmp_path):
 
 
 def test_truncated_bgzip(fasta, tmp_path):
-    import random
-
     letters = "".join(random.Random(0).choices("ACGT", k=300_000))
     fasta.write_text(f">chr1\n{letters}\n")
     path = tmp_path / "genome.fa.gz"
     pysam.tabix_compress(str(fasta), str(path))
-    pysam.faidx(str(path))
     content = path.read_bytes()
-    times = path.stat()
-    path.write_bytes(content[: len(content) // 2])
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(GenomeError, match="genome.fa.gz: .*chr"):
-        Genome(path).codes("chr1")
+    path.write_bytes(content[: len(content) // 2] + content[-28:])
+    with pytest.raises(GenomeError, match="genome.fa.gz: .* or a damaged file"):
+        Genome(path)
+
+
+def test_a_pipe_is_no_genome(tmp_path):
+    os.mkfifo(tmp_path / "g.fa")
+    message = "g.fa: expected a FASTA file, found a pipe or device, which cannot be read twice"
+    with pytest.raises(GenomeError, match=message):
+        Genome(tmp_path / "g.fa")
 
 
 @pytest.fixture
@@ -352,6 +370,55 @@ def test_a_changed_genome_is_encoded_again(fasta):
     assert decode(Genome(fasta).codes("chrX")) == CHRX
     fasta.write_text(">chrX\nGGGGG\n")
     assert decode(Genome(fasta).codes("chrX")) == "GGGGG"
+
+
+@pytest.mark.parametrize("noted", [False, True])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_genome_of_the_same_size_and_time_is_told_apart(
+    fasta, tmp_path, monkeypatch, replaced, noted
+):
+    """One base in the middle, as in a genome with SNPs; cp -p and rsync -t keep the time."""
+    if noted:  # its checksum is, as of a file that is no longer new
+        monkeypatch.setattr("deepcpg_tf.cache._TICK", -(1 << 62))
+    assert decode(Genome(fasta).codes("chrM")) == "AACG"
+    before = fasta.stat()
+    time.sleep(0.02)  # the times of change have ticks
+    new = tmp_path / "new.fa" if replaced else fasta
+    new.write_text(fasta.read_text().replace("AACG", "ATCG"))
+    os.utime(new, ns=(before.st_atime_ns, before.st_mtime_ns))
+    new.replace(fasta)
+    after = fasta.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert decode(Genome(fasta).codes("chrM")) == "ATCG"
+
+
+def test_a_genome_is_read_for_its_checksum_once(fasta, monkeypatch):
+    monkeypatch.setattr("deepcpg_tf.cache._TICK", -(1 << 62))
+    read = []
+    monkeypatch.setattr("hashlib.blake2b", lambda *a, b=hashlib.blake2b, **k: read.append(b) or b())
+    for _ in range(3):
+        Genome(fasta).codes("chrM")
+    assert len(read) == 1
+    fasta.chmod(0o400)
+    Genome(fasta)
+    assert len(read) == 2
+
+
+def test_a_damaged_file_of_codes_is_made_anew(fasta, home):
+    Genome(fasta).codes("chr1")
+    (codes,) = (home / "codes").iterdir()
+    whole = codes.read_bytes()
+    for damaged in (b"", whole[:5], whole[1:], bytes(len(whole))):
+        codes.write_bytes(damaged)
+        assert decode(Genome(fasta).codes("chrM")) == "AACG"
+        assert codes.read_bytes() == whole
+
+
+def test_a_copy_of_a_genome_is_encoded_once(fasta, tmp_path, home):
+    Genome(fasta).codes("chr1")
+    (tmp_path / "other").mkdir()
+    Genome(fasta.rename(tmp_path / "other" / "genome.fa")).codes("chr1")
+    assert len(list((home / "codes").iterdir())) == 1
 
 
 def test_a_genome_that_changes_before_it_is_read(fasta, home):

@@ -11,10 +11,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.cache import cache_folder, writing_to_cache
+from deepcpg_tf.cache import cache_folder, file_key, make_room, note_use, writing_to_cache
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.files import atomic_file
-from deepcpg_tf.genome.fasta import file_key
 from deepcpg_tf.genome.pieces import Pieces
 from deepcpg_tf.genome.sequence import N_CODE
 
@@ -65,6 +64,7 @@ class LegacyWindows:
     def unpack(self, *, hold: bool) -> None:
         """Keep the windows uncompressed; see `LegacyData.prepare`."""
         path = cache_folder() / "windows" / file_key(*self._paths)
+        note_use(path)
         if not path.is_file():
             with writing_to_cache():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +73,7 @@ class LegacyWindows:
                         end = min(start + _ROWS_AT_ONCE, self._starts[-1])
                         file.write(self.read(np.arange(start, end)).data)
         self._unpacked = Pieces(path)
+        make_room(path)
         if hold:
             self._unpacked.hold()
 
