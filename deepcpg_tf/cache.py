@@ -23,13 +23,12 @@ _VARIABLE = "DEEPCPG_TF_HOME"
 _BOUND = "DEEPCPG_TF_CACHE_GB"
 _USUAL_BOUND = 20
 
-_GENOMES, _WINDOWS, _CHECKSUMS = "codes", "windows", "checksums"
-_MADE = {
-    _GENOMES: "genome",
-    _WINDOWS: "windows",
-    "fasta-indexes": "index",
-    _CHECKSUMS: "checksum",
-}
+CHECKSUM = "checksum"
+"""The kind of the notes of which files there are checksums."""
+
+_CHECKSUMS = "checksums"
+_BOUNDED = {"codes": "genome", "windows": "windows"}
+_MADE = {**_BOUNDED, "fasta-indexes": "index", _CHECKSUMS: CHECKSUM}
 _BROUGHT = {"presets": "preset", "training-data": "training data"}
 
 # A file that has just changed may do so again within one tick of its time of change.
@@ -153,7 +152,7 @@ def make_room(newest: Path) -> None:
 
     A process that has one open keeps it.
     """
-    large = [kept for kept in kept_files() if kept.kind in (_MADE[_GENOMES], _MADE[_WINDOWS])]
+    large = [kept for kept in kept_files() if kept.kind in _BOUNDED.values()]
     excess = sum(kept.bytes for kept in large) - bound()
     for kept in sorted(large, key=lambda kept: kept.used):
         if excess > 0 and kept.path != newest and _is_idle(kept):
@@ -172,7 +171,7 @@ def kept_files() -> list[Kept]:
                     if path.is_file():
                         stat = path.stat()
                         found.append(Kept(path, kind, stat.st_size, stat.st_mtime, (), made))
-    of = _noted(kept.path for kept in found if kept.kind == _MADE[_CHECKSUMS])
+    of = _noted(kept.path for kept in found if kept.kind == CHECKSUM)
     return [kept._replace(of=of.get(kept.path.stem, ())) for kept in found]
 
 

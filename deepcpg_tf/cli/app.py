@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import deepcpg_tf
-from deepcpg_tf.cli import convert, data, evaluate, export, impute, predict, presets, train
+from deepcpg_tf.cli import cache, convert, data, evaluate, export, impute, predict, presets, train
 from deepcpg_tf.cli.command import Command, ManyValues
 from deepcpg_tf.errors import DeepCpgError
 
@@ -49,6 +49,7 @@ app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(export.verify)
 app.command("presets", cls=Command)(presets.presets)
 app.command("fetch", cls=Command)(presets.fetch)
+app.add_typer(cache.app)
 
 
 def main() -> NoReturn:

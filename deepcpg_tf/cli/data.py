@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +10,7 @@ import typer
 from deepcpg_tf.cli.command import Command, ManyValues
 from deepcpg_tf.cli.options import Debug
 from deepcpg_tf.cli.progress import shown_progress
+from deepcpg_tf.cli.rows import print_rows
 from deepcpg_tf.cli.split_options import (
     Fractions,
     SplitName,
@@ -101,7 +100,7 @@ def show(table: _Table, debug: Debug = False) -> None:
     from deepcpg_tf.data.summary import summarize
     from deepcpg_tf.data.table_file import read_table
 
-    _print_rows(
+    print_rows(
         ("cell", "chromosome", "sites", "observed", "coverage", "methylation_rate"),
         [
             (*row[:4], f"{row.coverage:.4f}", f"{row.methylation_rate:.4f}")
@@ -133,7 +132,7 @@ def split(
     totals = {row.part: 0 for row in rows}
     for row in rows:
         totals[row.part] += row.sites
-    _print_rows(
+    print_rows(
         ("part", "chromosome", "sites", "share"),
         [(row.part, row.chromosome, row.sites, _share(row.sites, loaded)) for row in rows]
         + [(part, "all", sites, _share(sites, loaded)) for part, sites in totals.items()],
@@ -150,18 +149,3 @@ def _tell(path: Path, table: MethylationTable) -> None:
         f"{path}: {len(table)} sites on {len(table.chromosomes)} chromosomes, "
         f"{len(table.cells)} cells, {share:.1%} observed"
     )
-
-
-def _print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table: for reading on a terminal, as TSV elsewhere."""
-    if not sys.stdout.isatty():
-        for row in (header, *rows):
-            print(*row, sep="\t")
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*header, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*map(str, row))
-    Console().print(table)

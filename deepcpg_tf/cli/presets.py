@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.cli.rows import print_rows
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.presets import PRESETS
 from deepcpg_tf.weights import store
@@ -30,11 +29,7 @@ def presets(debug: Debug = False) -> None:
         )
         for preset in PRESETS.values()
     ]
-    if sys.stdout.isatty():
-        _print_table(rows)
-    else:
-        for row in (_HEADER, *rows):
-            print(*row, sep="\t")
+    print_rows(_HEADER, rows)
 
 
 def fetch(
@@ -58,13 +53,3 @@ def fetch(
         url = store.BASE_URL if base_url is None else base_url
         files = store.fetch(preset, base_url=url, progress=True)
     print(*files, sep="\n")
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*_HEADER, box=None, collapse_padding=True, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

@@ -21,7 +21,7 @@ def command(*arguments):
 
 COMMANDS = (
     *("predict", "convert", "fetch", "presets", "train", "evaluate", "impute", "export", "verify"),
-    *("data build", "data show", "data split", "data import-legacy"),
+    *("data build", "data show", "data split", "data import-legacy", "cache list", "cache clear"),
 )
 
 # What a start takes long for; NumPy alone is a tenth of a second.
