@@ -86,6 +86,31 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_writable(path: Path, *, inside: bool = False) -> None:
+    """Refuse a place that cannot be written to, before anything is computed.
+
+    Parameters
+    ----------
+    path
+        The file or folder to write. Folders that are missing on the way to it count as made.
+    inside
+        Whether files go into the folder, rather than the folder in the place of another.
+
+    Raises
+    ------
+    OutputError
+    """
+    folder = path.resolve() if inside else path.resolve().parent
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=folder)
+        os.close(handle)
+        Path(name).unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the name of `path` on success.

@@ -40,12 +40,13 @@ def convert(
             "input: expected --model-json with --weights, or --model-h5, or --multimolecule, "
             f"received {' and '.join(named) or 'none'}"
         )
-    from deepcpg_tf.workflows.opening import check_files
+    from deepcpg_tf.workflows.opening import check_files, check_other_than
 
     check_files(model_json, weights, model_h5)
-    from deepcpg_tf.weights.preset_folder import check_writable
+    check_other_than(out, model_json, weights, model_h5, multimolecule)
+    from deepcpg_tf.weights.preset_folder import check_folder
 
-    check_writable(out)
+    check_folder(out)
     from deepcpg_tf.weights import keras_legacy
     from deepcpg_tf.weights.multimolecule import read_multimolecule
 

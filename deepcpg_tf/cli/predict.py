@@ -99,7 +99,7 @@ def predict(
     from deepcpg_tf.workflows.predict import predict as predict_source
 
     check_files(sequences, fasta, sites)
-    check_other_than(out, sequences, fasta, sites, genome)
+    check_other_than(out, sequences, fasta, sites, genome, model)
     check_table(out)
     loaded = open_model(model)
     length = loaded.reads.named("windows").shape[0]

@@ -20,7 +20,7 @@ import scipy.sparse
 
 from deepcpg_tf.data.table import MethylationTable, Reference
 from deepcpg_tf.errors import OutputError, TableError
-from deepcpg_tf.files import atomic_file
+from deepcpg_tf.files import atomic_file, check_writable
 
 _VERSION = 1
 _KEY = "deepcpg_tf"
@@ -34,12 +34,14 @@ def check_table_path(path: Path) -> Path:
     Raises
     ------
     OutputError
-        When the name does not end in ``.h5ad``, or the folder does not exist.
+        When the name does not end in ``.h5ad``, or the folder does not exist or cannot
+        be written to.
     """
     if path.suffix != ".h5ad":
         raise OutputError(f"{path}: expected a name that ends in .h5ad, received {path.name!r}")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: expected a folder that exists, found none at {path.parent}")
+    check_writable(path)
     return path
 
 

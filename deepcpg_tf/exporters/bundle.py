@@ -33,6 +33,7 @@ from deepcpg_tf.exporters.manifest import (
 )
 from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.exporters.samples import Drawn
+from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.sequence import encode_windows
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def check_formats(formats: Sequence[str]) -> None:
 
 
 def check_export_folder(out: Path) -> None:
-    """Refuse a folder that holds anything but an earlier export.
+    """Refuse a folder that holds anything but an earlier export, or cannot be written.
 
     Raises
     ------
@@ -87,6 +88,7 @@ def check_export_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: expected the name of a folder to write, received a file")
+    check_writable(out)
     if not out.is_dir() or not any(out.iterdir()):
         return
     known = {*formats_.names(), WINDOWS_FILE, CARD_FILE, MANIFEST_FILE}

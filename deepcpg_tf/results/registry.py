@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.extras import require
-from deepcpg_tf.files import atomic_file, atomic_folder
+from deepcpg_tf.files import atomic_file, atomic_folder, check_writable
 from deepcpg_tf.results.bedgraph import BEDGRAPH
 from deepcpg_tf.results.bigwig import BIGWIG
 from deepcpg_tf.results.contents import Contents, Format, Kind, WriteBatch
@@ -165,3 +165,4 @@ def _check_place(path: Path, chosen: Format) -> None:
         raise OutputError(f"{path}: expected a new folder, found that it is there already")
     if not path.parent.is_dir():
         raise OutputError(f"{path}: expected an existing folder, found no {path.parent}")
+    check_writable(path)

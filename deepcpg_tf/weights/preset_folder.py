@@ -18,7 +18,7 @@ import numpy.typing as npt
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.registry import config_class
 from deepcpg_tf.errors import CheckpointError, ConfigError, OutputError
-from deepcpg_tf.files import atomic_folder, parse_json
+from deepcpg_tf.files import atomic_folder, check_writable, parse_json
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.hdf5 import open_hdf5
 
@@ -34,13 +34,14 @@ def is_preset_folder(folder: Path) -> bool:
     return (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file()
 
 
-def check_writable(folder: Path) -> None:
-    """Refuse a folder whose content is not a preset's, which a preset must not replace.
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written, or whose content a preset must not replace.
 
     Raises
     ------
     OutputError
     """
+    check_writable(folder)
     if not folder.is_dir() or not any(folder.iterdir()):
         return
     others = sorted({file.name for file in folder.iterdir()} - {CONFIG_FILE, WEIGHTS_FILE})
@@ -79,7 +80,7 @@ def save_folder(
     OutputError
         When the folder holds anything else, or cannot be written to.
     """
-    check_writable(folder)
+    check_folder(folder)
     config = checkpoint.config
     description = {
         "format": _FORMAT,

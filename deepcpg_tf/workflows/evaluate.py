@@ -11,6 +11,7 @@ import numpy as np
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.extras import require
+from deepcpg_tf.files import check_writable
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     ModelLike,
@@ -82,12 +83,13 @@ def evaluate(
     beds = paths_of(annotations) if annotations else []
     folder = None if out is None else Path(out)
     kept = None if predictions is None else Path(predictions)
-    check_other_than(kept, *files)
+    check_other_than(kept, *files, *beds, genome, model)
     if kept is not None:
         check_path(kept, Kind.EVALUATED)
     if folder is not None and folder.is_file():
         raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
     if folder is not None:
+        check_writable(folder, inside=True)
         require("matplotlib", extra="plots")
     if part not in _PARTS:
         raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")

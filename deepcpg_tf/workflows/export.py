@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.errors import ConfigError
-from deepcpg_tf.workflows.opening import ModelLike, PathLike, check_files, name_of, open_model
+from deepcpg_tf.workflows.opening import (
+    ModelLike,
+    PathLike,
+    check_files,
+    check_other_than,
+    name_of,
+    open_model,
+)
 
 if TYPE_CHECKING:
     from deepcpg_tf.exporters.parity import Measured
@@ -82,6 +89,7 @@ def export(
 
     wanted = choices() if formats is None else formats
     check_formats(wanted)
+    check_other_than(folder, windows, genome, model)
     check_export_folder(folder)
     _make_sure_of(wanted)
     loaded = open_model(model)

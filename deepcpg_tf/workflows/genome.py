@@ -14,6 +14,7 @@ from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
     check_files,
+    check_other_than,
     open_genome,
     open_model,
 )
@@ -128,6 +129,7 @@ def _scan(
 
     out, within_file = Path(out), None if regions is None else Path(regions)
     check_files(within_file, *([Path(table)] if isinstance(table, str | Path) else []))
+    check_other_than(out, within_file, table, genome, model)
     kind = Kind.PREDICTED if table is None else Kind.IMPUTED
     check_path(out, kind, thousandths=thousandths)
     loaded = open_model(model)

@@ -68,13 +68,36 @@ def check_files(*paths: Path | None) -> None:
             raise InputError(f"{path}: expected a file, found {what_is_there(path)}")
 
 
-def check_other_than(out: Path | None, *inputs: Path | None) -> None:
-    """Refuse to write over an input.
+def check_other_than(out: Path | None, *inputs: object) -> None:
+    """Refuse to write over an input, by whatever name, or to replace a folder that holds one.
+
+    Parameters
+    ----------
+    out
+        What is going to be written, if any.
+    inputs
+        Files, folders with a model, and genomes, by name or opened; others are passed over.
 
     Raises
     ------
     OutputError
     """
-    for path in inputs:
-        if out is not None and path is not None and out.exists() and out.samefile(path):
+    if out is None or not out.exists():
+        return
+    for given in inputs:
+        path = given.path if isinstance(given, Genome) else given
+        if not isinstance(path, str | Path) or not Path(path).exists():
+            continue  # a preset's name, or what is in memory
+        if any(out.samefile(file) for file in (Path(path), *_model_files(Path(path)))):
             raise OutputError(f"{out}: expected another file than the input, received the same")
+        if out.is_dir() and Path(path).resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"{out}: expected a folder without the input, received that of {path}"
+            )
+
+
+def _model_files(path: Path) -> list[Path]:
+    """Return the files in the folder of a model that a result could be called like."""
+    from deepcpg_tf.weights.preset_folder import WEIGHTS_FILE, is_preset_folder
+
+    return [path / WEIGHTS_FILE] if is_preset_folder(path) else list(path.glob("*.h5"))

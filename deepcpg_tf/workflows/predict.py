@@ -13,7 +13,7 @@ import pyarrow as pa
 from deepcpg_tf.genome.sites import read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
-from deepcpg_tf.workflows.opening import ModelLike, PathLike, open_model
+from deepcpg_tf.workflows.opening import ModelLike, PathLike, check_other_than, open_model
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.base import MethylationModel, Values
@@ -69,6 +69,8 @@ def predict(
     from deepcpg_tf.results.registry import check_table, open_table
 
     path = None if out is None or Path(out) == STDOUT else Path(out)
+    reference = source.genome if isinstance(source, SiteFile) else None
+    check_other_than(path, getattr(source, "path", None), reference, model)
     check_table(path)
     loaded = open_model(model)
     check_table(path, source.keys, loaded.value_names(values))

@@ -12,7 +12,13 @@ from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_file import check_table_path, write_table
 from deepcpg_tf.profiles.read import Profile, read_profile
 from deepcpg_tf.progress import SILENT, Progress
-from deepcpg_tf.workflows.opening import GenomeLike, PathLike, open_genome, paths_of
+from deepcpg_tf.workflows.opening import (
+    GenomeLike,
+    PathLike,
+    check_other_than,
+    open_genome,
+    paths_of,
+)
 
 
 def build_table(
@@ -57,6 +63,7 @@ def build_table(
     """
     paths = paths_of(profiles)
     target = None if out is None else check_table_path(Path(out))
+    check_other_than(target, *paths, genome)
     check_cells(paths)
     reference = open_genome(genome)
 
@@ -101,6 +108,7 @@ def import_table(
     """
     paths = paths_of(files)
     target = None if out is None else check_table_path(Path(out))
+    check_other_than(target, *paths, genome)
     table = table_of_legacy_data(LegacyData(paths), open_genome(genome))
     if target is not None:
         write_table(table, target)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.extras import require
-from deepcpg_tf.files import sha256
+from deepcpg_tf.files import check_writable, sha256
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, owned_folder, remove_owned, versions
 from deepcpg_tf.training.settings import TrainingSettings
@@ -176,6 +176,7 @@ def _check(
 ) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise OutputError(f"{out}: expected a new folder, found that it is there already")
+    check_writable(out)
     require("matplotlib", extra="plots")
     if tensorboard is not None:
         require("tensorboard", extra="tensorboard")
