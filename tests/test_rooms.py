@@ -12,7 +12,18 @@ PACKAGE = Path(deepcpg_tf.__file__).parent
 
 # From low to high; rooms on one line do not know each other, but for those on the first.
 ORDER = (
-    ("errors", "files", "cache", "quiet", "inputs", "resume", "presets", "extras", "progress"),
+    (
+        "errors",
+        "files",
+        "hdf5",
+        "cache",
+        "quiet",
+        "inputs",
+        "resume",
+        "presets",
+        "extras",
+        "progress",
+    ),
     ("genome",),
     ("profiles", "configs"),
     ("weights",),

@@ -21,6 +21,7 @@ import scipy.sparse
 from deepcpg_tf.data.table import MethylationTable, Reference
 from deepcpg_tf.errors import OutputError, TableError
 from deepcpg_tf.files import atomic_file, check_writable
+from deepcpg_tf.hdf5 import hdf5_file
 
 _VERSION = 1
 _KEY = "deepcpg_tf"
@@ -55,6 +56,7 @@ def write_table(table: MethylationTable, path: Path) -> None:
     """
     import anndata
     import pandas as pd
+    from anndata.io import write_elem
 
     # Sites x cells by rows is cells x sites by columns: the same arrays, as they are.
     calls = table.calls
@@ -73,13 +75,15 @@ def write_table(table: MethylationTable, path: Path) -> None:
         "reference_name": table.reference.name,
         "reference_digest": table.reference.digest,
     }
-    with atomic_file(path) as partial:
-        anndata.AnnData(
-            by_cell,
-            obs=pd.DataFrame(index=np.array(table.cells, object)),
-            var=sites,
-            uns={_KEY: about},
-        ).write_h5ad(partial, compression="gzip")
+    content = anndata.AnnData(
+        by_cell,
+        obs=pd.DataFrame(index=np.array(table.cells, object)),
+        var=sites,
+        uns={_KEY: about},
+    )
+    with atomic_file(path) as partial, hdf5_file(partial) as (file, _):
+        write_elem(file, "/", content, dataset_kwargs={"compression": "gzip"})
+        del file["raw"]  # of nothing, which older releases of AnnData cannot read
 
 
 def read_table(path: Path) -> MethylationTable:

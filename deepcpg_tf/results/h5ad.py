@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from deepcpg_tf.data.calls import calls_of_labels
 from deepcpg_tf.errors import OutputError
+from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.results.blocks import ROWS, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
-from deepcpg_tf.results.hdf5 import hdf5_file
 from deepcpg_tf.scan.shards import Shard
 
 # SciPy counts in 64 bits only what it must.

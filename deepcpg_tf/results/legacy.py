@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.genome.names import names_without_chr
+from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.results.blocks import ROWS, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
-from deepcpg_tf.results.hdf5 import hdf5_file
 from deepcpg_tf.results.names import check_groups
 from deepcpg_tf.scan.shards import Shard
 

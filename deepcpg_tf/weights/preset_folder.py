@@ -19,6 +19,7 @@ from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.registry import config_class
 from deepcpg_tf.errors import CheckpointError, ConfigError, OutputError
 from deepcpg_tf.files import atomic_folder, check_writable, parse_json
+from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.hdf5 import open_hdf5
 
@@ -91,7 +92,7 @@ def save_folder(
         "provenance": checkpoint.provenance,
     }
     with atomic_folder(folder) as new:
-        with h5py.File(new / WEIGHTS_FILE, "w") as file:
+        with hdf5_file(new / WEIGHTS_FILE) as (file, _):
             for name, tensor in checkpoint.tensors.items():
                 file[name] = tensor
         add(new)
