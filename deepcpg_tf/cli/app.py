@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import traceback
 import warnings
@@ -12,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 
 import deepcpg_tf
-from deepcpg_tf.cli import cache, convert, data, evaluate, export, impute, predict, presets, train
+from deepcpg_tf.cli import (
+    cache,
+    convert,
+    data,
+    evaluate,
+    export,
+    impute,
+    predict,
+    presets,
+    signals,
+    train,
+)
 from deepcpg_tf.cli.command import Command, ManyValues
 from deepcpg_tf.errors import DeepCpgError
 
@@ -59,34 +69,36 @@ def main() -> NoReturn:
     1 an error of ours · 130 interrupted.
     """
     _silence_tensorflow()
-    # How a batch system and a lost connection say stop: what is half written is removed
-    # on the way out.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    signals.listen()
     warnings.showwarning = _show_warning
-    debug = "--debug" in sys.argv
     try:
         code = app(standalone_mode=False)
-        if code == 130:  # what Typer makes of Ctrl-C
-            _fail("interrupted", 130)
-    except typer.TyperException as error:
+    except Exception as error:
+        number = signals.received()
+        if number is None:
+            _tell(error)
+        code = 128 + number
+    finally:
+        signals.forget()
+    if code == 130:  # also what Typer makes of Ctrl-C
+        _fail("interrupted", 130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: Exception) -> NoReturn:
+    """End with one line for an error."""
+    if isinstance(error, typer.TyperException):
         if not error.format_message():  # no command: the help has been printed
             sys.exit(error.exit_code)
         _fail(f"{error.format_message().rstrip('.')} (see --help)", error.exit_code)
-    except DeepCpgError as error:
-        if debug:
-            traceback.print_exc()
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    if isinstance(error, DeepCpgError):
         _fail(str(error), 2)
-    except OSError as error:
-        if debug:
-            traceback.print_exc()
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{os.strerror(error.errno) if error.errno else error}", 2)
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        _fail(f"internal error, {type(error).__name__}: {error} (--debug shows where)", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+    _fail(f"internal error, {type(error).__name__}: {error} (--debug shows where)", 1)
 
 
 def _fail(message: str, code: int) -> NoReturn:

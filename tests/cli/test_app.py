@@ -107,7 +107,7 @@ SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
 def stop(process, name, written):
-    """Send a signal as soon as something is written; nothing may stay."""
+    """Send a signal as soon as something is written; nothing may stay. Return what is told."""
     while not written():
         assert process.poll() is None
         time.sleep(0.01)
@@ -116,6 +116,7 @@ def stop(process, name, written):
     assert process.returncode == SIGNALS[name]
     assert b"Traceback" not in errors
     assert not written()
+    return errors
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -136,6 +137,71 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, name):
     arguments = [sys.executable, "-c", code, "write", str(tmp_path / "table.tsv")]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         stop(process, name, lambda: list(tmp_path.iterdir()))
+
+
+LOSE = """
+import sys, time
+from pathlib import Path
+from deepcpg_tf.cli import signals
+from deepcpg_tf.cli.app import app, main
+from deepcpg_tf.files import atomic_file
+
+signals.PATIENCE = 0.5
+
+class Waits:
+    def __del__(self):
+        time.sleep(600)
+
+@app.command()
+def other(path: Path) -> None:
+    with atomic_file(path):
+        try:
+            time.sleep(600)
+        except BaseException:
+            print("a traceback", file=sys.stderr)
+            raise AttributeError("'dict' object has no attribute '_type_spec'") from None
+
+@app.command()
+def lost(path: Path) -> None:
+    with atomic_file(path):
+        Waits()
+        time.sleep(600)
+
+main()
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("command", ["other", "lost"])
+def test_a_signal_that_a_library_makes_something_else_of(tmp_path, name, command):
+    """One in C that was calling Python: it raises another error, or goes on."""
+    arguments = [sys.executable, "-c", LOSE, command, str(tmp_path / "table.tsv")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        errors = stop(process, name, lambda: list(tmp_path.iterdir()))
+    assert errors == b""
+
+
+def test_an_interrupt_that_a_library_makes_something_else_of(tmp_path):
+    arguments = [sys.executable, "-c", LOSE, "other", str(tmp_path / "table.tsv")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        errors = stop(process, "SIGINT", lambda: list(tmp_path.iterdir()))
+    assert errors.endswith(b"deepcpg-tf: error: interrupted\n")
+    assert b"_type_spec" not in errors
+
+
+def test_a_lost_connection_is_ignored_under_nohup(tmp_path):
+    code = (
+        "import os, signal\n"
+        "from deepcpg_tf.cli.app import app, main\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "@app.command()\n"
+        "def hang_up() -> None:\n"
+        "    os.kill(os.getpid(), signal.SIGHUP)\n"
+        "    print('done')\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "hang-up"], capture_output=True, check=True)
+    assert done.stdout == b"done\n"
 
 
 @pytest.mark.full
