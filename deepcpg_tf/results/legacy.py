@@ -16,13 +16,21 @@ from deepcpg_tf.results.contents import Contents, Format, Kind
 from deepcpg_tf.results.names import check_groups
 from deepcpg_tf.scan.shards import Shard
 
+_PROBABILITY = "probability"
+"""What is beside imputed values, called as the layer of ``.h5ad``."""
+
 
 def _check(path: Path, contents: Contents) -> None:
     check_groups(path, contents.cells)
 
 
 def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
-    """Write positions from 1, chromosomes without ``chr``, and -1 where nothing is known."""
+    """Write positions from 1, chromosomes without ``chr``, and -1 where nothing is known.
+
+    Imputed values are no predictions to compare with the labels: they are these, where there
+    are any. What was predicted is beside them, which the original does not know and leaves alone.
+    """
+    imputed = contents.kind is Kind.IMPUTED
     names = np.array(names_without_chr(contents.chromosomes), "S")
     # The original's names are at least two bytes wide.
     names = names.astype(f"S{max(2, names.itemsize)}")
@@ -36,12 +44,17 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
         datasets = [create("chromo", names.dtype), create("pos", np.int32)]
         datasets += [create(f"outputs/cpg/{cell}", np.int8) for cell in contents.cells]
         datasets += [create(f"preds/cpg/{cell}", np.float32) for cell in contents.cells]
+        if imputed:
+            datasets += [
+                create(f"{_PROBABILITY}/cpg/{cell}", np.float32) for cell in contents.cells
+            ]
+            file["preds"].attrs["values"] = contents.kind.value
         missing = np.full((ROWS, len(contents.cells)), -1, np.int8)
         for block in blocks(shards, contents.chromosomes):
             start, end = len(datasets[0]), len(datasets[0]) + len(block.positions)
             labels = missing[: end - start] if block.labels is None else block.labels
             columns = [names[block.chromosome_ids], block.positions + 1]
-            columns += [*labels.T, *block.probabilities.T]
+            columns += [*labels.T, *(block.values.T if imputed else ()), *block.probabilities.T]
             for dataset, column in zip(datasets, columns, strict=True):
                 dataset.resize(end, axis=0)
                 dataset[start:] = column

@@ -66,8 +66,8 @@ def write_results(path: Path, contents: Contents, shards: Iterable[Shard]) -> No
     ``.h5ad`` is cells by sites: `X` the same values, and imputed the layers ``imputed``
     (as `X`), ``probability`` (float32) and ``observed`` (int8: 1, -1, or 0 for not observed).
     ``.h5`` is the original's evaluation: ``chromo`` (bytes, without ``chr``), ``pos`` (int32,
-    1-based), ``preds/cpg/<cell>`` (float32) and, as ``outputs/cpg/<cell>``, the labels
-    (int8, -1 missing).
+    1-based), ``preds/cpg/<cell>`` (float32) the same values and, as ``outputs/cpg/<cell>``, the
+    labels (int8, -1 missing); imputed, also ``probability/cpg/<cell>`` (float32).
     ``.bigwig`` and ``.bedgraph`` are folders with a file for each cell, named as
     `deepcpg_tf.results.names.file_names` does.
 

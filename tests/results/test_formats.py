@@ -173,15 +173,19 @@ def test_anndata_with_more_than_32_bits_count(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("rows")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_originals_layout(tmp_path, kind):
-    shards, names, positions, _, probabilities, labels = make(kind)
+    shards, names, positions, values, probabilities, labels = make(kind)
     write_results(tmp_path / "a.h5", contents(kind), iter(shards))
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["chromo"].asstr()[:].tolist() == [name.removeprefix("chr") for name in names]
         assert (file["pos"].dtype, file["pos"][:].tolist()) == (np.int32, (positions + 1).tolist())
         for i, cell in enumerate(CELLS):
-            np.testing.assert_array_equal(file[f"preds/cpg/{cell}"], probabilities[:, i])
+            np.testing.assert_array_equal(file[f"preds/cpg/{cell}"], values[:, i])
             expected = np.full(len(names), -1) if labels is None else labels[:, i]
             np.testing.assert_array_equal(file[f"outputs/cpg/{cell}"], expected)
+            if labels is not None:
+                beside = file[f"probability/cpg/{cell}"]
+                np.testing.assert_array_equal(beside, probabilities[:, i])
+        assert ("probability" in file) == (labels is not None)
 
 
 @pytest.mark.usefixtures("rows")

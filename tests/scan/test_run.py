@@ -385,10 +385,12 @@ def test_the_originals_layout(run, tmp_path, by_sites, table):
     assert run(*impute(table, out)).code == 0
     with h5py.File(out) as file:
         assert (file["pos"][:] - 1).tolist() == by_sites["position"].to_list()
-        np.testing.assert_allclose(
-            file["preds/cpg/c2"], by_sites["c2"], atol=tolerances.RUN_PROBABILITIES
-        )
-        np.testing.assert_array_equal(file["outputs/cpg/c2"], expected_labels(by_sites)[:, 1])
+        labels = expected_labels(by_sites)[:, 1]
+        values = np.where(labels >= 0, labels, by_sites["c2"])
+        for group, expected in (("preds", values), ("probability", by_sites["c2"])):
+            found = file[f"{group}/cpg/c2"]
+            np.testing.assert_allclose(found, expected, atol=tolerances.RUN_PROBABILITIES)
+        np.testing.assert_array_equal(file["outputs/cpg/c2"], labels)
 
 
 def test_impute_with_other_cells(fails, tmp_path, table):
