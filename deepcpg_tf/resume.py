@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +62,7 @@ def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, An
 
 
 @contextmanager
-def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Iterator[None]:
+def held_folder(path: Path, result: Path) -> Iterator[Callable[[Mapping[str, Any]], None]]:
     """Hold a folder against other processes, for as long as this one is at it.
 
     The folder is made if need be. It stays once anything to go on with is in it, and who owns
@@ -73,11 +73,44 @@ def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Itera
     ----------
     path
         The folder.
-    identity
-        What decides about the result, by name, as JSON can hold it. It is kept in the
-        folder: whoever comes later must bring the same.
     result
         What the run is for, for messages.
+
+    Yields
+    ------
+    callable
+        To be told what decides about the result, by name, as JSON can hold it, before
+        anything else in the folder is looked at. It is kept there: whoever comes later must
+        bring the same. It raises `OutputError` when an unfinished run of something else, or
+        of nobody knows what, is there.
+
+    Raises
+    ------
+    OutputError
+        When another process holds the folder, or it cannot be written to.
+    """
+    lock = _lock(path, result)
+
+    def begin(identity: Mapping[str, Any]) -> None:
+        if _has_results(path):
+            check_identity(path, _read_identity(path), identity)
+        else:
+            with atomic_file(path / _IDENTITY) as partial:
+                partial.write_text(json.dumps(identity, indent=2, sort_keys=True))
+
+    try:
+        _remove(_aside(path))
+        yield begin
+    finally:
+        if _is_locked(path, lock) and not _has_results(path):
+            with suppress(OSError):
+                remove_owned(path)
+        os.close(lock)
+
+
+@contextmanager
+def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Iterator[None]:
+    """Hold a folder as `held_folder` does, where it is known at once what the run is of.
 
     Raises
     ------
@@ -85,20 +118,9 @@ def owned_folder(path: Path, identity: Mapping[str, Any], result: Path) -> Itera
         When another process holds the folder, an unfinished run of something else, or of
         nobody knows what, is in it, or it cannot be written to.
     """
-    lock = _lock(path, result)
-    try:
-        _remove(_aside(path))
-        if _has_results(path):
-            check_identity(path, _read_identity(path), identity)
-        else:
-            with atomic_file(path / _IDENTITY) as partial:
-                partial.write_text(json.dumps(identity, indent=2, sort_keys=True))
+    with held_folder(path, result) as begin:
+        begin(identity)
         yield
-    finally:
-        if _is_locked(path, lock) and not _has_results(path):
-            with suppress(OSError):
-                remove_owned(path)
-        os.close(lock)
 
 
 def remove_owned(path: Path) -> None:

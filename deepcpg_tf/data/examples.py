@@ -55,6 +55,9 @@ class Examples(Protocol):
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the labels [n, cells] of some sites: 1, 0, or -1 where missing."""
 
+    def origins(self) -> dict[str, str]:
+        """Return checksums of what the arrays are made of, by what that is."""
+
 
 class TableExamples:
     """The sites and labels of a methylation table, with a reader of what belongs to them.
@@ -112,6 +115,10 @@ class TableExamples:
         """Return the labels of some sites, int8 [n, cells]: 1, 0, or -1 where missing."""
         return self.table.labels(indices)
 
+    def origins(self) -> dict[str, str]:
+        """Return checksums of what the arrays are made of, by what that is."""
+        return self._reader.origins(self.table.chromosomes)
+
 
 def open_examples(
     files: Sequence[Path], genome: Path | None, reads: Inputs | None = None
@@ -166,7 +173,7 @@ def _open_table(files: Sequence[Path], genome: Path | None, length: int) -> Exam
 
 
 def digest(examples: Examples) -> str:
-    """Return a SHA-256 checksum of cells, sites and labels, and so of what is learnt from."""
+    """Return a SHA-256 checksum of cells, sites and labels, not of what is read of them."""
     result = hashlib.sha256("\t".join(examples.cells).encode())
     result.update("\t".join(examples.chromosomes).encode())
     result.update(np.ascontiguousarray(examples.chromosome_ids, np.int32).data)

@@ -38,6 +38,9 @@ class Reader(Protocol):
     def arrays(self, sites: SiteColumns) -> Arrays:
         """Return an array [n, ...] for each input."""
 
+    def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return checksums of what arrays of sites on these are made of, by what that is."""
+
 
 class WindowReader:
     """Reads ``windows``: the codes of the bases around each site.
@@ -63,3 +66,7 @@ class WindowReader:
     def arrays(self, sites: SiteColumns) -> Arrays:
         """Return the windows, uint8 [n, length]."""
         return {"windows": self._genome.windows_of(*sites, self._length)}
+
+    def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return the checksum of the genome, as far as some of its chromosomes go."""
+        return {"genome": self._genome.digest(chromosomes)}

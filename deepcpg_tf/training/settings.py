@@ -10,6 +10,9 @@ from deepcpg_tf.errors import ConfigError
 PRECISIONS = ("float32", "mixed_bfloat16")
 JIT = ("auto", "on", "off")
 
+# NumPy's, which Keras sets too.
+_LARGEST_SEED = 2**32 - 1
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
@@ -32,7 +35,7 @@ class TrainingSettings:
     class_weights
         Whether the two classes are balanced in each cell, in training.
     seed
-        Of initial weights, order of sites, and dropout.
+        Of initial weights, order of sites, and dropout: 0 to 4294967295.
     precision
         ``"float32"`` or ``"mixed_bfloat16"``.
     jit
@@ -72,8 +75,8 @@ class TrainingSettings:
         for name in ("l1", "l2"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name}: expected 0 or more, received {getattr(self, name)}")
-        if self.seed < 0:
-            raise ConfigError(f"seed: expected 0 or more, received {self.seed}")
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise ConfigError(f"seed: expected 0 to {_LARGEST_SEED}, received {self.seed}")
         for name, choices in (("precision", PRECISIONS), ("jit", JIT)):
             if getattr(self, name) not in choices:
                 raise ConfigError(

@@ -13,7 +13,7 @@ from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable, sha256
 from deepcpg_tf.progress import SILENT, Progress
-from deepcpg_tf.resume import arithmetic, owned_folder, remove_owned, versions
+from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
@@ -101,57 +101,62 @@ def train(
     settings = TrainingSettings() if settings is None else settings
     reference = None if genome is None else Path(genome)
     _check(out, architecture, start, freeze, tensorboard)
-    source = None if start is None else open_model(start)
-    from deepcpg_tf.quiet import import_tensorflow
-
-    import_tensorflow()
-    from deepcpg_tf.data.examples import digest, open_examples
-    from deepcpg_tf.data.training_data import TrainingData, remember
-    from deepcpg_tf.training.finetune import freeze as freeze_layers
-    from deepcpg_tf.training.step import make_strategy, prepare_devices
-    from deepcpg_tf.training.trainer import Parts, train_model
-
-    prepare_devices(settings.devices)
-    strategy = make_strategy(settings.devices)
-    examples = open_examples(files, reference, None if source is None else source.reads)
-    parts = split(examples)
-    with strategy.scope():
-        model = _make_model(examples, settings, architecture, dropout, source, progress)
-    examples.prepare(hold=cache)
-    freeze_layers(model, freeze)
-    _tell_start(examples, parts, settings, progress)
-    data_digest = digest(examples)
-    decided = {
-        "data": data_digest,
-        "split": {
-            name: {"sites": len(part), "sha256": hashlib.sha256(part.tobytes()).hexdigest()}
-            for name, part in zip(parts._fields, parts, strict=True)
-        },
-        "settings": dataclasses.asdict(settings),
-        "from": None if source is None else source.digest(),
-        "freeze": freeze,
-    }
-    identity = {
-        "architecture": model.config.to_dict(),
-        **decided,
-        "versions": versions(),
-        **arithmetic(),
-    }
     state = out.resolve().parent / f".{out.name}.training"
-    with (
-        owned_folder(state, identity, out),
-        _logs(None if tensorboard is None else Path(tensorboard)) as log,
-    ):
-        history = train_model(
-            model,
-            examples,
-            Parts(parts.train, parts.validation),
-            settings,
-            strategy,
-            state=state,
-            progress=progress,
-            on_epoch=log,
+    logs = None if tensorboard is None else Path(tensorboard)
+    # Before anything is read: who comes second is not to work in vain.
+    with held_folder(state, out) as begin:
+        _check_new(out)
+        source = None if start is None else open_model(start)
+        from deepcpg_tf.quiet import import_tensorflow
+
+        import_tensorflow()
+        from deepcpg_tf.data.examples import digest, open_examples
+        from deepcpg_tf.data.training_data import TrainingData, remember
+        from deepcpg_tf.training.finetune import freeze as freeze_layers
+        from deepcpg_tf.training.step import make_strategy, prepare_devices
+        from deepcpg_tf.training.trainer import Parts, train_model
+
+        prepare_devices(settings.devices)
+        strategy = make_strategy(settings.devices)
+        examples = open_examples(files, reference, None if source is None else source.reads)
+        parts = split(examples)
+        with strategy.scope():
+            model, told = _make_model(examples, settings, architecture, dropout, source)
+        freeze_layers(model, freeze)
+        data_digest = digest(examples)
+        decided = {
+            "data": data_digest,
+            "split": {
+                name: {"sites": len(part), "sha256": hashlib.sha256(part.tobytes()).hexdigest()}
+                for name, part in zip(parts._fields, parts, strict=True)
+            },
+            "settings": dataclasses.asdict(settings),
+            "from": None if source is None else source.digest(),
+            "freeze": freeze,
+        }
+        begin(
+            {
+                "architecture": model.config.to_dict(),
+                **decided,
+                **examples.origins(),
+                "versions": versions(),
+                **arithmetic(),
+            }
         )
+        for line in (*told, *_lines_of_start(examples, parts, settings)):
+            progress.tells(line)
+        examples.prepare(hold=cache)
+        with _logs(logs) as log:
+            history = train_model(
+                model,
+                examples,
+                Parts(parts.train, parts.validation),
+                settings,
+                strategy,
+                state=state,
+                progress=progress,
+                on_epoch=log,
+            )
         model.provenance = {
             "format": "trained by deepcpg_tf",
             "files": [_described(file) for file in files],
@@ -174,9 +179,7 @@ def _check(
     freeze: str,
     tensorboard: PathLike | None,
 ) -> None:
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise OutputError(f"{out}: expected a new folder, found that it is there already")
-    check_writable(out)
+    _check_new(out)
     require("matplotlib", extra="plots")
     if tensorboard is not None:
         require("tensorboard", extra="tensorboard")
@@ -186,14 +189,19 @@ def _check(
         raise ConfigError("freeze: expected `start` with it, a model to begin with, received none")
 
 
+def _check_new(out: Path) -> None:
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise OutputError(f"{out}: expected a new folder, found that it is there already")
+
+
 def _make_model(
     examples: Examples,
     settings: TrainingSettings,
     architecture: str | None,
     dropout: float,
     source: MethylationModel | None,
-    progress: Progress,
-) -> MethylationModel:
+) -> tuple[MethylationModel, list[str]]:
+    """Return the model before training, and what is to be told of it."""
     import keras
 
     from deepcpg_tf.configs.dna import DeepCpgDnaConfig
@@ -205,29 +213,26 @@ def _make_model(
         own = source.config.with_cells(examples.cells).with_dropout(dropout)
         model = new_model(own, settings.precision)
         heads = take_over(model, source)
-        progress.tells(
+        return model, [
             f"{len(heads.kept)} of {len(examples.cells)} cells keep their heads, "
             f"{len(heads.new)} get new ones"
-        )
-        return model
+        ]
     config = DeepCpgDnaConfig.from_architecture(
         architecture or DEFAULT_ARCHITECTURE,
         cells=list(examples.cells),
         sequence_length=examples.reads.named("windows").shape[0],
         hidden_dropout=dropout,
     )
-    return new_model(config, settings.precision)
+    return new_model(config, settings.precision), []
 
 
-def _tell_start(
-    examples: Examples, parts: Split, settings: TrainingSettings, progress: Progress
-) -> None:
-    progress.tells(
+def _lines_of_start(examples: Examples, parts: Split, settings: TrainingSettings) -> Iterator[str]:
+    yield (
         f"{len(parts.train):,} sites to train on, {len(parts.validation):,} to validate, "
         f"{len(examples.cells)} cells"
     )
     if not len(parts.validation):
-        progress.tells(
+        yield (
             f"no validation: all {settings.epochs} epochs are run, nothing stops them early, the "
             "last weights are kept, and how well they do on unseen sites is not known"
         )
@@ -239,10 +244,7 @@ def _described(path: Path) -> dict[str, Any]:
 
 def _reference(genome: Path, examples: Examples) -> dict[str, Any]:
     """Return name and checksum of the reference: that of its sequence, as tables have it."""
-    from deepcpg_tf.data.examples import TableExamples
-
-    digest = examples.table.reference.digest if isinstance(examples, TableExamples) else None
-    return {"name": genome.resolve().name, "digest": digest}
+    return {"name": genome.resolve().name, "digest": examples.origins().get("genome")}
 
 
 def _origin(start: ModelLike, source: MethylationModel) -> dict[str, str]:

@@ -128,6 +128,10 @@ class LegacyData:
         """
         return labels_of_calls(self.calls[indices].toarray())
 
+    def origins(self) -> dict[str, str]:
+        """Return a checksum of the files that the windows are in."""
+        return {"windows": self._windows_on_disk().key()}
+
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Read the windows of some sites.
 

@@ -61,9 +61,13 @@ class LegacyWindows:
                 windows[own] = self._read_file(self._paths[i], indices[own] - self._starts[i])
         return windows
 
+    def key(self) -> str:
+        """Return a checksum of the files; see `deepcpg_tf.cache.file_key`."""
+        return file_key(*self._paths)
+
     def unpack(self, *, hold: bool) -> None:
         """Keep the windows uncompressed; see `LegacyData.prepare`."""
-        path = cache_folder() / "windows" / file_key(*self._paths)
+        path = cache_folder() / "windows" / self.key()
         note_use(path)
         if not path.is_file():
             with writing_to_cache():
