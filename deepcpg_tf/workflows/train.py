@@ -100,13 +100,12 @@ def train(
     files, out = paths_of(data), Path(out)
     settings = TrainingSettings() if settings is None else settings
     reference = None if genome is None else Path(genome)
-    _check(out, architecture, start, freeze, tensorboard)
+    _check(out, architecture, start, freeze, dropout, tensorboard)
     state = out.resolve().parent / f".{out.name}.training"
     logs = None if tensorboard is None else Path(tensorboard)
     # Before anything is read: who comes second is not to work in vain.
     with held_folder(state, out) as begin:
         _check_new(out)
-        source = None if start is None else open_model(start)
         from deepcpg_tf.quiet import import_tensorflow
 
         import_tensorflow()
@@ -116,7 +115,8 @@ def train(
         from deepcpg_tf.training.step import make_strategy, prepare_devices
         from deepcpg_tf.training.trainer import Parts, train_model
 
-        prepare_devices(settings.devices)
+        prepare_devices(settings.devices)  # before a model is loaded, which computes
+        source = None if start is None else open_model(start)
         strategy = make_strategy(settings.devices)
         examples = open_examples(files, reference, None if source is None else source.reads)
         parts = split(examples)
@@ -177,6 +177,7 @@ def _check(
     architecture: str | None,
     start: ModelLike | None,
     freeze: str,
+    dropout: float,
     tensorboard: PathLike | None,
 ) -> None:
     _check_new(out)
@@ -187,6 +188,8 @@ def _check(
         raise ConfigError("start: expected it without `architecture`, received both")
     if start is None and freeze != "none":
         raise ConfigError("freeze: expected `start` with it, a model to begin with, received none")
+    if not 0 <= dropout < 1:
+        raise ConfigError(f"dropout: expected at least 0 and below 1, received {dropout}")
 
 
 def _check_new(out: Path) -> None:

@@ -168,6 +168,21 @@ def test_two_devices_in_a_process_of_its_own(tmp_path, table):
         (("--train", "7"), "train: expected chromosomes of the data"),
         (("--train", "1", "--architecture", "x"), "architecture: expected one of CnnL1h128"),
         (("--train", "1", "--epochs", "0"), "epochs: expected at least 1, received 0"),
+        (
+            ("--train", "1", "--seed", "4294967296"),
+            "--seed: expected 0 to 4294967295, received 429",
+        ),
+        (("--train", "1", "--seed", "-1"), "--seed: expected 0 to 4294967295, received -1"),
+        (
+            ("--train", "1", "--learning-rate", "nan"),
+            "--learning-rate, --decay: expected a positiv",
+        ),
+        (("--train", "1", "--l2", "inf"), "--l2: expected 0 or more, received inf"),
+        (("--train", "1", "--dropout", "nan"), "--dropout: expected at least 0 and below 1, recei"),
+        (
+            ("--train", "1", "--dropout", "1"),
+            "--dropout: expected at least 0 and below 1, received",
+        ),
         (("--train", "1", "--precision", "half"), "precision: expected one of float32, mixed_bf"),
         (("--train", "1", "--batch-size", "9", "--devices", "2"), "--batch-size: expected a mult"),
         (

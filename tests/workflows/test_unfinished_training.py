@@ -148,3 +148,19 @@ def test_what_is_kept_of_an_unfinished_run_has_no_path(tmp_path, model):
     )
     assert str(tmp_path) not in identity
     assert str(RUN) not in identity
+
+
+def test_tensorflow_is_prepared_before_a_model_is_loaded(tmp_path, monkeypatch):
+    """Loading one computes, after which sums cannot be told any more to keep their order."""
+    from deepcpg_tf.training import step
+
+    class Prepared(Exception):
+        pass
+
+    def prepare(devices):
+        raise Prepared
+
+    monkeypatch.setattr(step, "prepare_devices", prepare)
+    monkeypatch.setattr(train_workflow, "open_model", lambda model: pytest.fail("loaded before"))
+    with pytest.raises(Prepared):
+        train(LEGACY, tmp_path / "out", split=ONE, start="any")
