@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import shutil
 import tempfile
@@ -14,11 +16,24 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO, cast
 
 from deepcpg_tf.errors import DeepCpgError, OutputError
+from deepcpg_tf.kinds import HEAD, kind_of_no_text
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_BZIP2_MAGIC = b"BZh"
+_XZ_MAGIC = b"\xfd7zXZ\0"
+# The block without content that ends a file of bgzip (SAM specification, 4.1.2).
+_BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
+"""What reading a damaged compressed file raises; bzip2 raises an `OSError` without number."""
+
+
+class NoTextError(Exception):
+    """A file that is no text, with what is expected and received."""
+
 
 # Read once: it can only be read by setting it, which threads would notice.
 _UMASK = os.umask(0)
@@ -31,19 +46,85 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP_MAGIC
 
 
-def open_text(path: Path) -> TextIO:
-    """Open UTF-8 text for reading, decompressing gzip and bgzip by content.
+def check_bgzip(path: Path) -> None:
+    """Refuse a bgzip file that was cut off between two of its blocks, which looks whole.
 
-    Any line ending is accepted and a byte order mark is dropped.
+    What is no bgzip, or goes on as other gzip does, passes.
+
+    Raises
+    ------
+    EOFError
+        When the blocks end, and the last one is not that which ends a file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if not _size_of_bgzip_block(file.read(18)):
+            return
+        file.seek(max(0, size - len(_BGZIP_END)))
+        if file.read() == _BGZIP_END:
+            return
+        place = 0
+        while place < size:
+            file.seek(place)
+            length = _size_of_bgzip_block(file.read(18))
+            if not length:
+                return  # gzip of another program follows
+            place += length
+    if place == size:
+        raise EOFError(
+            "it is cut off: bgzip ends a file with an empty block, which is missing (should it be "
+            "whole all the same, write it anew: gunzip -c OLD | bgzip > NEW)"
+        )
+
+
+def _size_of_bgzip_block(header: bytes) -> int:
+    """Return the bytes of a block by its first 18, or 0 when it is none of bgzip."""
+    is_block = header[:4] == b"\x1f\x8b\x08\x04" and header[12:16] == b"BC\x02\0"
+    return int.from_bytes(header[16:18], "little") + 1 if is_block else 0
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a text file for reading as bytes, decompressed: gzip, bgzip, bzip2 and xz by content.
 
     Raises
     ------
     OSError
         When the file cannot be opened.
+    NoTextError
+        When its first bytes are those of something that is no text.
+    EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError without number
+        When its compression is damaged.
     """
-    if is_gzip(path):
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
+    with path.open("rb") as raw:
+        magic = raw.read(len(_XZ_MAGIC))
+    file: Any
+    if magic.startswith(_GZIP_MAGIC):
+        check_bgzip(path)
+        file = gzip.GzipFile(path)
+    elif magic.startswith(_BZIP2_MAGIC) and magic[3:4].isdigit():
+        file = bz2.BZ2File(path)
+    elif magic.startswith(_XZ_MAGIC):
+        file = lzma.LZMAFile(path)  # noqa: SIM115: closed below, or by the caller
+    else:
+        file = path.open("rb")
+    try:
+        kind = kind_of_no_text(file.peek(HEAD)[:HEAD])
+        if kind is not None:
+            raise NoTextError(
+                f"expected text, plain or compressed (gzip, bgzip, bzip2, xz), received {kind}"
+            )
+    except BaseException:
+        file.close()
+        raise
+    return cast("IO[bytes]", file)
+
+
+def open_text(path: Path) -> TextIO:
+    """Open UTF-8 text for reading, as `open_bytes` does.
+
+    Any line ending is accepted and a byte order mark is dropped.
+    """
+    return io.TextIOWrapper(open_bytes(path), encoding="utf-8-sig")
 
 
 def what_is_there(path: Path) -> str:
@@ -59,8 +140,14 @@ def reading_text(path: Path, fault: type[DeepCpgError]) -> Iterator[TextIO]:
     try:
         with open_text(path) as file:
             yield file
-    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise fault(f"{path}: expected text, plain or gzipped, but {error}") from None
+    except NoTextError as error:
+        raise fault(f"{path}: {error}") from None
+    except (UnicodeDecodeError, *DAMAGED) as error:
+        raise fault(f"{path}: expected text, plain or compressed, but {error}") from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise fault(f"{path}: expected text, plain or compressed, but {error}") from None
 
 
 def parse_json(text: str | bytes) -> Any:

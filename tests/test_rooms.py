@@ -16,6 +16,7 @@ ORDER = (
         "errors",
         "files",
         "hdf5",
+        "kinds",
         "cache",
         "quiet",
         "inputs",

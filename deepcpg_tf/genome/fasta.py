@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import shutil
 import tempfile
@@ -16,12 +15,10 @@ import pysam
 
 from deepcpg_tf.cache import cache_folder, file_key, note_use, writing_to_cache
 from deepcpg_tf.errors import GenomeError
-from deepcpg_tf.files import atomic_file, is_gzip, what_is_there
+from deepcpg_tf.files import atomic_file, check_bgzip, is_gzip, what_is_there
 from deepcpg_tf.genome.names import natural_order
 
 _BYTES_AT_ONCE = 1 << 20
-# An empty block (SAM specification, 4.1.2).
-_END_OF_BGZIP = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _MEMBER = re.compile(r"[^.].*\.chromosome\.(.+)\.fa(?:\.gz)?")
 
 
@@ -129,6 +126,7 @@ class FastaFolder:
         """Return the letters of a chromosome."""
         path = self._files[chromosome]
         try:
+            check_bgzip(path)
             content = gzip.decompress(path.read_bytes()) if is_gzip(path) else path.read_bytes()
         except (OSError, EOFError, zlib.error) as error:
             raise GenomeError(f"{path}: expected FASTA, plain or gzipped, but {error}") from None
@@ -158,11 +156,10 @@ def _open_fasta(path: Path) -> pysam.FastaFile:
             f"{path}: expected FASTA that is plain or compressed with bgzip, received plain gzip, "
             f"which has no random access; decompress it: gunzip -k {path.name}"
         )
-    if is_gzip(path) and not _ends_as_bgzip(path):
-        raise GenomeError(
-            f"{path}: expected the empty block that a bgzip file ends with, found none: the file "
-            "is cut off"
-        )
+    try:
+        check_bgzip(path)
+    except EOFError as error:
+        raise GenomeError(f"{path}: expected whole FASTA, but {error}") from None
     # htslib prints to stderr what we say in one line of our own.
     verbosity = pysam.set_verbosity(0)
     try:
@@ -196,12 +193,6 @@ def _is_bgzip(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(14)
     return len(header) == 14 and bool(header[3] & 4) and header[12:14] == b"BC"
-
-
-def _ends_as_bgzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-min(len(_END_OF_BGZIP), path.stat().st_size), os.SEEK_END)
-        return file.read() == _END_OF_BGZIP
 
 
 def _index(path: Path) -> tuple[Path, Path]:

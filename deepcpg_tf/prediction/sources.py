@@ -137,6 +137,8 @@ class FastaFile(_Letters):
 
     def _records(self) -> Iterator[tuple[str, str, str]]:
         number = 0
+        with reading_text(self.path, SequenceError):
+            pass  # what is no text, or cut off, which htslib reads all the same
         with _quiet_htslib():
             file = pysam.FastxFile(str(self.path))
         with file:

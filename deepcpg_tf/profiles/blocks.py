@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from deepcpg_tf.errors import ProfileError
-from deepcpg_tf.files import is_gzip
+from deepcpg_tf.files import DAMAGED, NoTextError, open_bytes
 from deepcpg_tf.profiles.formats import number_in
 
 _BLOCK = 1 << 24
-_BUFFER = 1 << 20
 _SKIPPED = (b"#", b"track", b"browser")
 # Only lines that start with one of these may be no data.
 _SUSPECTS = np.frombuffer(b"#tb \t\n\v\f", np.uint8)
@@ -58,20 +55,18 @@ class Block(NamedTuple):
 
 
 def read_blocks(path: Path) -> Iterator[Block]:
-    r"""Yield a file, plain, gzip or bgzip, in blocks of lines that end with ``\n``.
+    r"""Yield a file, plain or compressed, in blocks of lines that end with ``\n``.
 
     Any line ending is accepted and a byte order mark is dropped.
 
     Raises
     ------
     ProfileError
-        When the file cannot be read or its compression is damaged.
+        When the file cannot be read, is no text, or its compression is damaged.
     """
     first, rest = 1, b""
     try:
-        gzipped = is_gzip(path)
-        with path.open("rb", buffering=_BUFFER) as raw:
-            file = gzip.GzipFile(fileobj=raw) if gzipped else raw
+        with open_bytes(path) as file:
             while chunk := file.read(_BLOCK):
                 text = rest + chunk
                 end = text.rfind(b"\n") + 1
@@ -80,15 +75,23 @@ def read_blocks(path: Path) -> Iterator[Block]:
                     block = _block(first, text[:end])
                     yield block
                     first += block.text.count(b"\n")
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ProfileError(
-            f"{path}, line {first} or later: expected a whole gzip file, received a damaged "
-            f"one: {error}"
-        ) from None
+    except NoTextError as error:
+        raise ProfileError(f"{path}: {error}") from None
+    except DAMAGED as error:
+        raise _damaged(path, first, error) from None
     except OSError as error:
+        if error.errno is None:
+            raise _damaged(path, first, error) from None
         raise ProfileError(f"{path}: cannot be read: {error.strerror or error}") from error
     if rest:
         yield _block(first, rest)
+
+
+def _damaged(path: Path, first: int, error: Exception) -> ProfileError:
+    return ProfileError(
+        f"{path}, line {first} or later: expected a whole compressed file, received a damaged "
+        f"one: {error}"
+    )
 
 
 def _block(first: int, text: bytes) -> Block:

@@ -142,7 +142,9 @@ def test_files_that_cannot_be_read(tmp_path):
         read_annotation(tmp_path, NAMES)
     cut = tmp_path / "cut.bed.gz"
     cut.write_bytes(gzip.compress(b"1\t5\t10\n" * 1000)[:-12])
-    with pytest.raises(AnnotationError, match=r"cut.bed.gz: expected text, plain or gzipped, but"):
+    with pytest.raises(
+        AnnotationError, match=r"cut.bed.gz: expected text, plain or compressed, but"
+    ):
         read_annotation(cut, NAMES)
     binary = tmp_path / "binary.bed"
     binary.write_bytes(b"\xff\xfe\x00\x80")

@@ -113,14 +113,14 @@ def test_faults(write, genome, text, message):
 
 def test_binary_file(tmp_path, genome):
     (tmp_path / "sites.bam").write_bytes(bytes(range(128, 256)))
-    with pytest.raises(SiteError, match="expected text, plain or gzipped, but"):
+    with pytest.raises(SiteError, match="expected text, plain or compressed, but"):
         read(tmp_path / "sites.bam", genome)
 
 
 def test_truncated_gzip(tmp_path, genome):
     content = gzip.compress(b"".join(b"chr1\t%d\n" % (i % 9 + 1) for i in range(9999)))
     (tmp_path / "sites.gz").write_bytes(content[:-20])
-    with pytest.raises(SiteError, match="expected text, plain or gzipped, but"):
+    with pytest.raises(SiteError, match="expected text, plain or compressed, but"):
         read(tmp_path / "sites.gz", genome)
 
 

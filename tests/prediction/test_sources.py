@@ -129,7 +129,7 @@ def test_text_damaged_in_the_middle(tmp_path):
     )
     content[len(content) // 2] ^= 0xFF
     (tmp_path / "windows.gz").write_bytes(content)
-    with pytest.raises(SequenceError, match="expected text, plain or gzipped, but"):
+    with pytest.raises(SequenceError, match="expected text, plain or compressed, but"):
         SequenceFile(tmp_path / "windows.gz", 3).check()
 
 
