@@ -104,7 +104,7 @@ def open_bytes(path: Path) -> IO[bytes]:
     elif magic.startswith(_BZIP2_MAGIC) and magic[3:4].isdigit():
         file = bz2.BZ2File(path)
     elif magic.startswith(_XZ_MAGIC):
-        file = lzma.LZMAFile(path)  # noqa: SIM115: closed below, or by the caller
+        file = lzma.LZMAFile(path)  # noqa: SIM115
     else:
         file = path.open("rb")
     try:

@@ -54,6 +54,14 @@ def build(
         str | None,
         typer.Option(help="Format of the profiles (default: told by their content)."),
     ] = None,
+    hydroxymethylation: Annotated[
+        str,
+        typer.Option(
+            help="What reads with 5hmC count as, where a format tells them (modkit's): "
+            "methylated, ignore or unmethylated.",
+            metavar="STATE",
+        ),
+    ] = "methylated",
     debug: Debug = False,
 ) -> None:
     """Make a table from methylation profiles: sites of the genome by cells.
@@ -70,6 +78,7 @@ def build(
             min_coverage=min_coverage,
             min_cells=min_cells,
             format=format,
+            hydroxymethylation=hydroxymethylation,
             progress=progress,
         )
     _tell(out, table)

@@ -35,6 +35,8 @@ class Account:
     offsets
         Sites that the reference has a CG at, at their own position (0) and one base
         before (-1) and after (1) it; the site of a reverse strand is at -1.
+    notes
+        What else there is to say of how the file was read.
     """
 
     path: Path
@@ -46,6 +48,7 @@ class Account:
     dropped: dict[str, int] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
     offsets: dict[int, int] = field(default_factory=lambda: {0: 0, -1: 0, 1: 0})
+    notes: list[str] = field(default_factory=list)
 
     def drop(self, reason: str, count: int) -> None:
         """Count sites that are dropped."""
@@ -68,7 +71,7 @@ class Account:
             parts.append(f"{self.duplicates} duplicates")
         on_cg = ", ".join(f"{count} at {offset:+d}" for offset, count in self.offsets.items())
         parts.append(f"on a CG: {on_cg.replace('+0', 'offset 0')}")
-        return "; ".join(parts)
+        return "; ".join([*parts, *self.notes])
 
 
 ABSENT = "on chromosomes that the reference lacks"

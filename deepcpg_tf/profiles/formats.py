@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from deepcpg_tf.errors import ProfileError
 
-WHOLE_NUMBERS = ("start", "end", "methylated", "unmethylated", "coverage")
+WHOLE_NUMBERS = ("start", "end", "methylated", "unmethylated", "other", "coverage")
 UPPER_LIMITS = {"value": 1.0, "score": 100.0, "percent": 100.0}
 STRANDS = {"+": 1, "-": -1, ".": 0}
+_SHOWN = 60  # letters of a column
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Layout:
         What each column holds, a word each: ``chrom``, ``start`` (position), ``end``,
         ``strand``, ``context`` (of the cytosine), ``code`` (of the modification),
         ``value`` (0 to 1), ``percent`` (0 to 100), ``score`` (either of the two),
-        reads (``methylated``, ``unmethylated``, ``coverage``); ``_`` is not looked at.
+        reads (``methylated``, ``unmethylated``, ``coverage``; ``other``, of another
+        modification than the line counts); ``_`` is not looked at.
     base
         The number of a chromosome's first base: 0 or 1.
     spans
@@ -57,11 +59,12 @@ class Layout:
             The largest number that a column of each kind may hold.
         """
         if len(fields) != len(self.columns):
-            return f"expected {self.described()}, received {len(fields)} columns"
+            received = f"received {len(fields)} columns" + TRAILING_TAB * (fields[-1] == "")
+            return f"expected {self.described()}, {received}"
         for number, (name, text) in enumerate(zip(self.columns, fields, strict=True), 1):
             expected = self._expected(name, text, limits)
             if expected:
-                return f"expected {expected} in column {number} ({name}), received {text!r}"
+                return f"expected {expected} in column {number} ({name}), received {shown(text)}"
         line = dict(zip(self.columns, fields, strict=True))
         if self.spans and int(line["end"]) - int(line["start"]) not in self.spans:
             ends = " or ".join(f"start + {span}" for span in self.spans)
@@ -114,17 +117,20 @@ LAYOUTS = (
     _layout("bismark-zero-cov", 0, "chrom start end percent methylated unmethylated", (1, 2)),
     _layout("bismark-report", 1, "chrom start strand methylated unmethylated context _"),
     _layout("allc", 1, "chrom start strand context methylated coverage _"),
-    # modkit's column 13 counts canonical bases: reads with another modification (h) are
-    # neither methylated nor unmethylated.
+    # In modkit's lines of 5mC, column 14 counts the reads with 5hmC, which have lines of
+    # their own as well; column 13 counts canonical bases.
     _layout(
         "bedmethyl",
         0,
-        "chrom start end code _ strand _ _ _ _ percent methylated unmethylated _ _ _ _ _",
+        "chrom start end code _ strand _ _ _ _ percent methylated unmethylated other _ _ _ _",
         (1, 2),
     ),
     _layout("bedmethyl", 0, "chrom start end _ _ strand _ _ _ coverage percent", (1, 2)),
 )
 FORMATS = tuple(dict.fromkeys(layout.format for layout in LAYOUTS))
+
+
+TRAILING_TAB = ", the last one empty: a tab at the end of the line"
 
 
 def layouts_of(format: str | None) -> tuple[Layout, ...]:  # noqa: A002
@@ -146,28 +152,14 @@ def layouts_of(format: str | None) -> tuple[Layout, ...]:  # noqa: A002
     return found
 
 
-def choose_layout(fields: Sequence[str], candidates: Sequence[Layout]) -> Layout | None:
-    """Return the layout of a file by its first line of data, which may have a fault.
-
-    Parameters
-    ----------
-    fields
-        The columns of that line.
-    candidates
-        The layouts it may have, the likelier ones first.
-
-    Returns
-    -------
-    Layout or None
-        None when no layout has as many columns.
-    """
-    like = [layout for layout in candidates if len(layout.columns) == len(fields)]
-    return next((layout for layout in like if layout.fault(fields) is None), next(iter(like), None))
-
-
 def number_in(text: str) -> float:
     """Return the number that a text is, or NaN."""
     try:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def shown(text: str) -> str:
+    """Return a text as messages show it: in quotes, escaped, and not too long."""
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -11,18 +12,15 @@ import numpy.typing as npt
 import polars as pl
 
 from deepcpg_tf.errors import ProfileError
-from deepcpg_tf.profiles.blocks import Block, read_blocks
-from deepcpg_tf.profiles.formats import (
-    LAYOUTS,
-    STRANDS,
-    UPPER_LIMITS,
-    WHOLE_NUMBERS,
-    choose_layout,
-    layouts_of,
-)
+from deepcpg_tf.profiles.blocks import Block
+from deepcpg_tf.profiles.codes import HYDROXYMETHYLATION, Codes
+from deepcpg_tf.profiles.formats import STRANDS, UPPER_LIMITS, WHOLE_NUMBERS, shown
+from deepcpg_tf.profiles.opening import open_profile
+from deepcpg_tf.profiles.percent import agrees, contradiction
 
 # The reads of a site where a file tells a value only: many, so that no value is rounded.
 _READS = 10**12
+_SHOWN = 5  # codes, or contexts
 
 
 class Calls(NamedTuple):
@@ -50,67 +48,91 @@ class Calls(NamedTuple):
         return Calls(self.chromosome, self.block, *(array[which] for array in self[2:]))
 
 
+class Hydroxymethylated(NamedTuple):
+    """What reads with 5hmC are taken as, in how many lines they are, and how many."""
+
+    taken_as: str
+    lines: int
+    reads: int
+
+    def __str__(self) -> str:
+        how = "left out" if self.taken_as == "ignore" else f"read as {self.taken_as}"
+        return f"{self.reads} reads with 5hmC {how}, in {self.lines} lines"
+
+
 class ProfileLines:
     """A profile that is read a block at a time.
 
     Parameters
     ----------
     path
-        A file in one of the formats, plain, gzip or bgzip.
+        A file in one of the formats, plain or compressed.
     format
         Name of the format; by default told by the first line of data.
+    hydroxymethylation
+        What reads with 5hmC count as, one of `HYDROXYMETHYLATION`.
+    grouped
+        Whether the calls of a block come a chromosome after the other, whatever the
+        order of its lines is.
 
     Attributes
     ----------
     layout : Layout
         That of the file.
+    taken : str
+        What the file was taken for, and why, for the end of messages.
     example : list of str
         The columns of the first line of data.
     read : int
         Lines of data read so far.
     skipped : dict of str to int
         How many of them are none of a CpG's 5-methylcytosine, by reason.
+    found : Counter of str
+        What there was in blocks without such a line, with the number of lines.
+    hydroxymethylated : Hydroxymethylated
+        Reads with 5hmC so far.
+    only_0_and_1 : bool
+        Whether all scores so far, if there are such, are 0 or 1.
 
     Raises
     ------
     ProfileError
-        When the file cannot be read, has no data, or is in none of the formats; when
-        there is no format of that name.
+        As `open_profile`; for reads with 5hmC that a format does not tell.
     """
 
-    def __init__(self, path: Path, format: str | None = None) -> None:  # noqa: A002
-        candidates = layouts_of(format)
+    def __init__(
+        self,
+        path: Path,
+        format: str | None = None,  # noqa: A002
+        *,
+        hydroxymethylation: str = "methylated",
+        grouped: bool = False,
+    ) -> None:
+        if hydroxymethylation not in HYDROXYMETHYLATION:
+            raise ProfileError(
+                f"hydroxymethylation: expected one of {', '.join(HYDROXYMETHYLATION)}, "
+                f"received {hydroxymethylation!r}"
+            )
         self.path = path
         self.read = 0
         self.skipped: dict[str, int] = {}
+        self.found: Counter[str] = Counter()
+        self.hydroxymethylated = Hydroxymethylated(hydroxymethylation, 0, 0)
+        self.only_0_and_1 = True
+        self._grouped = grouped
         self._limits = dict(UPPER_LIMITS)
         self._has_scale = False
-        self._blocks = read_blocks(path)
-        header_may_follow = True
-        for block in self._blocks:
-            if header_may_follow:
-                header_may_follow = next(block.lines(), None) is None
-                block = block.without_header()
-            number, line = next(block.lines(), (0, b""))
-            if number:
-                break
-        else:
-            raise ProfileError(f"{path}: expected a site a line, found none")
-        self._first_block = block
-        counts = {len(layout.columns) for layout in candidates}
-        # Old versions of modkit, and some bedGraphs, have spaces between columns.
-        self._spaced = b" " in line and line.count(b"\t") + 1 not in counts
-        self.example = self._fields(line)
-        layout = choose_layout(self.example, candidates)
-        if layout is None:
-            known = ", ".join(f"{each.format} {len(each.columns)}" for each in LAYOUTS)
-            expected = " or ".join(each.described() for each in candidates)
+        self._file = open_profile(path, format)
+        self.layout = self._file.layout
+        self.example = self._file.example
+        self.taken = self._file.taken
+        self._agrees = agrees(self.layout.columns)
+        if hydroxymethylation != "methylated" and "other" not in self.layout.columns:
             raise ProfileError(
-                f"{path}, line {number}: expected "
-                f"{expected if format else f'as many columns as a format has ({known})'}, "
-                f"received {len(self.example)}"
+                f"{path}: expected a format that tells 5hmC from 5mC (modkit's bedMethyl of 18 "
+                f"columns), as `hydroxymethylation` asks, received {self.layout.format} "
+                f"({self.taken})"
             )
-        self.layout = layout
 
     def __iter__(self) -> Iterator[Calls]:
         """Yield the calls of the file, once.
@@ -119,11 +141,41 @@ class ProfileLines:
         ------
         ProfileError
             At a line with too many or too few columns, with no number where one is
-            expected, or with a number outside its range; when the file is damaged.
+            expected, with a number outside its range, or with a percent that contradicts
+            its counts; when the file is damaged.
         """
-        yield from self._calls(self._first_block)
-        for block in self._blocks:
+        for block in self._file.blocks:
             yield from self._calls(block)
+
+    def error(self, line: int, fault: str) -> ProfileError:
+        """Return the error of a line, with what the file was taken for."""
+        return ProfileError(f"{self.path}, line {line}: {fault} ({self.taken})")
+
+    def shown_found(self) -> str:
+        """Return what there was instead of lines that are used, and how often."""
+        most = self.found.most_common(_SHOWN)
+        shown_most = ", ".join(f"{count} of {what}" for what, count in most)
+        return shown_most + ", …" * (len(self.found) > _SHOWN)
+
+    def notes(self, *, joined: bool) -> list[str]:
+        """Return what is to be known of how the lines were read.
+
+        Parameters
+        ----------
+        joined
+            Whether there were lines of both strands of a CpG.
+        """
+        notes = []
+        if self.hydroxymethylated.reads:
+            notes.append(str(self.hydroxymethylated))
+        if joined and not self.layout.has_coverage:
+            notes.append(
+                "strands averaged without their coverage: a coverage file (.cov) of the same "
+                "reads tells more"
+            )
+            if "score" in self.layout.columns and self.only_0_and_1:
+                notes.append("all values are 0 or 1: they may be counts of reads, and no shares")
+        return notes
 
     def _calls(self, block: Block) -> Iterator[Calls]:
         frame = self._parse(block)
@@ -131,6 +183,8 @@ class ProfileLines:
         frame = self._select(frame)
         if frame.is_empty():
             return
+        if self._grouped:
+            frame = frame.sort("chrom", maintain_order=True)
         strands = pl.lit(0, pl.Int64)
         if "strand" in self.layout.columns:
             strands = pl.col("strand").replace_strict(STRANDS, return_dtype=pl.Int64)
@@ -154,7 +208,7 @@ class ProfileLines:
         text = block.data()
         if not text:
             return pl.DataFrame(schema={**schema, "row": pl.UInt32})
-        if self._spaced:
+        if self._file.spaced:
             text = text.replace(b" ", b"\t")
         try:
             frame = pl.read_csv(
@@ -166,7 +220,33 @@ class ProfileLines:
             self._find_scale(frame["score"])
         if not frame.select(self._is_right().all()).item():
             self._explain(block, "a number or a name that cannot be read")
+        if "code" in schema:
+            self._find_codes(block, frame["code"])
+        if self._agrees is not None and not frame.select(self._agrees.all()).item():
+            row = int(frame.select((~self._agrees).arg_max()).item())
+            raise self.error(block.number_of(row), contradiction(self.layout, frame, row))
+        if "score" in schema:
+            self.only_0_and_1 &= bool(frame["score"].is_in([0.0, 1.0]).all())
         return frame.with_row_index("row")
+
+    def _find_codes(self, block: Block, codes: pl.Series) -> None:
+        """Tell which codes are read."""
+        self._codes = Codes.of(codes.unique().to_list())
+        if self._codes.patterns:
+            row = int((codes.is_in(self._codes.patterns)).arg_max() or 0)
+            raise self.error(
+                block.number_of(row),
+                f"expected a pileup of each strand by itself, received {shown(codes[row])} in "
+                "column 4 (code): patterns of both strands, as modkit pileup-hemi writes; "
+                "make the file with modkit pileup",
+            )
+        if self._codes.any_modification and self.hydroxymethylated.taken_as != "methylated":
+            row = int((codes.is_in(self._codes.any_modification)).arg_max() or 0)
+            raise self.error(
+                block.number_of(row),
+                "expected 5mC and 5hmC apart, as `hydroxymethylation` asks, received "
+                f"{shown(codes[row])} in column 4 (code), any modification of a cytosine",
+            )
 
     def _find_scale(self, scores: pl.Series) -> None:
         """Tell percent from values up to 1: few sites have a share of less than a percent."""
@@ -198,32 +278,43 @@ class ProfileLines:
         """Raise an error at the first line that is not right."""
         number = block.first
         for number, line in block.lines():
-            fault = self.layout.fault(self._fields(line), self._limits)
+            fault = self.layout.fault(self._file.fields(line), self._limits)
             if fault:
-                raise ProfileError(f"{self.path}, line {number}: {fault}")
+                raise self.error(number, fault)
         raise ProfileError(
             f"{self.path}, lines {block.first} to {number}: "
-            f"expected {self.layout.described()}, received {otherwise}"
+            f"expected {self.layout.described()}, received {otherwise} ({self.taken})"
         )
 
     def _select(self, frame: pl.DataFrame) -> pl.DataFrame:
-        rules = {}
         if "context" in self.layout.columns:
-            rules["outside a CG context"] = pl.col("context").str.starts_with("CG")
+            is_cg = pl.col("context").str.starts_with("CG")
+            frame = self._leave_out(frame, "context", "outside a CG context", is_cg)
         if "code" in self.layout.columns:
-            # With several motifs, modkit writes code, motif and offset here.
-            is_5mc = (pl.col("code") == "m") | pl.col("code").str.starts_with("m,")
-            rules["of another modification than m"] = is_5mc
-        for reason, rule in rules.items():
-            kept = frame.filter(rule)
-            self.skipped[reason] = self.skipped.get(reason, 0) + len(frame) - len(kept)
-            frame = kept
+            used = self._codes.methylcytosine + self._codes.any_modification
+            reason = "of another modification than m"
+            frame = self._leave_out(frame, "code", reason, pl.col("code").is_in(used))
         return frame
+
+    def _leave_out(
+        self, frame: pl.DataFrame, column: str, reason: str, rule: pl.Expr
+    ) -> pl.DataFrame:
+        kept = frame.filter(rule)
+        self.skipped[reason] = self.skipped.get(reason, 0) + len(frame) - len(kept)
+        if kept.is_empty():  # what there is instead may have to be told
+            counts = frame[column].value_counts()
+            self.found.update({f"{column} {shown(value)}": n for value, n in counts.rows()})
+        return kept
 
     def _reads(self, frame: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         columns = self.layout.columns
         if "unmethylated" in columns:
-            return frame["methylated"].to_numpy(), frame["unmethylated"].to_numpy()
+            methylated, unmethylated = (
+                frame[name].to_numpy() for name in ("methylated", "unmethylated")
+            )
+            if "other" not in columns:
+                return methylated, unmethylated
+            return self._with_other(methylated, unmethylated, frame["other"].to_numpy())
         if self.layout.has_coverage:
             reads = frame["coverage"].to_numpy()
         else:
@@ -235,9 +326,25 @@ class ProfileLines:
             methylated = np.rint(share * reads).astype(np.int64)
         return methylated, reads - methylated
 
-    def _fields(self, line: bytes) -> list[str]:
-        text = line.decode(errors="replace")
-        return (text.replace(" ", "\t") if self._spaced else text).split("\t")
+    def _with_other(
+        self,
+        methylated: npt.NDArray[np.int64],
+        unmethylated: npt.NDArray[np.int64],
+        other: npt.NDArray[np.int64],
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Count the reads with another modification, 5hmC, as asked.
+
+        modkit writes a line of each modification, and in each the reads of the others:
+        the line of 5mC alone has all reads, and those of 5hmC are left out as lines.
+        """
+        taken_as, lines, reads = self.hydroxymethylated
+        lines, reads = lines + int(np.count_nonzero(other)), reads + int(other.sum())
+        self.hydroxymethylated = Hydroxymethylated(taken_as, lines, reads)
+        if taken_as == "methylated":
+            return methylated + other, unmethylated
+        if taken_as == "unmethylated":
+            return methylated, unmethylated + other
+        return methylated, unmethylated
 
 
 def _type(name: str) -> type[pl.DataType]:

@@ -9,7 +9,6 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
 
 
@@ -89,10 +88,7 @@ class OrderedCalls:
         return calls.select(~again)
 
     def _fail(self, calls: Calls, index: int, expected: str, received: str) -> NoReturn:
-        raise ProfileError(
-            f"{self._lines.path}, line {calls.line(index)}: expected {expected}, "
-            f"received {received}"
-        )
+        raise self._lines.error(calls.line(index), f"expected {expected}, received {received}")
 
 
 _START = np.array([[-1], [0], [0]])

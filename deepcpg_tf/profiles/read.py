@@ -59,6 +59,7 @@ def read_profile(
     *,
     format: str | None = None,  # noqa: A002
     min_coverage: int = 1,
+    hydroxymethylation: str = "methylated",
     cell: str | None = None,
 ) -> Profile:
     """Read the methylation profile of a cell, plain, gzip or bgzip.
@@ -78,6 +79,9 @@ def read_profile(
         One of `FORMATS`; by default told by the first line of data.
     min_coverage
         Reads, of both strands together, under which a CpG has no label.
+    hydroxymethylation
+        What reads with 5hmC count as, where a format tells them from 5mC: ``methylated``,
+        as bisulfite reads them, ``ignore``, or ``unmethylated``.
     cell
         Its name; by default that of the file without its endings.
 
@@ -92,7 +96,7 @@ def read_profile(
     path = Path(path)
     if min_coverage < 1:
         raise ProfileError(f"minimum coverage: expected 1 read or more, received {min_coverage}")
-    lines = ProfileLines(path, format)
+    lines = ProfileLines(path, format, hydroxymethylation=hydroxymethylation)
     if min_coverage > 1 and not lines.layout.has_coverage:
         raise ProfileError(
             f"{path}: expected a format that tells the coverage of sites, as a minimum coverage "
@@ -141,6 +145,7 @@ class _Reading:
         account.duplicates = ordered.duplicates
         for reason, count in self._lines.skipped.items():
             account.drop(reason, count)
+        account.notes += self._lines.notes(joined=account.joined > 0)
         self._check_overlap()
         sites = {name: self._sites[name] for name in self._genome.lengths if name in self._sites}
         return sites, account
@@ -210,7 +215,7 @@ class _Reading:
         if not self._names:
             raise ProfileError(
                 f"{path}: expected sites of 5-methylcytosine in a CG context, received none in "
-                f"{account.read} lines of {account.format}"
+                f"{account.read} lines of {account.format}: {self._lines.shown_found()}"
             )
         if not self._fit.sites:
             known = shown_names(list(self._genome.lengths))

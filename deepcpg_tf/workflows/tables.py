@@ -29,6 +29,7 @@ def build_table(
     min_coverage: int = 1,
     min_cells: int = 1,
     format: str | None = None,  # noqa: A002
+    hydroxymethylation: str = "methylated",
     progress: Progress = SILENT,
 ) -> MethylationTable:
     """Make a table from methylation profiles: sites of the genome by cells.
@@ -47,6 +48,9 @@ def build_table(
         Cells that must observe a site.
     format
         Format of the profiles; by default told by their content.
+    hydroxymethylation
+        What reads with 5hmC count as, where a format tells them from 5mC: ``methylated``
+        (as bisulfite reads them), ``ignore`` or ``unmethylated``.
     progress
         Who is told what was read, kept and dropped of each file.
 
@@ -70,7 +74,13 @@ def build_table(
     def read() -> Iterator[Profile]:
         progress.begins("reading profiles", len(paths), "files")
         for path in paths:
-            profile = read_profile(path, reference, format=format, min_coverage=min_coverage)
+            profile = read_profile(
+                path,
+                reference,
+                format=format,
+                min_coverage=min_coverage,
+                hydroxymethylation=hydroxymethylation,
+            )
             progress.tells(str(profile.account))
             progress.advances(1)
             yield profile

@@ -65,7 +65,8 @@ def refused(tmp_path, genome):
         ),
         (
             "1\t3\t1\n1\t7\t1\t\n",
-            ", line 2: expected the 3 columns of deepcpg (chrom, start, value), received 4 columns",
+            ", line 2: expected the 3 columns of deepcpg (chrom, start, value), received 4 "
+            "columns, the last one empty: a tab at the end of the line",
         ),
         (
             "1\t2\t3\t0.5\n1\t6\t7\t1\n1\t9\t10\t1\n1\t11\t12\t100\n",
@@ -200,12 +201,12 @@ def test_empty(refused, content):
         (
             "1\t3\t+\t1\t1\tCHG\tCTG\n",
             ": expected sites of 5-methylcytosine in a CG context, received none in 1 lines of "
-            "bismark-report",
+            "bismark-report: 1 of context 'CHG'",
         ),
         (
             MODKIT.replace("\tm\t", "\th\t"),
             ": expected sites of 5-methylcytosine in a CG context, received none in 1 lines of "
-            "bedmethyl",
+            "bedmethyl: 1 of code 'h'",
         ),
         (
             "".join(f"GL{i}\t3\t1\n" for i in range(6)),
@@ -280,7 +281,7 @@ def test_unknown_format(genome, tmp_path):
 def test_another_format_than_that_of_the_file(refused):
     assert refused("1\t3\t1\n", format="bedmethyl") == (
         ", line 1: expected the 18 columns of bedmethyl (chrom, start, end, code, …, strand, …, "
-        "…, …, …, percent, methylated, unmethylated, …, …, …, …, …) or the 11 columns of "
+        "…, …, …, percent, methylated, unmethylated, other, …, …, …, …) or the 11 columns of "
         "bedmethyl (chrom, start, end, …, …, strand, …, …, …, coverage, percent), received 3"
     )
     assert refused("1\t3\t3\t50\t1\t1\n", format="bismark-zero-cov") == (

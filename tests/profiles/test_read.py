@@ -142,7 +142,10 @@ def test_many_absent_chromosomes_are_not_all_named(write, genome):
 )
 def test_min_coverage_counts_both_strands(write, genome, reads, expected, low):
     a, b, c, d = reads
-    text = f"1\t3\t3\t50\t{a}\t{b}\n1\t4\t4\t50\t{c}\t{d}\n1\t7\t7\t0\t0\t3\n"
+    text = "".join(
+        f"1\t{position}\t{position}\t{100 * m / (m + u)}\t{m}\t{u}\n"
+        for position, m, u in ((3, a, b), (4, c, d), (7, 0, 3))
+    )
     profile = read_profile(write(text), genome, min_coverage=3)
     assert labels(profile) == {"chr1": expected | {6: 0}}
     assert profile.account.dropped.get("under 3 reads", 0) == low
