@@ -1,0 +1,500 @@
+"""The readers that are tried, by name; none of them needs TensorFlow."""
+
+import gzip
+import io
+import json
+import tempfile
+import zlib
+from functools import cache, partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from deepcpg_tf.errors import LegacyDataError
+from deepcpg_tf.genome.reference import Genome
+from tests.conftest import DATA
+from tests.fuzz import oracles
+from tests.fuzz.engine import Files, Nonsense, Target
+from tests.fuzz.oracles import expect
+from tests.profiles import texts
+
+CHROMOSOMES = {"chr1": texts.CHR1, "chr2": texts.CHR2}
+LENGTH = 11  # of windows
+
+
+@cache
+def genome() -> Genome:
+    """Return the reference that sites and profiles lie on."""
+    path = Path(tempfile.mkdtemp(), "genome.fa")
+    path.write_text("".join(f">{name}\n{letters}\n" for name, letters in CHROMOSOMES.items()))
+    return Genome(path)
+
+
+def unpacked(content: bytes) -> bytes:
+    """Return what is in a file, that must be whole if it is compressed."""
+    if content[:2] != b"\x1f\x8b":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        raise Nonsense(f"accepted a damaged file: {error}") from None
+
+
+def _text(**variants: str) -> list[Files]:
+    return [{"file": text.encode()} for text in variants.values()]
+
+
+# Profiles
+
+
+def _read_profile(folder: Path, format: str | None = None) -> None:  # noqa: A002
+    from deepcpg_tf.profiles.read import read_profile
+
+    path = folder / "file"
+    found = read_profile(path, genome(), format=format)
+    lines, expected = oracles.profile(
+        unpacked(path.read_bytes()), found.account.format, CHROMOSOMES
+    )
+    expect(found.account.read == lines, f"read {found.account.read} of {lines} lines")
+    labels = {
+        (name, int(position)): int(label)
+        for name, sites in found.sites.items()
+        for position, label in zip(sites.positions, sites.labels, strict=True)
+    }
+    expect(labels == expected, f"read {labels}, expected {expected}")
+
+
+PROFILES = {
+    "deepcpg": texts.DEEPCPG,
+    "bedgraph": texts.BEDGRAPH,
+    "legacy-bedgraph": texts.LEGACY_BEDGRAPH,
+    "bismark-cov": texts.COV,
+    "bismark-cov-merged": texts.MERGED_COV,
+    "bismark-zero-cov": texts.zero_based(texts.COV),
+    "bismark-report": texts.REPORT,
+    "allc": texts.ALLC,
+    "bedmethyl-modkit": texts.MODKIT,
+    "bedmethyl-encode": texts.ENCODE,
+}
+
+
+# The genome
+
+
+_FASTA = (
+    ">chr1 first\nACGTACGTNN\nacgtacgtry\nACG\n>chr2\nCGCGC\n>X\nNNNNACGU\n",
+    ">1\r\nACGTACGTNN\r\nacg\r\n",
+)
+
+
+def _fasta_seeds() -> list[Files]:
+    import pysam
+
+    from tests.fuzz.containers import bgzip
+
+    seeds: list[Files] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for text in _FASTA:
+            for content in (text.encode(), bgzip(text.encode(), 16)):
+                path = Path(folder, "genome.fa")
+                path.write_bytes(content)
+                pysam.faidx(str(path))
+                beside = {file.name: file.read_bytes() for file in sorted(path.parent.iterdir())}
+                seeds += [{"genome.fa": content}, beside]
+                for file in path.parent.iterdir():
+                    file.unlink()
+    return seeds
+
+
+def _read_fasta(folder: Path) -> None:
+    read = Genome(folder / "genome.fa")
+    found = {name: read.codes(name).tolist() for name in read.lengths}
+    expected = oracles.fasta_genome(unpacked((folder / "genome.fa").read_bytes()))
+    expect(dict(read.lengths) == {n: len(c) for n, c in found.items()}, "other lengths than codes")
+    expect(found == expected, f"read {found}, expected {expected}")
+
+
+def _folder_seeds() -> list[Files]:
+    return [
+        {
+            "g.chromosome.1.fa": b">1 dna\nACGTAC\nGT\n",
+            "g.chromosome.X.fa.gz": gzip.compress(b">X\r\nNNACG\r\n", mtime=0),
+        }
+    ]
+
+
+def _read_folder(folder: Path) -> None:
+    read = Genome(folder)
+    found = {name: read.codes(name).tolist() for name in read.lengths}
+    for file in folder.iterdir():
+        records = list(oracles.fasta_genome(unpacked(file.read_bytes())).values())
+        name = file.name.split(".")[2]
+        expect([found[name]] == records, f"read {found[name]}, expected {records}")
+
+
+# Windows
+
+
+def _read_windows(folder: Path) -> None:
+    from deepcpg_tf.prediction.sources import SequenceFile
+
+    source = SequenceFile(folder / "file", LENGTH)
+    count = source.check()
+    found = [row for batch in source.batches() for row in batch.windows.tolist()]
+    expected = oracles.windows(unpacked((folder / "file").read_bytes()), LENGTH)
+    expect(found == expected and count == len(found), f"read {found}, expected {expected}")
+
+
+def _read_records(folder: Path) -> None:
+    from deepcpg_tf.prediction.sources import FastaFile
+
+    source = FastaFile(folder / "file", LENGTH)
+    count = source.check()
+    rows = [(batch.keys["id"], batch.windows.tolist()) for batch in source.batches()]
+    found = [row for ids, windows in rows for row in zip(ids, windows, strict=True)]
+    expected = [
+        (name or str(number), oracles.codes(letters))
+        for number, (name, letters) in enumerate(
+            oracles.fasta(unpacked((folder / "file").read_bytes())), 1
+        )
+    ]
+    expect(found == expected and count == len(found), f"read {found}, expected {expected}")
+
+
+# Sites and intervals
+
+
+def _read_sites(folder: Path) -> None:
+    from deepcpg_tf.prediction.sources import SiteFile
+
+    source = SiteFile(folder / "file", genome(), LENGTH)
+    count = source.check()
+    found = []
+    for batch in source.batches():
+        columns = (batch.keys[name] for name in source.keys)
+        found += [(c, int(p), s) for c, p, s in zip(*columns, strict=True)]
+    expected = oracles.sites(unpacked((folder / "file").read_bytes()), CHROMOSOMES)
+    expect(found == expected and count == len(found), f"read {found}, expected {expected}")
+
+
+def _read_annotation(folder: Path) -> None:
+    from deepcpg_tf.evaluation.annotations import annotate
+
+    names = ("chr1", "2")
+    ids, positions = np.repeat([0, 1], 60), np.tile(np.arange(60), 2)
+    (found,) = annotate([folder / "file"], names, ids, positions).values()
+    masks = oracles.intervals(unpacked((folder / "file").read_bytes()), names, 60)
+    expected = np.concatenate([masks[name] for name in names])
+    expect((found == expected).all(), f"read {found}, expected {expected}")
+
+
+# Checkpoints
+
+
+def _checkpoint_seeds(*folders: str) -> list[Files]:
+    return [
+        {
+            file.name: file.read_bytes()
+            for file in sorted((DATA / folder).iterdir())
+            if file.suffix in (".json", ".h5", ".safetensors")
+        }
+        for folder in folders
+    ]
+
+
+def _read_checkpoint(folder: Path) -> None:
+    from deepcpg_tf.weights.load import read_checkpoint
+    from deepcpg_tf.weights.preset_folder import read_folder, save_folder
+
+    checkpoint = read_checkpoint(folder)
+    checkpoint.check()
+    config = checkpoint.config
+    shapes = {name: tensor.shape for name, tensor in checkpoint.tensors.items()}
+    expect(shapes == config.tensor_shapes, f"other tensors: {shapes}")
+    expect(type(config).from_json(config.to_json()) == config, "other once written as JSON")
+    json.dumps(checkpoint.provenance, allow_nan=False)
+    with tempfile.TemporaryDirectory() as other:
+        save_folder(checkpoint, Path(other, "model"))
+        again = read_folder(Path(other, "model"))
+        again.check()
+    expect(again.config == config, "another configuration once saved")
+    for name, tensor in checkpoint.tensors.items():
+        expect(tensor.dtype == np.float32, f"{name} is {tensor.dtype}")
+        expect((again.tensors[name] == tensor).all(), f"another {name} once saved")
+
+
+def _preset_seeds() -> list[Files]:
+    from deepcpg_tf.weights.load import read_checkpoint
+    from deepcpg_tf.weights.preset_folder import save_folder
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        save_folder(read_checkpoint(DATA / "legacy" / "keras2-distributed"), path)
+        return [{file.name: file.read_bytes() for file in sorted(path.iterdir())}]
+
+
+# Data
+
+
+def _legacy_data_seeds() -> list[Files]:
+    def data(rows: int, **more: object) -> bytes:
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            file["chromo"] = np.array([b"1"] * (rows - 1) + [b"2"])
+            file["pos"] = np.array([3, 7, 10, 12, 17][: rows - 1] + [1], np.int32)
+            file["inputs/dna"] = np.arange(rows * LENGTH, dtype=np.int8).reshape(rows, -1) % 5
+            file["outputs/cpg/a"] = np.resize(np.array([1, 0, -1], np.int8), rows)
+            file["outputs/cpg/b"] = np.resize(np.array([-1, 1], np.int8), rows)
+        return buffer.getvalue()
+
+    return [{"a.h5": data(5)}, {"a.h5": data(3), "b.h5": data(1)}]
+
+
+def _read_legacy_data(folder: Path) -> None:
+    from deepcpg_tf.data.legacy.hdf5 import LegacyData
+    from deepcpg_tf.data.legacy.tables import table_of_legacy_data
+
+    paths = sorted(folder.iterdir())
+    data = LegacyData(paths)
+    start = 0
+    for path in paths:
+        with h5py.File(path) as file:
+            positions = np.asarray(file["pos"][()])
+            rows = slice(start, start + len(positions))
+            start = rows.stop
+            expect((data.positions[rows] + 1 == positions).all(), "read other positions")
+            names = [data.chromosomes[i].encode() for i in data.chromosome_ids[rows]]
+            expect(names == list(file["chromo"][()].astype(bytes)), "read other chromosomes")
+            labels = data.labels(np.arange(start)[rows])
+            for cell, column in zip(data.cells, labels.T, strict=True):
+                expect((file[f"outputs/cpg/{cell}"][()] == column).all(), "read other labels")
+            if "inputs/dna" in file:
+                try:
+                    windows = data.windows(np.arange(start)[rows])
+                except LegacyDataError:
+                    continue
+                expect((file["inputs/dna"][()] == windows).all(), "read other windows")
+    expect(start == len(data), "read other sites")
+    table_of_legacy_data(data, genome())
+
+
+@cache
+def _table_seeds() -> list[Files]:
+    from deepcpg_tf.data.build import table_of_profiles
+    from deepcpg_tf.data.table_file import write_table
+    from deepcpg_tf.profiles.read import read_profile
+
+    with tempfile.TemporaryDirectory() as folder:
+        text, path = Path(folder, "a.cov"), Path(folder, "table.h5ad")
+        text.write_text(texts.COV)
+        profiles = [read_profile(text, genome(), cell=cell) for cell in ("a", "b")]
+        write_table(table_of_profiles(profiles, genome()), path)
+        return [{"table.h5ad": path.read_bytes()}]
+
+
+def _read_table(folder: Path) -> None:
+    import anndata
+
+    from deepcpg_tf.data.table_file import read_table
+
+    table = read_table(folder / "table.h5ad")
+    try:
+        other = anndata.read_h5ad(folder / "table.h5ad")
+        calls = other.X.toarray().T
+        names = other.var["chromosome"].astype(str).tolist()
+        positions, cells = other.var["position"].to_numpy(), other.obs_names.tolist()
+    except Exception:  # in what is not read here
+        return
+    expect((table.calls.toarray() == calls).all(), "read other calls than anndata")
+    expect(list(table.cells) == cells, f"read cells {table.cells}, anndata {cells}")
+    expect((table.positions == positions).all(), "read other positions than anndata")
+    own = [table.chromosomes[i] for i in table.chromosome_ids]
+    expect(own == names, "read other chromosomes than anndata")
+
+
+# What we write and read again
+
+
+def _manifest_seeds() -> list[Files]:
+    from deepcpg_tf.exporters.artefact import Artefact
+    from deepcpg_tf.exporters.manifest import fingerprint, write_manifest
+
+    with tempfile.TemporaryDirectory() as text:
+        folder = Path(text)
+        (folder / "saved_model").mkdir()
+        for name in ("model.onnx", "card.md", "saved_model/graph.pb", "saved_model/more"):
+            (folder / name).write_text(name)
+        kinds = (
+            Artefact("model.onnx", "onnx"),
+            Artefact("saved_model", "saved_model", "float16", 2),
+        )
+        artefacts = {a.path: {**a.entry(), **fingerprint(folder / a.path)} for a in kinds}
+        others = {"card.md": fingerprint(folder / "card.md")}
+        write_manifest(folder, {"name": "x", "artefacts": artefacts, "other_files": others})
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        return [{file.relative_to(folder).as_posix(): file.read_bytes() for file in files}]
+
+
+def _read_manifest(folder: Path) -> None:
+    from deepcpg_tf.exporters.manifest import artefacts_of, changes, read_manifest
+
+    content = read_manifest(folder)
+    artefacts_of(content)
+    list(changes(folder, content))
+    for name in {**content["artefacts"], **content["other_files"]}:
+        inside = (folder / name).resolve().is_relative_to(folder.resolve())
+        expect(inside, f"accepted a file outside of the export: {name[:60]!r}")
+
+
+def _read_identity(folder: Path) -> None:
+    from deepcpg_tf.resume import owned_folder
+
+    identity = {"inputs": ["a", "b"], "length": 1001, "versions": {"keras": "3.1"}}
+    with owned_folder(folder, identity, folder / "result"):
+        pass
+    expect(json.loads((folder / "identity.json").read_bytes()) == identity, "went on with another")
+
+
+def _state_seeds() -> list[Files]:
+    from deepcpg_tf.training.state import State, save_state
+
+    variables = {"dna/a/kernel": np.ones((2, 3), "f4"), "cpg/bias": np.zeros(2, "f4")}
+    rows = [{"epoch": 1.0, "loss": 0.5, "validation_loss": 0.4}, {"epoch": 2.0, "loss": 0.25}]
+    with tempfile.TemporaryDirectory() as folder:
+        save_state(Path(folder), State(rows, 1, variables, variables))
+        return [{"state.npz": Path(folder, "state.npz").read_bytes()}]
+
+
+def _read_state(folder: Path) -> None:
+    from deepcpg_tf.training.state import load_state
+
+    state = load_state(folder)
+    if state is None:
+        return
+    # What a training asks a state for when it goes on.
+    expect(isinstance(state.history, list), f"accepted a history {state.history!r}")
+    if state.history:
+        _ = state.best_loss, state.waited, state.kept_row
+        expect(1 <= state.kept <= len(state.history), f"accepted epoch {state.kept!r}")
+    for row in state.history:
+        expect(all(isinstance(value, float | int) for value in row.values()), f"accepted {row}")
+
+
+def _shard_seeds() -> list[Files]:
+    from deepcpg_tf.scan.shards import Shard
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "shard.npz")
+        Shard("chr1", np.arange(3), np.full((3, 2), 0.5, np.float32)).save(path)
+        return [{"shard.npz": path.read_bytes()}]
+
+
+def _read_shard(folder: Path) -> None:
+    from deepcpg_tf.scan.shards import Shard
+
+    shard = Shard.load(folder / "shard.npz")
+    expect(len(shard.positions) == len(shard.probabilities), "accepted columns of two lengths")
+
+
+_SPLITS = (
+    *({"split": "published"}, {"train": "1,2", "test": "X", "validation": "chr3"}),
+    *({"fractions": "0.6,0.2,0.2"}, {"train": "1"}),
+)
+
+
+def _read_split(folder: Path) -> None:
+    from deepcpg_tf.cli.split_options import chosen_split
+    from deepcpg_tf.data.splits import count_sites
+
+    class Sites:
+        chromosomes = ("1", "2", "chr3", "X")
+        chromosome_ids = np.array([0, 0, 0, 1, 1, 2, 3, 3], np.int32)
+
+    try:
+        options = json.loads((folder / "options.json").read_bytes())
+        names = {"split", "train", "validation", "test", "fractions"}
+        options = {k: v for k, v in options.items() if k in names and isinstance(v, str)}
+    except (ValueError, AttributeError, RecursionError):
+        return
+    split = chosen_split(**options)(Sites())
+    together = np.concatenate(split)
+    expect(len(set(together.tolist())) == len(together), "a site is in two parts")
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        shared = set(Sites.chromosome_ids[split[a]]) & set(Sites.chromosome_ids[split[b]])
+        expect(not shared, f"chromosomes {shared} are in two parts")
+    expect(sum(row.sites for row in count_sites(Sites(), split)) == 8, "sites got lost")
+
+
+TARGETS: dict[str, Target] = {
+    **{
+        f"profile-{name}": Target(partial(_text, only=text), _read_profile, ("file",))
+        for name, text in PROFILES.items()
+    },
+    "fasta": Target(_fasta_seeds, _read_fasta),
+    "fasta-folder": Target(_folder_seeds, _read_folder),
+    "windows": Target(
+        partial(_text, one="ACGTACGTACG\n", two="NNNNNCGNNNN\r\nacgtacgtacu\n\n"),
+        _read_windows,
+        ("file",),
+    ),
+    "windows-fasta": Target(
+        partial(_text, one=">a b\nACGTAC\nGTACG\n>c\nNNNNNCGNNNN\n"), _read_records, ("file",)
+    ),
+    "sites": Target(
+        partial(
+            _text,
+            bed="track name=x\nchr1\t2\t3\tn\t0\t+\nchr1\t7\t8\tn\t0\t-\nchr2\t0\t2\n",
+            tsv="chrom\tpos\nchr1\t3\nchr1\t11\t-\n2\t1\t+\n",
+            spaces="chr1 3\nchr2 9\n",
+            predictions="chromosome\tposition\tstrand\tc\nchr1\t2\t+\t0.5\nchr2\t0\t-\t0.1\n",
+        ),
+        _read_sites,
+        ("file",),
+    ),
+    "annotation": Target(
+        partial(
+            _text,
+            one="# c\nchr1\t1\t5\tx\n1\t3\t8\n2\t10\t20\t.\t0\t+\n",
+            two="chrom\tstart\tend\n2 0 7\nchr1 59 60\n",
+        ),
+        _read_annotation,
+        ("file",),
+    ),
+    "keras-json": Target(
+        partial(
+            _checkpoint_seeds,
+            *(
+                f"legacy/keras{i}-{kind}"
+                for i in (1, 2)
+                for kind in ("distributed", "weights-only")
+            ),
+        ),
+        _read_checkpoint,
+    ),
+    "keras-single-file": Target(
+        partial(_checkpoint_seeds, "legacy/keras1-single-file", "legacy/keras2-single-file"),
+        _read_checkpoint,
+    ),
+    "multimolecule": Target(partial(_checkpoint_seeds, "multimolecule-tiny"), _read_checkpoint),
+    "preset-folder": Target(_preset_seeds, _read_checkpoint),
+    "legacy-data": Target(_legacy_data_seeds, _read_legacy_data),
+    "table": Target(_table_seeds, _read_table),
+    "manifest": Target(_manifest_seeds, _read_manifest),
+    "identity": Target(
+        lambda: [
+            {
+                "identity.json": b'{"inputs": ["a", "b"], "length": 1001, '
+                b'"versions": {"keras": "3.1"}}',
+                "shard-0.npz": b"",
+            }
+        ],
+        _read_identity,
+    ),
+    "state": Target(_state_seeds, _read_state),
+    "shard": Target(_shard_seeds, _read_shard),
+    "splits": Target(
+        lambda: [{"options.json": json.dumps(options).encode()} for options in _SPLITS],
+        _read_split,
+    ),
+}
