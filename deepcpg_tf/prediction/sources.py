@@ -8,14 +8,12 @@ in memory at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pysam
 
 from deepcpg_tf.errors import SequenceError
 from deepcpg_tf.files import reading_text
@@ -136,41 +134,36 @@ class FastaFile(_Letters):
         self.path = Path(path)
 
     def _records(self) -> Iterator[tuple[str, str, str]]:
-        number = 0
-        with reading_text(self.path, SequenceError):
-            pass  # what is no text, or cut off, which htslib reads all the same
-        with _quiet_htslib():
-            file = pysam.FastxFile(str(self.path))
-        with file:
-            while (record := self._next(file, number)) is not None:
-                number += 1
-                where = f"{self.path}, record {number} ({record.name})"
-                if record.quality is not None:
-                    raise SequenceError(f"{where}: expected FASTA, received FASTQ")
-                if '"' in record.name:
-                    raise SequenceError(f"{where}: expected a name without quotation marks")
-                yield record.name or str(number), record.sequence or "", where
+        number, name = 0, ""
+        lines: list[str] = []
+        with reading_text(self.path, SequenceError) as file:
+            for line_number, line in enumerate(file, 1):
+                text = line.strip()
+                if text.startswith(";"):  # a comment of early FASTA
+                    continue
+                if text.startswith(">"):
+                    if number:
+                        yield name, "".join(lines), self._where(number, name)
+                    number, lines = number + 1, []
+                    name = next(iter(text[1:].split()), str(number))
+                    if '"' in name:
+                        raise SequenceError(
+                            f"{self._where(number, name)}: expected a name without quotation marks"
+                        )
+                elif text and not number:
+                    received = "FASTQ" if text.startswith("@") else repr(text[:60])
+                    raise SequenceError(
+                        f"{self.path}, line {line_number}: expected FASTA, whose first record "
+                        f"begins with '>', received {received}"
+                    )
+                else:
+                    lines.append(text)
         if number == 0:
             raise SequenceError(f"{self.path}: expected FASTA with a window a record, found none")
+        yield name, "".join(lines), self._where(number, name)
 
-    def _next(self, file: pysam.FastxFile, number: int) -> Any:
-        try:
-            with _quiet_htslib():
-                return next(file, None)
-        except (ValueError, UnicodeDecodeError) as error:
-            raise SequenceError(
-                f"{self.path}: expected intact FASTA, but after record {number}: {error}"
-            ) from None
-
-
-@contextmanager
-def _quiet_htslib() -> Iterator[None]:
-    """Keep htslib from printing to stderr what we say in one line of our own."""
-    verbosity = pysam.set_verbosity(0)
-    try:
-        yield
-    finally:
-        pysam.set_verbosity(verbosity)
+    def _where(self, number: int, name: str) -> str:
+        return f"{self.path}, record {number} ({name})"
 
 
 class SiteFile:

@@ -38,7 +38,7 @@ class Fault(NamedTuple):
     text: str
 
 
-class Nonsense(AssertionError):
+class NonsenseError(AssertionError):
     """A reader took what is none, or read something else than is there."""
 
 
@@ -87,7 +87,7 @@ def _fault(error: Exception, kind: str) -> Fault:
     where = inner[-1] if inner else frames[-1]
     module = Path(where.filename).with_suffix("")
     module = module.relative_to(ROOT) if module.is_relative_to(ROOT) else Path(module.name)
-    line = f"-{where.lineno}" if kind == "Nonsense" else ""
+    line = f"-{where.lineno}" if kind == "NonsenseError" else ""
     key = f"{kind}-{'.'.join(module.parts)}-{where.name}{line}".replace("<", "").replace(">", "")
     return Fault(key, "".join(traceback.format_exception(error)))
 

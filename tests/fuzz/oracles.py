@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from tests.fuzz.engine import Nonsense
+from tests.fuzz.engine import NonsenseError
 
 CODES = {**dict.fromkeys("NRYSWKMBDHV", 4), "A": 0, "T": 1, "U": 1, "G": 2, "C": 3}
 
@@ -25,7 +25,7 @@ _MANY = 10**12
 
 def expect(condition, what):
     if not condition:
-        raise Nonsense(what)
+        raise NonsenseError(what)
 
 
 def text_lines(content):
@@ -78,10 +78,10 @@ def profile(content, format, chromosomes):  # noqa: A002
                 expect(is_number(row[name]), f"accepted {name} {row[name]!r}")
                 row[name] = float(row[name])
                 expect(0 <= row[name] <= (1 if name == "value" else 100), f"accepted {row[name]}")
-        expect(row.get("strand", ".") in "+-." and row.get("strand"[:6], "."), "accepted a strand")
-        if "code" not in row or row["code"] == "m" or row["code"].startswith("m,"):
-            if row.get("context", "CG").startswith("CG"):
-                rows.append(row)
+        expect(row.get("strand", ".") in ("+", "-", "."), f"accepted strand {row.get('strand')!r}")
+        is_5mc = row.get("code", "m") == "m" or row["code"].startswith("m,")
+        if is_5mc and row.get("context", "CG").startswith("CG"):
+            rows.append(row)
     scores = [row["score"] for row in rows if "score" in row]
     scale = 100 if sum(s > 1 for s in scores) > sum(0 < s <= 1 for s in scores) else 1
     return len(lines), _labels(rows, base, scale, chromosomes)

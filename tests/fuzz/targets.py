@@ -15,7 +15,7 @@ from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.reference import Genome
 from tests.conftest import DATA
 from tests.fuzz import oracles
-from tests.fuzz.engine import Files, Nonsense, Target
+from tests.fuzz.engine import Files, NonsenseError, Target
 from tests.fuzz.oracles import expect
 from tests.profiles import texts
 
@@ -38,7 +38,7 @@ def unpacked(content: bytes) -> bytes:
     try:
         return gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise Nonsense(f"accepted a damaged file: {error}") from None
+        raise NonsenseError(f"accepted a damaged file: {error}") from None
 
 
 def _text(**variants: str) -> list[Files]:
@@ -242,7 +242,7 @@ def _legacy_data_seeds() -> list[Files]:
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             file["chromo"] = np.array([b"1"] * (rows - 1) + [b"2"])
-            file["pos"] = np.array([3, 7, 10, 12, 17][: rows - 1] + [1], np.int32)
+            file["pos"] = np.array([*(3, 7, 10, 12, 17)[: rows - 1], 1], np.int32)
             file["inputs/dna"] = np.arange(rows * LENGTH, dtype=np.int8).reshape(rows, -1) % 5
             file["outputs/cpg/a"] = np.resize(np.array([1, 0, -1], np.int8), rows)
             file["outputs/cpg/b"] = np.resize(np.array([-1, 1], np.int8), rows)

@@ -97,11 +97,14 @@ def test_fasta(tmp_path, form):
     ("text", "message"),
     [
         ("", "windows.fa: expected FASTA with a window a record, found none"),
-        ("ACG\n", "windows.fa: expected FASTA with a window a record, found none"),
+        ("\n\n", "windows.fa: expected FASTA with a window a record, found none"),
+        ("\nACG\n>a\nACG\n", "line 2: expected FASTA, whose first record .*, received 'ACG'"),
         (">a\nACG\n>b\nAC\n", r"record 2 \(b\): expected a window of 3 letters, received 2"),
         (">a\n>b\nACG\n", r"record 1 \(a\): expected a window of 3 letters, received 0"),
         ('>w"1\nACG\n', r"record 1 .*: expected a name without quotation marks"),
-        ("@a\nACG\n+\nIII\n", r"record 1 \(a\): expected FASTA, received FASTQ"),
+        ("@a\nACG\n+\nIII\n", "line 1: expected FASTA, whose first record .*, received FASTQ"),
+        (">a\nACG\n@b\nACG\n+\nIII\n", r"record 1 \(a\): expected a window of 3 letters"),
+        (">a\nAC\0\n", r"record 1 \(a\), position 3: .* received '\\x00'"),
         (">a\nA*G\n", r"record 1 \(a\), position 2: .* received '\*'"),
     ],
 )
