@@ -37,22 +37,41 @@ class Checkpoint(NamedTuple):
         CheckpointError
             When a tensor is missing, left over, of another shape or not finite.
         """
-        expected = self.config.tensor_shapes
-        where = f"{self.source}: tensor"
-        for name, shape in expected.items():
-            tensor = self.tensors.get(name)
-            if tensor is None:
-                raise CheckpointError(f"{where} {name}: expected, but the checkpoint lacks it")
-            if tensor.shape != shape:
-                raise CheckpointError(
-                    f"{where} {name}: expected shape {shape}, found {tensor.shape}"
-                )
+        shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
+        check_shapes(shapes, self.config, self.source)
+        for name, tensor in self.tensors.items():
             if not np.isfinite(tensor).all():
                 raise CheckpointError(
-                    f"{where} {name}: expected finite numbers, found NaN or infinity"
+                    f"{self.source}: tensor {name}: expected finite numbers, found NaN or infinity"
                 )
-        for name in self.tensors:
-            if name not in expected:
-                raise CheckpointError(
-                    f"{where} {name}: in the checkpoint, but the model has none such"
-                )
+
+
+def check_shapes(
+    shapes: Mapping[str, tuple[int, ...] | None], config: ModuleConfig, source: str
+) -> None:
+    """Refuse tensors that are not those that a configuration calls for.
+
+    Parameters
+    ----------
+    shapes
+        The shape of each tensor by name.
+    config
+        The configuration.
+    source
+        What an error calls the tensors.
+
+    Raises
+    ------
+    CheckpointError
+        When a tensor is missing, left over or of another shape.
+    """
+    expected = config.tensor_shapes
+    where = f"{source}: tensor"
+    for name, shape in expected.items():
+        if name not in shapes:
+            raise CheckpointError(f"{where} {name}: expected, but the checkpoint lacks it")
+        if shapes[name] != shape:
+            raise CheckpointError(f"{where} {name}: expected shape {shape}, found {shapes[name]}")
+    for name in shapes:
+        if name not in expected:
+            raise CheckpointError(f"{where} {name}: in the checkpoint, but the model has none such")

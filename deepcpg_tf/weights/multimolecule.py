@@ -24,6 +24,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 
 _MODEL_TYPE = "deepcpgdna"
+_DTYPES = ("F32", "F16", "F64")
 _ATGC_FROM_ACGT = [0, 3, 2, 1]
 
 
@@ -55,7 +56,7 @@ def read_multimolecule(folder: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{weights_file}: tensor {source}: expected shape {shape}, found {tensor.shape}"
             )
-        tensors[name] = np.ascontiguousarray(tensor.T, np.float32)
+        tensors[name] = np.ascontiguousarray(tensor.T)
     if found:
         raise CheckpointError(
             f"{weights_file}: tensor {min(found)}: not in the model's configuration"
@@ -147,11 +148,23 @@ def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     require("safetensors", extra="multimolecule")
     from safetensors import SafetensorError, safe_open
 
+    tensors: dict[str, npt.NDArray[np.float32]] = {}
     try:
         with safe_open(path, framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            for name in file.keys():  # noqa: SIM118
+                dtype = file.get_slice(name).get_dtype()
+                if dtype not in _DTYPES:
+                    raise CheckpointError(
+                        f"{path}: tensor {name}: expected one of {', '.join(_DTYPES)}, "
+                        f"found {dtype}; save the model with float32"
+                    )
+                with np.errstate(
+                    over="ignore", invalid="ignore"
+                ):  # becomes infinite, and is refused
+                    tensors[name] = file.get_tensor(name).astype(np.float32)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: expected an intact safetensors file, but {error}") from None
+    return tensors
 
 
 def _reorder_channels(kernel: npt.NDArray[np.float32], path: Path) -> npt.NDArray[np.float32]:

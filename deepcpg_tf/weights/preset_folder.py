@@ -20,7 +20,7 @@ from deepcpg_tf.configs.registry import config_class
 from deepcpg_tf.errors import CheckpointError, ConfigError, OutputError
 from deepcpg_tf.files import atomic_folder, check_writable, parse_json
 from deepcpg_tf.hdf5 import hdf5_file
-from deepcpg_tf.weights.checkpoint import Checkpoint
+from deepcpg_tf.weights.checkpoint import Checkpoint, check_shapes
 from deepcpg_tf.weights.hdf5 import open_hdf5
 
 CONFIG_FILE = "config.json"
@@ -123,13 +123,28 @@ def read_folder(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{path}: {error}") from None
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: expected the description of a model, but {error}") from None
-    tensors: dict[str, npt.NDArray[np.float32]] = {}
+    weights = folder / WEIGHTS_FILE
+    datasets: dict[str, h5py.Dataset] = {}
 
     def visit(name: str, item: h5py.HLObject) -> None:
         if isinstance(item, h5py.Dataset):
-            tensors[name] = np.asarray(item, np.float32)
+            datasets[name] = item
 
-    weights = folder / WEIGHTS_FILE
     with open_hdf5(weights) as file:
         file.visititems(visit)
+        # Before anything is read: a file of a few bytes can tell of a tensor of any size.
+        shapes = {name: dataset.shape for name, dataset in datasets.items()}
+        check_shapes(shapes, config, str(weights))
+        tensors = {name: _read_tensor(datasets[name], weights) for name in config.tensor_shapes}
     return Checkpoint(config, tensors, provenance, str(weights))
+
+
+def _read_tensor(dataset: h5py.Dataset, path: Path) -> npt.NDArray[np.float32]:
+    if dataset.dtype.kind != "f":
+        raise CheckpointError(
+            f"{path}: tensor {dataset.name[1:]}: expected floating point, found {dataset.dtype}"
+        )
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is too large becomes infinite, and is refused
+        return np.asarray(dataset, np.float32)

@@ -9,6 +9,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import re
 import sys
 import tempfile
 import time
@@ -50,11 +51,12 @@ def main() -> None:
                 if process.exitcode:
                     stuck = (folder / "stuck").read_text() or "killed, without a word"
                     kind = "Hang" if stuck.startswith("Timeout") else "Crash"
+                    place = re.search(r"(\w+)\.py\", line \d+ in (\w+)", stuck)
+                    key = "-".join((kind, *(place.groups() if place else ()), name))
                     files = example(
                         name, TARGETS[name], TARGETS[name].seeds(), arguments.seed, index
                     )
-                    fault = Fault(f"{kind}-{name}", stuck)
-                    keep(arguments.out, fault, name, arguments.seed, index, files)
+                    keep(arguments.out, Fault(key, stuck), name, arguments.seed, index, files)
             print(f"{name}: {done[name]} examples", flush=True)
     print(f"{sum(done.values())} examples of {len(names)} targets")
     failures = sorted(arguments.out.iterdir()) if arguments.out.is_dir() else []

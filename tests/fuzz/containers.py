@@ -215,16 +215,31 @@ def damage_safetensors(content, rng):
         return damage_bytes(content, rng)
     if not isinstance(header, dict) or rng.random() < 0.1:
         return damage_bytes(content, rng)
+    body = content[8 + size :]
     if rng.random() < 0.4:
-        entries = [entry for entry in header.values() if isinstance(entry, dict)]
-        if entries:
-            entry = rng.choice(entries)
-            entry["dtype"] = pick(
-                rng, *("F64", "F16", "BF16", "I32", "U32", "I64", "BOOL", "F8_E4M3", "F4", "x")
-            )
-            if isinstance(entry.get("shape"), list):
-                rng.shuffle(entry["shape"])
+        body = _retype(header, body, rng)
     else:
         header = damage_tree(header, rng)
     text = json.dumps(header).encode("utf-8", "surrogateescape")
-    return struct.pack("<Q", len(text)) + text + content[8 + size :]
+    return struct.pack("<Q", len(text)) + text + body
+
+
+def _retype(header, body, rng):
+    """Give one tensor another type or shape; returns the data, which has as many numbers."""
+    which = rng.choice(list(header))
+    sizes = {"F64": 8, "F16": 2, "BF16": 2, "I32": 4, "I64": 8, "BOOL": 1, "F8_E4M3": 1, "C64": 8}
+    data = b""
+    for name, entry in header.items():
+        try:
+            start, end = entry["data_offsets"]
+            part = body[start:end]
+            if name == which:
+                entry["dtype"] = rng.choice(list(sizes))
+                part = (part * 2)[: sizes[entry["dtype"]] * len(part) // 4]
+                if rng.random() < 0.3:
+                    rng.shuffle(entry["shape"])
+        except (KeyError, TypeError, ValueError):  # damaged before
+            continue
+        entry["data_offsets"] = [len(data), len(data) + len(part)]
+        data += part
+    return data

@@ -44,7 +44,8 @@ def is_number(text):
 
 def data_lines(content):
     """Return the lines of a profile that hold data, a header left out."""
-    lines = [line for line in text_lines(content) if line.strip(" \t\n\v\f\r")]
+    lines = [line.removeprefix("\ufeff") for line in text_lines(content)]
+    lines = [line for line in lines if line.strip(" \t\n\v\f\r")]
     lines = [line for line in lines if not line.startswith(("#", "track", "browser"))]
     has_header = lines and not any(is_number(field) for field in lines[0].split())
     return lines[1:] if has_header else lines
@@ -67,7 +68,8 @@ def profile(content, format, chromosomes):  # noqa: A002
         for name in ("start", "end", "methylated", "unmethylated", "coverage"):
             if name in row:
                 expect(
-                    re.fullmatch(r"[+-]?\d+", row[name], re.ASCII), f"accepted {name} {row[name]!r}"
+                    re.fullmatch(r" *[+-]?\d+ *", row[name], re.ASCII),
+                    f"accepted {name} {row[name]!r}",
                 )
                 row[name] = int(row[name])
                 expect(0 <= row[name] < 2**63, f"accepted {name} {row[name]}")

@@ -148,6 +148,24 @@ def test_missing_weights(folder):
         DeepCpgDnaForSequencePrediction.from_preset(folder)
 
 
+@pytest.mark.parametrize("name", ["cpg/kernel", "more"])
+def test_a_tensor_larger_than_any_memory_is_not_read(folder, name):
+    with h5py.File(folder / "weights.h5", "a") as file:
+        file.pop(name, None)
+        file.create_dataset(name, (2**40, 3), "f4", chunks=(16, 3))
+    with pytest.raises(CheckpointError, match=f"tensor {name}: (expected shape|in the checkpoint)"):
+        DeepCpgDnaForSequencePrediction.from_preset(folder)
+
+
+@pytest.mark.parametrize("dtype", ["i4", "S4", "c8", "?"])
+def test_weights_that_are_no_floats(folder, dtype):
+    with h5py.File(folder / "weights.h5", "a") as file:
+        del file["cpg/bias"]
+        file["cpg/bias"] = np.zeros(3, dtype)
+    with pytest.raises(CheckpointError, match="tensor cpg/bias: expected floating point, found"):
+        DeepCpgDnaForSequencePrediction.from_preset(folder)
+
+
 def test_left_over_weights(folder):
     with h5py.File(folder / "weights.h5", "a") as file:
         file["cpg/more"] = np.zeros(3)

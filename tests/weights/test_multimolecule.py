@@ -48,6 +48,31 @@ def _edit_tensors(folder, edit):
     save_file(tensors, folder / "model.safetensors")
 
 
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "I32", "BOOL", "C64"])
+def test_tensors_that_are_no_floats_of_numpy(folder, dtype):
+    path = folder / "model.safetensors"
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header, data = json.loads(content[8 : 8 + size]), content[8 + size :]
+    # The same bytes, taken for more or fewer numbers.
+    each = {"BF16": 2, "F8_E4M3": 1, "BOOL": 1, "C64": 8}.get(dtype, 4)
+    entry = header["sequence_head.decoder.weight"]
+    start, end = entry["data_offsets"]
+    entry.update(dtype=dtype, shape=[(end - start) // each])
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+    with pytest.raises(
+        CheckpointError, match=f"sequence_head.decoder.weight: expected one of F32.* found {dtype}"
+    ):
+        read_multimolecule(folder)
+
+
+def test_numbers_too_large_for_float32(folder):
+    _edit_tensors(folder, lambda t: t.update({"sequence_head.decoder.bias": np.full(3, 1e300)}))
+    with pytest.raises(CheckpointError, match="cpg/bias: expected finite numbers"):
+        read_multimolecule(folder).check()
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
