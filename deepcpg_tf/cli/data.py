@@ -50,6 +50,15 @@ def build(
         int, typer.Option(help="Reads that a site must have in a cell.", min=1)
     ] = 1,
     min_cells: Annotated[int, typer.Option(help="Cells that must observe a site.", min=1)] = 1,
+    min_reference_match: Annotated[
+        float,
+        typer.Option(
+            help="Share of a file's positions that must be a C or a G of the genome, on each "
+            "chromosome; in another assembly about half are.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.95,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(help="Format of the profiles (default: told by their content)."),
@@ -77,6 +86,7 @@ def build(
             out,
             min_coverage=min_coverage,
             min_cells=min_cells,
+            min_reference_match=min_reference_match,
             format=format,
             hydroxymethylation=hydroxymethylation,
             progress=progress,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from deepcpg_tf.profiles.match import Count
 
 _FEWEST = 5  # calls that must speak for another offset
 _SHOWN = 5  # names of chromosomes
@@ -37,6 +40,8 @@ class Account:
         before (-1) and after (1) it; the site of a reverse strand is at -1.
     notes
         What else there is to say of how the file was read.
+    match
+        Sites on chromosomes of the reference, and those of them on a C or G there.
     """
 
     path: Path
@@ -49,6 +54,7 @@ class Account:
     absent: list[str] = field(default_factory=list)
     offsets: dict[int, int] = field(default_factory=lambda: {0: 0, -1: 0, 1: 0})
     notes: list[str] = field(default_factory=list)
+    match: Count = field(default_factory=Count)
 
     def drop(self, reason: str, count: int) -> None:
         """Count sites that are dropped."""
@@ -71,6 +77,8 @@ class Account:
             parts.append(f"{self.duplicates} duplicates")
         on_cg = ", ".join(f"{count} at {offset:+d}" for offset, count in self.offsets.items())
         parts.append(f"on a CG: {on_cg.replace('+0', 'offset 0')}")
+        past = f", {self.match.past_end} past the end of theirs" if self.match.past_end else ""
+        parts.append(f"on a C or G: {self.match.percent}{past}")
         return "; ".join([*parts, *self.notes])
 
 
@@ -110,6 +118,18 @@ class Fit:
             self.on_cpg[move] += int(on.sum())
         for move in self._free:
             self._free[move] += int((is_cg[move] & (strands == 0)).sum())
+
+    @classmethod
+    def together(cls, fits: Iterable[Fit]) -> Fit:
+        """Return the sum of several."""
+        result = cls()
+        for fit in fits:
+            result.sites += fit.sites
+            for move in result.on_cpg:
+                result.on_cpg[move] += fit.on_cpg[move]
+            for move in result._free:
+                result._free[move] += fit._free[move]
+        return result
 
     def better_move(self) -> int | None:
         """Return the move by which the sites fit clearly better than where they are, if any.

@@ -15,6 +15,7 @@ from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.account import ABSENT, Account, Fit
 from deepcpg_tf.profiles.formats import FORMATS, layouts_of
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
+from deepcpg_tf.profiles.match import ENOUGH, MIN_MATCH, ReferenceMatch
 from deepcpg_tf.profiles.order import OrderedCalls
 
 __all__ = ["FORMATS", "Account", "ChromosomeLabels", "Profile", "read_profile"]
@@ -60,6 +61,7 @@ def read_profile(
     format: str | None = None,  # noqa: A002
     min_coverage: int = 1,
     hydroxymethylation: str = "methylated",
+    min_reference_match: float = MIN_MATCH,
     cell: str | None = None,
 ) -> Profile:
     """Read the methylation profile of a cell, plain, gzip or bgzip.
@@ -82,6 +84,9 @@ def read_profile(
     hydroxymethylation
         What reads with 5hmC count as, where a format tells them from 5mC: ``methylated``,
         as bisulfite reads them, ``ignore``, or ``unmethylated``.
+    min_reference_match
+        Share of positions that must be a C or a G of the reference, 0 to 1, on each
+        chromosome; see `deepcpg_tf.profiles.match.ReferenceMatch.fault`.
     cell
         Its name; by default that of the file without its endings.
 
@@ -90,19 +95,23 @@ def read_profile(
     ProfileError
         When the file is missing, damaged or empty, or in none of the formats; at a
         line that is wrong, out of order, or contradicts another one; when it fits
-        the reference better a base away, or not at all; when a minimum coverage is
-        asked of a format that tells none.
+        the reference better a base away, or too little, as of another assembly; when a
+        minimum coverage is asked of a format that tells none.
     """
     path = Path(path)
     if min_coverage < 1:
         raise ProfileError(f"minimum coverage: expected 1 read or more, received {min_coverage}")
+    if not 0 <= min_reference_match <= 1:
+        raise ProfileError(
+            f"min_reference_match: expected a share from 0 to 1, received {min_reference_match:g}"
+        )
     lines = ProfileLines(path, format, hydroxymethylation=hydroxymethylation)
     if min_coverage > 1 and not lines.layout.has_coverage:
         raise ProfileError(
             f"{path}: expected a format that tells the coverage of sites, as a minimum coverage "
             f"of {min_coverage} asks, received {lines.layout.format}"
         )
-    sites, account = _Reading(lines, genome, min_coverage).result()
+    sites, account = _Reading(lines, genome, min_coverage, min_reference_match).result()
     return Profile(cell_name(path) if cell is None else cell, path, sites, account)
 
 
@@ -117,12 +126,16 @@ class _CpgReads(NamedTuple):
 class _Reading:
     """The way of the calls of one file onto the CpGs of the reference."""
 
-    def __init__(self, lines: ProfileLines, genome: Genome, min_coverage: int) -> None:
+    def __init__(
+        self, lines: ProfileLines, genome: Genome, min_coverage: int, min_match: float
+    ) -> None:
         self._lines = lines
         self._genome = genome
         self._min_coverage = min_coverage
+        self._min_match = min_match
         self._account = Account(lines.path, lines.layout.format)
-        self._fit = Fit()
+        self._fits: dict[str, Fit] = {}  # by chromosome
+        self._match = ReferenceMatch()
         self._names: dict[str, str | None] = {}  # the genome's, by those in the file
         self._sites: dict[str, ChromosomeLabels] = {}
 
@@ -143,6 +156,7 @@ class _Reading:
         self._end(current, pieces)
         account.read = self._lines.read
         account.duplicates = ordered.duplicates
+        account.match = self._match.total
         for reason, count in self._lines.skipped.items():
             account.drop(reason, count)
         account.notes += self._lines.notes(joined=account.joined > 0)
@@ -175,7 +189,8 @@ class _Reading:
         is_cg = {
             offset: self._genome.is_cg(name, calls.positions + offset) for offset in range(-2, 2)
         }
-        self._fit.add(is_cg, calls.strands)
+        self._fits.setdefault(name, Fit()).add(is_cg, calls.strands)
+        self._match.add(name, self._genome.codes(name), calls.positions, calls.strands)
         for offset in self._account.offsets:
             self._account.offsets[offset] += int(is_cg[offset].sum())
         on_g = is_cg[-1] & (calls.strands <= 0)
@@ -217,16 +232,17 @@ class _Reading:
                 f"{path}: expected sites of 5-methylcytosine in a CG context, received none in "
                 f"{account.read} lines of {account.format}: {self._lines.shown_found()}"
             )
-        if not self._fit.sites:
+        fit = Fit.together(self._fits.values())
+        if not fit.sites:
             known = shown_names(list(self._genome.lengths))
             raise ProfileError(
                 f"{path}: expected chromosomes of {self._genome.path.name} ({known}), "
                 f"received {shown_names(account.absent)}"
             )
-        move = self._fit.better_move()
+        move = self._move(fit)
         at = ", ".join(f"{count} at {offset:+d}" for offset, count in account.offsets.items())
         where = (
-            f"{path}: expected sites on a CG of the reference, received {self._fit.sites} "
+            f"{path}: expected sites on a CG of the reference, received {fit.sites} "
             f"as {account.format} with {at.replace('+0', 'offset 0')}"
         )
         if move:
@@ -235,8 +251,39 @@ class _Reading:
                 raise ProfileError(f"{where}: read it with the format {other}")
             change = "add 1 to" if move > 0 else "subtract 1 from"
             raise ProfileError(f"{where}: {change} its positions")
-        if not self._fit.on_cpg[0]:
+        self._check_assembly()
+        if not fit.on_cpg[0]:
             raise ProfileError(f"{where}: is it of another assembly?")
+
+    def _move(self, fit: Fit) -> int | None:
+        """Return by how much all of the file lies beside the reference, if it does.
+
+        What is true of some chromosomes only is no way of counting positions.
+        """
+        move = fit.better_move()
+        large = [one for one in self._fits.values() if one.sites >= ENOUGH]
+        agreeing = sum(one.sites for one in large if one.better_move() == move)
+        return move if 10 * agreeing >= 9 * sum(one.sites for one in large) else None
+
+    def _check_assembly(self) -> None:
+        """Refuse what fits the reference on some chromosomes only, or by chance."""
+        path, genome = self._lines.path, self._genome.path.name
+        if fault := self._match.fault(self._min_match):
+            raise ProfileError(
+                f"{path}: expected at least {100 * self._min_match:g}% of the positions on each "
+                f"chromosome to be a C or a G of {genome}, as `min_reference_match` asks, "
+                f"received {fault}: is it of another assembly?"
+            )
+        moved = [
+            name
+            for name, fit in self._fits.items()
+            if fit.sites >= ENOUGH and fit.better_move() and self._min_match
+        ]
+        if moved:
+            raise ProfileError(
+                f"{path}: expected sites on a CG of {genome}, received those on "
+                f"{shown_names(moved)} a base beside: is it of another assembly?"
+            )
 
 
 def cell_name(path: Path) -> str:

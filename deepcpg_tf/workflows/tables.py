@@ -10,6 +10,7 @@ from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_file import check_table_path, write_table
+from deepcpg_tf.profiles.match import MIN_MATCH
 from deepcpg_tf.profiles.read import Profile, read_profile
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
@@ -28,6 +29,7 @@ def build_table(
     *,
     min_coverage: int = 1,
     min_cells: int = 1,
+    min_reference_match: float = MIN_MATCH,
     format: str | None = None,  # noqa: A002
     hydroxymethylation: str = "methylated",
     progress: Progress = SILENT,
@@ -46,6 +48,9 @@ def build_table(
         Reads that a site must have in a cell.
     min_cells
         Cells that must observe a site.
+    min_reference_match
+        Share of a file's positions that must be a C or a G of the genome, 0 to 1, on each
+        chromosome: in another assembly about half are.
     format
         Format of the profiles; by default told by their content.
     hydroxymethylation
@@ -80,6 +85,7 @@ def build_table(
                 format=format,
                 min_coverage=min_coverage,
                 hydroxymethylation=hydroxymethylation,
+                min_reference_match=min_reference_match,
             )
             progress.tells(str(profile.account))
             progress.advances(1)

@@ -265,3 +265,20 @@ def test_a_warning_is_one_line(tmp_path):
     first, _ = told.splitlines()
     assert first.startswith("deepcpg-tf: warning: ")
     assert "c1.tsv" in first
+
+
+def test_build_on_another_assembly(run, fails, tmp_path):
+    """The profile is of mini.fa; the genome has a base more on its first chromosome."""
+    records = [record.partition("\n") for record in GENOME.read_text().split(">")[1:]]
+    letters = {name: text.replace("\n", "") for name, _, text in records}
+    letters["1"] = "T" + letters["1"]
+    fasta = "".join(f">{name}\n{text}\n" for name, text in letters.items())
+    (tmp_path / "other.fa").write_text(fasta)
+    arguments = ("data", "build", "--genome", tmp_path / "other.fa", "--out", tmp_path / "t.h5ad")
+    message = fails(*arguments, "--profiles", PROFILES[0])
+    assert "other.fa, as --min-reference-match asks, received 1 " in message
+    assert "is it of another assembly?" in message
+    assert not (tmp_path / "t.h5ad").exists()
+    done = run(*arguments, "--profiles", PROFILES[0], "--min-reference-match", 0)
+    assert done.code == 0
+    assert "; on a C or G: " in done.err

@@ -15,12 +15,17 @@ def mini():
     return Genome(MINI)
 
 
+def sequences():
+    records = MINI.read_text().upper().split(">")[1:]
+    parts = (record.partition("\n") for record in records)
+    return {name: letters.replace("\n", "") for name, _, letters in parts}
+
+
 def cytosines(strands="+-"):
     """Return chromosome, 0-based position and strand of the cytosines of all CpGs of mini.fa."""
     found = []
-    for record in MINI.read_text().upper().split(">")[1:]:
-        name, _, letters = record.partition("\n")
-        for match in re.finditer("CG", letters.replace("\n", "")):
+    for name, letters in sequences().items():
+        for match in re.finditer("CG", letters):
             found += [(name, match.start() + (strand == "-"), strand) for strand in strands]
     return found
 
@@ -98,9 +103,9 @@ def test_files_in_place(tmp_path, mini, form, base, format_, sites):
     if sites == "noisy":
         # As many again that are no CpG, as in a file of all cytosines.
         calls += [
-            (name, position, strand)
-            for name, bases in mini.lengths.items()
-            for position, strand in zip(range(1, bases, 9), "+-" * bases, strict=False)
+            (name, match.start(), "+" if match[0] == "C" else "-")
+            for name, letters in sequences().items()
+            for match in [*re.finditer("[CG]", letters)][::3]
         ]
         order = list(mini.lengths)
         calls = sorted(

@@ -114,7 +114,7 @@ def test_account(write, genome):
         "cell.txt: bismark-cov, 12 sites read, 6 kept; "
         "4 dropped: 1 not on a CG of the reference, 1 ties, "
         "2 on chromosomes that the reference lacks (GL1); 2 joined with the other strand; "
-        "on a CG: 6 at offset 0, 3 at -1, 1 at +1"
+        "on a CG: 6 at offset 0, 3 at -1, 1 at +1; on a C or G: 90.0%"
     )
 
 
