@@ -56,8 +56,9 @@ def make_examples(folder: Path) -> Examples:
     import scipy.sparse
 
     from deepcpg_tf.data.examples import open_examples
-    from deepcpg_tf.data.table import MethylationTable, reference_of
+    from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.data.table_file import write_table
+    from deepcpg_tf.data.table_reference import reference_of
     from deepcpg_tf.genome.reference import Genome
 
     genome, path = folder / "genome.fa", folder / "cells.h5ad"

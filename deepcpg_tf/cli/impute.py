@@ -60,7 +60,11 @@ def impute(
             thousandths=thousandths,
             progress=progress,
         )
-    tell_scanned(done, f", {done.observed_cells} of them in the table")
+    tell_scanned(
+        done,
+        f", {done.observed_cells} of them in the table; {done.observed_values:,} of "
+        f"{done.sites * done.cells:,} values observed",
+    )
 
 
 def tell_scanned(done: Scanned, more: str = "") -> None:

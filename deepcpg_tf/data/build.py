@@ -10,7 +10,8 @@ import numpy.typing as npt
 import scipy.sparse
 
 from deepcpg_tf.data.calls import calls_of_labels
-from deepcpg_tf.data.table import MethylationTable, reference_of
+from deepcpg_tf.data.table import MethylationTable
+from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.read import ChromosomeLabels, Profile, cell_name

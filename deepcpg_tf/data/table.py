@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
 from deepcpg_tf.data.calls import labels_of_calls
+from deepcpg_tf.data.table_reference import Reference, reference_of
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.genome.reference import Genome
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-class Reference(NamedTuple):
-    """The genome that a table lies on.
 
-    ``name`` is that of its file. ``digest`` is the SHA-256 checksum of the names and
-    lengths of the table's chromosomes and the checksums of their codes, so that any
-    other base shows; see `deepcpg_tf.genome.reference.Genome.digest`.
-    """
-
-    name: str
-    digest: str
+MOST_READS = int(np.iinfo(np.int32).max)
+"""The highest coverage that a table holds; more reads count as that many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +33,7 @@ class MethylationTable:
     cells : tuple of str
         Names of the cells.
     chromosomes : tuple of str
-        Names of chromosomes, in the order of the reference.
+        Names of chromosomes, in the order of the sites, as a rule that of the reference.
     chromosome_ids : ndarray of int32, shape (sites,)
         Index into `chromosomes`; sites are sorted by chromosome and position.
     positions : ndarray of int64, shape (sites,)
@@ -45,6 +42,12 @@ class MethylationTable:
         1 methylated, -1 unmethylated, absent where missing; see `deepcpg_tf.data.calls`.
     reference : Reference
         The genome that the sites lie on.
+    coverage : scipy.sparse.csr_array of int32, shape (sites, cells), or None
+        Reads of each call, of both strands; None where they were not kept or not read.
+    obs : pandas.DataFrame or None
+        What is known of each cell, such as the account of its file; by name of the cell.
+    settings : mapping
+        How the table was made, as text and numbers.
     """
 
     cells: tuple[str, ...]
@@ -53,6 +56,9 @@ class MethylationTable:
     positions: npt.NDArray[np.int64]
     calls: scipy.sparse.csr_array
     reference: Reference
+    coverage: scipy.sparse.csr_array | None = None
+    obs: pd.DataFrame | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -84,39 +90,24 @@ class MethylationTable:
             chromosome_ids=self.chromosome_ids[indices],
             positions=self.positions[indices],
             calls=self.calls[indices],
+            coverage=None if self.coverage is None else self.coverage[indices],
         )
-
-    def check_reference(self, genome: Genome) -> None:
-        """Refuse a genome that is not the table's.
-
-        Its chromosomes may be called otherwise (see `deepcpg_tf.genome.names`), and it
-        may have more of them.
-
-        Raises
-        ------
-        TableError
-        GenomeError
-            When the genome lacks a chromosome or cannot be read.
-        """
-        digest = reference_of(genome, self.chromosomes).digest
-        if digest != self.reference.digest:
-            raise TableError(
-                f"{genome.path}: expected the reference that the table was built on, "
-                f"{self.reference.name} (digest {self.reference.digest[:12]}), "
-                f"received another sequence (digest {digest[:12]})"
-            )
 
     def on(self, genome: Genome) -> MethylationTable:
         """Return the table with the chromosomes named as a genome does, its reference.
 
+        The genome may have more chromosomes.
+
         Raises
         ------
         TableError
-            When the genome is not the table's, or calls two of its chromosomes the same.
+            When the genome is not the table's, or calls two of its chromosomes the same;
+            when a site is no CG of it.
         GenomeError
-            As `check_reference`.
+            When the genome lacks a chromosome or cannot be read.
         """
-        self.check_reference(genome)
+        self.reference.check(genome, self.chromosomes)
+        self._check_sites(genome)
         names: dict[str, str] = {}
         for own in self.chromosomes:
             name = genome.resolve(own)
@@ -130,7 +121,19 @@ class MethylationTable:
             return self
         return replace(self, chromosomes=tuple(names), reference=reference_of(genome, tuple(names)))
 
-
-def reference_of(genome: Genome, chromosomes: Sequence[str]) -> Reference:
-    """Return the name and the digest of a genome, as far as some chromosomes go."""
-    return Reference(genome.path.name, genome.digest(chromosomes))
+    def _check_sites(self, genome: Genome) -> None:
+        """Refuse sites that are no CG, which somebody must have moved."""
+        bounds = np.searchsorted(self.chromosome_ids, np.arange(len(self.chromosomes) + 1))
+        wrong, example = 0, ""
+        for chromosome, (first, last) in zip(self.chromosomes, pairwise(bounds), strict=True):
+            positions = self.positions[first:last]
+            others = np.flatnonzero(~genome.is_cg(chromosome, positions))
+            if others.size and not wrong:
+                example = f"{chromosome}:{positions[others[0]]}"
+            wrong += others.size
+        if wrong:
+            raise TableError(
+                f"table: expected sites that are a CG of {genome.path.name}, by the 0-based "
+                f"position of the C, received {wrong:,} of {len(self):,} that are none, the "
+                f"first of them {example}"
+            )

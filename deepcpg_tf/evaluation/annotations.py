@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ def annotate(
     chromosomes: Sequence[str],
     chromosome_ids: npt.NDArray[np.integer],
     positions: npt.NDArray[np.integer],
+    known: Collection[str] | None = None,
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Read annotations and find the sites in each.
 
@@ -26,6 +27,9 @@ def annotate(
         BED files, see `deepcpg_tf.genome.intervals.read_annotation`.
     chromosomes, chromosome_ids, positions
         The sites, see `deepcpg_tf.genome.intervals.Annotation.contains`.
+    known
+        All chromosomes of the genome of the sites, by the names that `chromosomes` have;
+        these where they are all that is known.
 
     Returns
     -------
@@ -35,10 +39,10 @@ def annotate(
     Raises
     ------
     AnnotationError
-        When a file cannot be read, shares no chromosome with the sites, or has the
+        When a file cannot be read, shares no chromosome with the genome, or has the
         name of another.
     """
-    known = [chromosomes[i] for i in np.unique(chromosome_ids)] or chromosomes
+    known = chromosomes if known is None else known
     sources: dict[str, Path] = {}
     masks: dict[str, npt.NDArray[np.bool_]] = {}
     for path in paths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -216,16 +216,32 @@ class Genome:
         GenomeError
             When the genome lacks one of them.
         """
-        result = hashlib.sha256()
-        for name in chromosomes:
-            own = self.resolve(name)
-            length, checksum = self._encoded.lengths[own], self._encoded.checksums[own]
-            result.update(f"{name}\t{length}\t{checksum}\n".encode())
-        return result.hexdigest()
+        names = [(name, self.resolve(name)) for name in chromosomes]
+        return digest_of(
+            (name, self._encoded.lengths[own], self._encoded.checksums[own]) for name, own in names
+        )
+
+    def checksum(self, chromosome: str) -> str:
+        """Return the SHA-256 checksum of the codes of a chromosome.
+
+        Raises
+        ------
+        GenomeError
+            When the genome lacks it.
+        """
+        return self._encoded.checksums[self.resolve(chromosome)]
 
     def hold(self) -> None:
         """Keep the codes that windows are cut from in memory, a byte a base."""
         self._encoded.pieces.hold()
+
+
+def digest_of(chromosomes: Iterable[tuple[str, int, str]]) -> str:
+    """Return the SHA-256 checksum of names, lengths and checksums of chromosomes."""
+    result = hashlib.sha256()
+    for name, length, checksum in chromosomes:
+        result.update(f"{name}\t{length}\t{checksum}\n".encode())
+    return result.hexdigest()
 
 
 class _LazyLengths(Mapping[str, int]):

@@ -25,10 +25,17 @@ class Observations:
     cells
         The cells of the model; those that the table lacks were observed nowhere.
 
+    Attributes
+    ----------
+    shared : int
+        Cells of the model that the table has.
+    used : int
+        Labels that went into shards so far.
+
     Raises
     ------
     TableError
-        When the table has none of the cells, or another reference.
+        When the table has none of the cells, another reference, or sites that are no CG.
     GenomeError
         When the genome lacks a chromosome of the table.
     """
@@ -37,6 +44,7 @@ class Observations:
         self._table = table.on(genome)
         known = {cell: column for column, cell in enumerate(table.cells)}
         self._columns = [known.get(cell, -1) for cell in cells]
+        self.used = 0
         self.shared = sum(column >= 0 for column in self._columns)
         if not self.shared:
             raise TableError(
@@ -74,4 +82,6 @@ class Observations:
     def impute(self, shards: Iterable[Shard]) -> Iterator[Shard]:
         """Add to each shard what was observed in it."""
         for shard in shards:
-            yield shard._replace(labels=self.labels(shard.chromosome, shard.positions))
+            labels = self.labels(shard.chromosome, shard.positions)
+            self.used += int((labels >= 0).sum())
+            yield shard._replace(labels=labels)

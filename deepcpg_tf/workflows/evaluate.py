@@ -94,13 +94,18 @@ def evaluate(
     if part not in _PARTS:
         raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")
     loaded = open_model(model)
-    from deepcpg_tf.data.examples import open_examples
+    from deepcpg_tf.data.examples import TableExamples, open_examples
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.results.blocks import shards_of
 
-    examples = open_examples(files, None if genome is None else Path(genome), loaded.reads)
+    reference = None if genome is None else Path(genome)
+    examples = open_examples(files, reference, loaded.reads)
+    # Data files of the original do not tell which chromosomes their genome has.
+    is_table = isinstance(examples, TableExamples)
+    genome_names = [*Genome(reference).lengths] if is_table and reference is not None else None
     contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
     if kept is not None:
         check_result(kept, contents)
@@ -115,7 +120,10 @@ def evaluate(
     if not len(indices):
         raise ConfigError(f"part: expected sites in {part}, found none")
     ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
-    masks = annotate(beds, examples.chromosomes, ids, positions) if beds else {}
+    masks = annotate(beds, examples.chromosomes, ids, positions, genome_names) if beds else {}
+    for name, mask in masks.items():
+        if not mask.any():
+            progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
     labels = np.empty((len(indices), len(loaded.cells)), np.int8)
     probabilities = np.empty(labels.shape, np.float32)
     progress.begins("evaluating", len(indices), "sites")

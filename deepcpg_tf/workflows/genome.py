@@ -23,13 +23,15 @@ from deepcpg_tf.workflows.opening import (
 class Scanned(NamedTuple):
     """What was written: sites, and the cells of the model.
 
-    ``observed_cells`` are those of them that the table has, 0 without a table.
+    ``observed_cells`` are those of them that the table has, and ``observed_values`` how many
+    values were observed and not predicted; 0 without a table.
     """
 
     out: Path
     sites: int
     cells: int
     observed_cells: int
+    observed_values: int = 0
 
 
 def predict_genome(
@@ -109,7 +111,8 @@ def impute(
     Raises
     ------
     DeepCpgError
-        As `predict_genome`, and when the table has another reference.
+        As `predict_genome`, and when the table has another reference, or sites that are no
+        CG of it.
     """
     return _scan(model, table, genome, out, chromosomes, regions, thousandths, progress)
 
@@ -171,4 +174,6 @@ def _scan(
         progress=progress,
     ) as shards:
         write_results(out, contents, shards if observed is None else observed.impute(shards))
-    return Scanned(out, sites, len(loaded.cells), 0 if observed is None else observed.shared)
+    if observed is None:
+        return Scanned(out, sites, len(loaded.cells), 0)
+    return Scanned(out, sites, len(loaded.cells), observed.shared, observed.used)

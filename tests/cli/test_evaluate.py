@@ -57,6 +57,31 @@ def test_part_and_annotations(run, tmp_path):
     assert float(within["half", "n", "cpg/c1"]) == (labels[positions <= 3000] >= 0).sum()
 
 
+def test_an_annotation_without_sites(run, fails, tmp_path):
+    """X is of the genome of the table, which has sites on 1 and 2 only."""
+    table, out = tmp_path / "table.h5ad", tmp_path / "evaluation"
+    genome = ("--genome", RUN / "dna")
+    profiles = []
+    for path in sorted((RUN / "cpg").glob("*.tsv")):
+        profiles.append(tmp_path / path.name)
+        lines = path.read_text().splitlines(keepends=True)
+        profiles[-1].write_text("".join(x for x in lines if not x.startswith(("X", "chrX"))))
+    (tmp_path / "c3.tsv").write_bytes(profiles[0].read_bytes())
+    profiles.append(tmp_path / "c3.tsv")
+    assert run("data", "build", "--profiles", *profiles, *genome, "--out", table).code == 0
+    evaluate = ("evaluate", RUN / "model", table, *genome, "--out", out, "--annotations")
+    (tmp_path / "x.bed").write_text("chrX\t0\t3000\n")
+    result = run(*evaluate, tmp_path / "x.bed")
+    assert result.code == 0, result.err
+    assert "annotation x: none of the " in result.err
+    rows = (out / "metrics_by_annotation.tsv").read_text().splitlines()
+    within = {tuple(row.split("\t")[:3]): row.split("\t")[3] for row in rows}
+    assert within["x", "n", "cpg/c1"] == "0.0"
+    assert within["x", "auc", "cpg/c1"] == "nan"
+    (tmp_path / "y.bed").write_text("chrY\t0\t3000\n")
+    assert "asked for (1, 2, X), found chrY" in fails(*evaluate, tmp_path / "y.bed")
+
+
 @pytest.mark.parametrize("ending", [".h5", ".parquet"])
 def test_predictions(run, tmp_path, ending):
     path = tmp_path / f"predictions{ending}"

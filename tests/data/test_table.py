@@ -1,18 +1,23 @@
 import os
+from dataclasses import replace
 
 import anndata
 import h5py
 import numpy as np
 import pytest
 import scipy.sparse
+from anndata.io import write_elem
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.data.build import table_of_profiles
+from deepcpg_tf.data.examples import open_examples
 from deepcpg_tf.data.summary import summarize
 from deepcpg_tf.data.table_file import read_table, write_table
+from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import OutputError, TableError
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.scan.observed import Observations
 from tests.data.tables import (
     GENOME,
     LEGACY_FILES,
@@ -235,12 +240,14 @@ def test_no_folder_to_write_to(table, tmp_path):
 
 
 def test_the_reference_is_checked(table, tmp_path):
-    table.check_reference(Genome(tmp_path / "small.fa"))
+    table.on(Genome(tmp_path / "small.fa"))
     (tmp_path / "ucsc.fa").write_text(">chr1\nACGacgACGA\n>chr9\nA\n>chrX\nCGCGCGCGCG\n")
-    table.check_reference(Genome(tmp_path / "ucsc.fa"))
+    table.on(Genome(tmp_path / "ucsc.fa"))
     (tmp_path / "other.fa").write_text(">1\nACGACGACGT\n>X\nCGCGCGCGCG\n")
-    with pytest.raises(TableError, match=r"other.fa: expected the reference .*small.fa \(digest "):
-        table.check_reference(Genome(tmp_path / "other.fa"))
+    with pytest.raises(
+        TableError, match=r"other.fa: expected the reference .*small.fa, received another seq"
+    ):
+        table.on(Genome(tmp_path / "other.fa"))
 
 
 def test_chromosomes_are_named_as_in_the_genome(tmp_path):
@@ -248,10 +255,10 @@ def test_chromosomes_are_named_as_in_the_genome(tmp_path):
     (tmp_path / "b.fa").write_text(">chrX\nCG\n>chrM\nCGCG\n>chr1\nACGA\n>chr2\nA\n")
     one, other = Genome(tmp_path / "a.fa"), Genome(tmp_path / "b.fa")
     table = table_of_profiles([profile("a", **{"1": {1: 1}, "MT": {2: 0}, "X": {0: 1}})], one)
-    moved = table.on(other)
-    assert moved.chromosomes == ("chrM", "chr1", "chrX")
-    assert as_dict(moved) == {("chrM", 2): (0,), ("chr1", 1): (1,), ("chrX", 0): (1,)}
-    moved.check_reference(other)
+    renamed = table.on(other)
+    assert renamed.chromosomes == ("chrM", "chr1", "chrX")
+    assert as_dict(renamed) == {("chrM", 2): (0,), ("chr1", 1): (1,), ("chrX", 0): (1,)}
+    assert renamed.on(other) is renamed
     assert table.on(one) is table
 
 
@@ -262,6 +269,140 @@ def test_two_chromosomes_that_the_genome_has_once(tmp_path):
     table = table_of_profiles([profile("a", **sites)], Genome(tmp_path / "a.fa"))
     with pytest.raises(TableError, match="received 1 and chr1, both 1 of b.fa"):
         table.on(Genome(tmp_path / "b.fa"))
+
+
+def moved(table, by):
+    return replace(table, positions=table.positions + by)
+
+
+def test_sites_that_are_no_cg(table, tmp_path):
+    genome = Genome(tmp_path / "small.fa")
+    with pytest.raises(TableError) as caught:
+        moved(table, 1).on(genome)
+    assert str(caught.value) == (
+        "table: expected sites that are a CG of small.fa, by the 0-based position of the C, "
+        "received 6 of 6 that are none, the first of them X:1"
+    )
+    with pytest.raises(TableError, match=r"received 1 of 6 that are none, the first of them 1:9$"):
+        replace(table, positions=np.array([0, 2, 8, 1, 4, 9])).on(genome)
+
+
+def test_a_table_that_was_moved_is_not_trained_on(table, tmp_path):
+    write_table(moved(table, 1), tmp_path / "table.h5ad")
+    with pytest.raises(TableError, match="received 6 of 6 that are none"):
+        open_examples([tmp_path / "table.h5ad"], tmp_path / "small.fa")
+    with pytest.raises(TableError, match="received 6 of 6 that are none"):
+        Observations(read_table(tmp_path / "table.h5ad"), Genome(tmp_path / "small.fa"), ("a",))
+
+
+def cut(path, chosen):
+    """Cut a table to some sites with anndata."""
+    adata = anndata.read_h5ad(path)
+    adata[:, chosen(adata.var)].copy().write_h5ad(path)
+
+
+CUTS = {
+    "one chromosome": (lambda var: var.chromosome == "1", ("1",)),
+    "the other": (lambda var: var.chromosome == "X", ("X",)),
+    "a site": (lambda var: var.index == "1:4", ("1",)),
+}
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_a_table_cut_to_a_chromosome(table, tmp_path, name):
+    chosen, chromosomes = CUTS[name]
+    path, genome = tmp_path / "table.h5ad", Genome(tmp_path / "small.fa")
+    write_table(table, path)
+    cut(path, chosen)
+    part = read_table(path)
+    assert part.chromosomes == chromosomes
+    assert part.on(genome) is part
+    # The digest is that of what is there, as if the table had been made of it.
+    assert part.reference == reference_of(genome, chromosomes)
+    # A base of the other chromosome does not matter; one of its own does.
+    text = (tmp_path / "small.fa").read_text()
+    other = {"1": "CGCGCGCGCG", "X": "ACGACGACGA"}[chromosomes[0]]
+    (tmp_path / "b.fa").write_text(text.replace(other, other.replace("A", "T")[:-1] + "N"))
+    part.on(Genome(tmp_path / "b.fa"))
+    (tmp_path / "c.fa").write_text(text.replace(">1\nA", ">1\nT").replace(">X\nCGCG", ">X\nCGCGCG"))
+    with pytest.raises(TableError, match=rf"received another sequence of {chromosomes[0]} \(1"):
+        part.on(Genome(tmp_path / "c.fa"))
+
+
+def test_categories_in_another_order_and_without_sites(table, tmp_path):
+    path, genome = tmp_path / "table.h5ad", Genome(tmp_path / "small.fa")
+    write_table(table, path)
+    adata = anndata.read_h5ad(path)
+    adata.var["chromosome"] = adata.var["chromosome"].cat.set_categories(["no", "1", "2", "X"])
+    adata.write_h5ad(path)
+    loaded = read_table(path)
+    assert loaded.chromosomes == ("X", "1")
+    assert as_dict(loaded) == as_dict(table)
+    assert loaded.on(genome).reference == table.reference
+
+
+def test_chromosomes_as_plain_text(table, tmp_path):
+    path = tmp_path / "table.h5ad"
+    write_table(table, path)
+    with h5py.File(path, "a") as file:
+        del file["var/chromosome"]
+        write_elem(file["var"], "chromosome", np.array([*"XXX111"], object))
+    loaded = read_table(path)
+    assert as_dict(loaded) == as_dict(table)
+    assert loaded.on(Genome(tmp_path / "small.fa")).reference == table.reference
+
+
+def as_before(path):
+    """Leave of a table what earlier releases wrote."""
+    with h5py.File(path, "a") as file:
+        for name in file["uns/deepcpg_tf"]:
+            if name not in ("format_version", "reference_name", "reference_digest"):
+                del file[f"uns/deepcpg_tf/{name}"]
+
+
+def test_tables_of_earlier_releases(table, tmp_path):
+    path, genome = tmp_path / "table.h5ad", Genome(tmp_path / "small.fa")
+    write_table(table, path)
+    as_before(path)
+    loaded = read_table(path)
+    assert as_dict(loaded.on(genome)) == as_dict(table)
+    (tmp_path / "other.fa").write_text(">1\nACGACGACGT\n>X\nCGCGCGCGCG\n")
+    with pytest.raises(TableError, match="expected the reference .* received another sequence"):
+        loaded.on(Genome(tmp_path / "other.fa"))
+    adata = anndata.read_h5ad(path)
+    adata.var["chromosome"] = adata.var["chromosome"].cat.reorder_categories(["1", "X"])
+    adata.write_h5ad(path)
+    assert as_dict(read_table(path).on(genome)) == as_dict(table)
+    # Its one digest is of both chromosomes.
+    cut(path, lambda var: var.chromosome == "1")
+    with pytest.raises(TableError, match="of an earlier release that was cut to fewer chromosom"):
+        read_table(path).on(genome)
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([0.5, 2, 8, 1, 4, 7], "received 0.5 as that of site 1 on X"),
+        ([0, 2, 8, 1, 4.25, 7.5], "received 4.25 as that of site 5 on 1"),
+        ([0, 2, 8, 1, 4, float("nan")], "received nan as that of site 6 on 1"),
+        ([0, 2, 8, 1, 4, 1e300], r"received 1e\+300 as that of site 6 on 1"),
+    ],
+)
+def test_positions_that_are_no_whole_numbers(table, tmp_path, positions, message):
+    path = tmp_path / "table.h5ad"
+    write_table(table, path)
+    change(path, position=positions)
+    with pytest.raises(TableError, match=f"expected whole numbers as var/position, {message}$"):
+        read_table(path)
+
+
+def test_whole_positions_in_another_type(table, tmp_path):
+    path = tmp_path / "table.h5ad"
+    write_table(table, path)
+    for type_ in (np.float64, np.uint16, np.int32):
+        change(path, position=table.positions.astype(type_))
+        loaded = read_table(path)
+        assert (loaded.positions.dtype, as_dict(loaded)) == (np.int64, as_dict(table))
 
 
 def change(path, **parts):
@@ -312,7 +453,10 @@ def delete(name):
         (lambda path: change(path, position=[0, 2, 2, 1, 4, 7]), "received X:2 after X:2"),
         (lambda path: change(path, position=[-1, 2, 3, 1, 4, 7]), "received site 1 without"),
         (lambda path: change(path, position=list("abcdef")), "else or a damaged file"),
-        (lambda path: change(path, chromosome=[1, 1, 1, 2, 2, 2]), "else or a damaged file"),
+        (
+            lambda path: change(path, chromosome=[1, 1, 1, 2, 2, 2]),
+            "expected names as var/chromosome, categorical or text, received int64",
+        ),
         (
             lambda path: change(path, X=scipy.sparse.csr_matrix((3, 6)), cells=["a", "b", "a"]),
             "expected a name of its own for each cell, received 'a'",

@@ -32,10 +32,22 @@ def test_two_annotations_of_one_name(tmp_path):
 
 
 def test_an_annotation_of_other_chromosomes(tmp_path):
-    # Chromosome 3 is known, but has no site.
-    path = write(tmp_path, "3\t0\t9\nX\t0\t9\n")
-    with pytest.raises(AnnotationError, match=r"asked for \(chr1, 2\), found 3, X$"):
+    path = write(tmp_path, "X\t0\t9\nY\t0\t9\n")
+    with pytest.raises(AnnotationError, match=r"asked for \(chr1, 2, 3\), found X, Y$"):
         annotate([path], *SITES)
+    # The genome has it, though no site lies there: nor is that a fault of the file.
+    masks = annotate([path], *SITES, ["chr1", "2", "3", "chrX"])
+    assert masks["a"].tolist() == [False, False, False]
+    # So it is with a chromosome of the data that is not evaluated.
+    assert not annotate([write(tmp_path, "3\t0\t9\n")], *SITES)["a"].any()
+
+
+def test_names_are_those_of_the_genome(tmp_path):
+    """With a 1 and a chr1 in the genome, intervals on chr1 are not for sites on 1."""
+    path = write(tmp_path, "chr1\t0\t9\n")
+    sites = (("1",), np.array([0]), np.array([5]))
+    assert not annotate([path], *sites, ["1", "chr1"])["a"].any()
+    assert annotate([path], *sites, ["1", "chr2"])["a"].all()
 
 
 @pytest.mark.parametrize(("in_bed", "in_data"), [("chrM", "MT"), ("MT", "chrM"), ("1", "chr1")])

@@ -84,8 +84,11 @@ def test_train_evaluate_impute(table, tmp_path, genome):
     done = impute(trained.folder, table, genome, out, chromosomes=["X"], progress=progress)
     assert (done.cells, done.observed_cells) == (3, 3)
     assert done.sites == sum(progress.done) == len(pl.read_parquet(out))
+    on_x = read_table(table)
+    on_x = on_x.select(np.flatnonzero(on_x.chromosome_ids == on_x.chromosomes.index("X")))
+    assert done.observed_values == on_x.calls.nnz > 0
     all_of_it = predict_genome(trained.model, genome, tmp_path / "all.tsv", chromosomes=["chrX"])
-    assert (all_of_it.sites, all_of_it.observed_cells) == (done.sites, 0)
+    assert all_of_it[1:] == (done.sites, 3, 0, 0)
 
     with pytest.raises(OutputError, match="model: expected a new folder"):
         train(table, tmp_path / "model", genome=RUN / "dna", split=SPLIT)

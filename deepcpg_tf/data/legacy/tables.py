@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
-from deepcpg_tf.data.table import MethylationTable, reference_of
+from deepcpg_tf.data.table import MethylationTable
+from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.windows import check_positions
