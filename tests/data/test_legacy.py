@@ -292,3 +292,25 @@ def test_names_follow_the_genome(write, genome):
 def test_imports_that_cannot_be(write, genome, parts, error, message):
     with pytest.raises(error, match=message):
         table_of_legacy_data(LegacyData([write(**parts)]), genome)
+
+
+def test_a_site_that_is_no_cg_is_left_out(write, tmp_path):
+    (tmp_path / "g.fa").write_text(">chr1\n" + "A" * 9 + "CG" + "T" * 8 + "CAA\n>chr2\nCGA\n")
+    genome = Genome(tmp_path / "g.fa")
+    with pytest.warns(UserWarning, match=r"data.h5: .* received 1 of 2 that are none, which were"):
+        table = table_of_legacy_data(LegacyData([write()]), genome)
+    assert table.positions.tolist() == [9]
+    assert table.calls.shape == (1, len(table.cells))
+    assert table.on(genome) is table
+
+
+def test_files_of_another_assembly(tmp_path):
+    """A base more in the middle of a chromosome: half of its sites are still right."""
+    records = [record.partition("\n") for record in GENOME.read_text().split(">")[1:]]
+    letters = {name: text.replace("\n", "") for name, _, text in records}
+    half = len(letters["1"]) // 2
+    letters["1"] = letters["1"][:half] + "A" + letters["1"][half:]
+    fasta = "".join(f">{name}\n{text}\n" for name, text in letters.items())
+    (tmp_path / "g.fa").write_text(fasta)
+    with pytest.raises(LegacyDataError, match=r"on a C of g.fa, received 1 \d\d\.\d% of 1480: is"):
+        table_of_legacy_data(LegacyData(LEGACY_FILES), Genome(tmp_path / "g.fa"))

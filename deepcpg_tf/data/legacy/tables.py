@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+import numpy.typing as npt
 
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.table import MethylationTable
@@ -10,6 +13,7 @@ from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.windows import check_positions
+from deepcpg_tf.profiles.match import MIN_MATCH, ReferenceMatch
 
 
 def table_of_legacy_data(data: LegacyData, genome: Genome) -> MethylationTable:
@@ -25,8 +29,8 @@ def table_of_legacy_data(data: LegacyData, genome: Genome) -> MethylationTable:
     Raises
     ------
     LegacyDataError
-        When there are no cells, a site is there twice, or most sites are no CG of
-        the genome.
+        When there are no cells, a site is there twice, or the sites are those of another
+        genome. A few that are no CG are left out, with a warning.
     GenomeError
         When the genome lacks a chromosome or position.
     """
@@ -47,13 +51,46 @@ def table_of_legacy_data(data: LegacyData, genome: Genome) -> MethylationTable:
         )
     bases = np.array([genome.lengths[name] for name in chromosomes])
     check_positions(positions, bases[ids], lambda i: chromosomes[ids[i]])
-    on_cg = sum(
-        int(genome.is_cg(name, positions[ids == i]).sum()) for i, name in enumerate(chromosomes)
-    )
+    is_cg = _on_cg(data, genome, chromosomes, ids, positions)
+    ids, positions, order = ids[is_cg], positions[is_cg], order[is_cg]
+    # Without sites, a chromosome has no place in the table.
+    used = np.unique(ids)
+    chromosomes = tuple(chromosomes[i] for i in used)
+    ids = np.searchsorted(used, ids).astype(np.int32)
+    reference = reference_of(genome, chromosomes)
+    return MethylationTable(data.cells, chromosomes, ids, positions, data.calls[order], reference)
+
+
+def _on_cg(
+    data: LegacyData,
+    genome: Genome,
+    chromosomes: tuple[str, ...],
+    ids: npt.NDArray[np.int32],
+    positions: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Return which sites are a CG of the genome, if it is that of the files."""
+    is_cg = np.zeros(len(positions), bool)
+    match = ReferenceMatch()
+    for i, name in enumerate(chromosomes):
+        own = ids == i
+        is_cg[own] = genome.is_cg(name, positions[own])
+        match.add(name, genome.codes(name), positions[own], np.ones(int(own.sum()), np.int64))
+    on_cg = int(is_cg.sum())
     if 2 * on_cg < len(positions):
         raise LegacyDataError(
             f"{data.paths[0]}: expected sites that are CG in {genome.path.name}, "
             f"received {on_cg} of {len(positions)}: is it the genome that the file was made with?"
         )
-    reference = reference_of(genome, chromosomes)
-    return MethylationTable(data.cells, chromosomes, ids, positions, data.calls[order], reference)
+    if fault := match.fault(MIN_MATCH):
+        raise LegacyDataError(
+            f"{data.paths[0]}: expected at least {100 * MIN_MATCH:g}% of the sites of each "
+            f"chromosome on a C of {genome.path.name}, received {fault}: is it the genome that "
+            "the file was made with?"
+        )
+    if on_cg < len(positions):
+        warnings.warn(
+            f"{data.paths[0]}: expected sites that are CG in {genome.path.name}, received "
+            f"{len(positions) - on_cg} of {len(positions)} that are none, which were left out",
+            stacklevel=3,
+        )
+    return is_cg
