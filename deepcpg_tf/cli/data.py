@@ -71,6 +71,14 @@ def build(
             metavar="STATE",
         ),
     ] = "methylated",
+    cell_name: Annotated[
+        str | None,
+        typer.Option(
+            help="Finds the cell in the name of its file: the first group, or the whole match "
+            "(default: the name without what formats, Bismark and Trim Galore append).",
+            metavar="REGEX",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Make a table from methylation profiles: sites of the genome by cells.
@@ -89,6 +97,7 @@ def build(
             min_reference_match=min_reference_match,
             format=format,
             hydroxymethylation=hydroxymethylation,
+            cell_name=cell_name,
             progress=progress,
         )
     _tell(out, table)

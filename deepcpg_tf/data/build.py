@@ -14,7 +14,8 @@ from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.profiles.read import ChromosomeLabels, Profile, cell_name
+from deepcpg_tf.profiles.names import cell_name
+from deepcpg_tf.profiles.read import ChromosomeLabels, Profile
 
 
 def table_of_profiles(
@@ -71,16 +72,27 @@ def table_of_profiles(
     )
 
 
-def check_cells(profiles: Iterable[Path]) -> None:
-    """Refuse files with the same cell, before any of them is read.
+def cells_of(profiles: Iterable[Path], pattern: str | None = None) -> list[str]:
+    """Return the cells of files, before any of them is read.
+
+    Parameters
+    ----------
+    profiles
+        A file for each cell.
+    pattern
+        As for `deepcpg_tf.profiles.names.cell_name`.
 
     Raises
     ------
+    ProfileError
+        When the pattern gives no name.
     TableError
+        When two have the same cell.
     """
     paths: dict[str, Path] = {}
     for path in profiles:
-        _add_cell(paths, cell_name(path), path)
+        _add_cell(paths, cell_name(path, pattern), path)
+    return list(paths)
 
 
 def _add_cell(paths: dict[str, Path], cell: str, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +15,11 @@ from deepcpg_tf.profiles.account import ABSENT, Account, Fit
 from deepcpg_tf.profiles.formats import FORMATS, layouts_of
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
 from deepcpg_tf.profiles.match import ENOUGH, MIN_MATCH, ReferenceMatch
+from deepcpg_tf.profiles.names import cell_name
 from deepcpg_tf.profiles.order import OrderedCalls
 
 __all__ = ["FORMATS", "Account", "ChromosomeLabels", "Profile", "read_profile"]
 
-_ENDING = re.compile(
-    r"(?<=.)\.(gz|bgz|tsv|txt|csv|bed|bedmethyl|bedgraph|bdg|bg|cov|zero|bismark|allc|"
-    r"c(g|p|x)+_report|merged_cpg_evidence)$",
-    re.IGNORECASE,
-)
 # A file that lies a base off in one format may be right in another.
 _ALTERNATIVES = {
     ("bedgraph", -1): "legacy-bedgraph",
@@ -88,7 +83,7 @@ def read_profile(
         Share of positions that must be a C or a G of the reference, 0 to 1, on each
         chromosome; see `deepcpg_tf.profiles.match.ReferenceMatch.fault`.
     cell
-        Its name; by default that of the file without its endings.
+        Its name; by default that of the file, see `deepcpg_tf.profiles.names.cell_name`.
 
     Raises
     ------
@@ -284,11 +279,3 @@ class _Reading:
                 f"{path}: expected sites on a CG of {genome}, received those on "
                 f"{shown_names(moved)} a base beside: is it of another assembly?"
             )
-
-
-def cell_name(path: Path) -> str:
-    """Return the name of a file without the endings of formats: ``c1`` of ``c1.cov.gz``."""
-    name = path.name
-    while (shorter := _ENDING.sub("", name)) != name:
-        name = shorter
-    return name

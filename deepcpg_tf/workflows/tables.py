@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from deepcpg_tf.data.build import check_cells, table_of_profiles
+from deepcpg_tf.data.build import cells_of, table_of_profiles
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.data.table import MethylationTable
@@ -32,6 +32,7 @@ def build_table(
     min_reference_match: float = MIN_MATCH,
     format: str | None = None,  # noqa: A002
     hydroxymethylation: str = "methylated",
+    cell_name: str | None = None,
     progress: Progress = SILENT,
 ) -> MethylationTable:
     """Make a table from methylation profiles: sites of the genome by cells.
@@ -56,6 +57,9 @@ def build_table(
     hydroxymethylation
         What reads with 5hmC count as, where a format tells them from 5mC: ``methylated``
         (as bisulfite reads them), ``ignore`` or ``unmethylated``.
+    cell_name
+        A regular expression that finds the name of a cell in the name of its file; by
+        default, see `deepcpg_tf.profiles.names.cell_name`.
     progress
         Who is told what was read, kept and dropped of each file.
 
@@ -66,19 +70,20 @@ def build_table(
     Raises
     ------
     ProfileError, TableError, GenomeError
-        When a file cannot be read or does not fit the genome, or no site is left.
+        When a file cannot be read or does not fit the genome, two files have the same cell,
+        or no site is left.
     OutputError
         When the table cannot be written.
     """
     paths = paths_of(profiles)
     target = None if out is None else check_table_path(Path(out))
     check_other_than(target, *paths, genome)
-    check_cells(paths)
+    cells = cells_of(paths, cell_name)
     reference = open_genome(genome)
 
     def read() -> Iterator[Profile]:
         progress.begins("reading profiles", len(paths), "files")
-        for path in paths:
+        for path, cell in zip(paths, cells, strict=True):
             profile = read_profile(
                 path,
                 reference,
@@ -86,6 +91,7 @@ def build_table(
                 min_coverage=min_coverage,
                 hydroxymethylation=hydroxymethylation,
                 min_reference_match=min_reference_match,
+                cell=cell,
             )
             progress.tells(str(profile.account))
             progress.advances(1)

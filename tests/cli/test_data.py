@@ -132,6 +132,23 @@ def test_a_cell_twice_is_told_before_anything_is_read(fails, tmp_path):
     assert not (tmp_path / "t.h5ad").exists()
 
 
+def test_build_with_names_of_cells(run, fails, tmp_path):
+    files = [tmp_path / f"GSM{i}_{path.name}" for i, path in enumerate(PROFILES)]
+    for file, path in zip(files, PROFILES, strict=True):
+        file.write_bytes(path.read_bytes())
+    out = tmp_path / "t.h5ad"
+    build = ("data", "build", "--profiles", *files, "--genome", GENOME, "--out", out)
+    assert run(*build, "--cell-name", r"_([^.]+)").code == 0
+    assert read_table(out).cells == ("c1", "c2", "c3")
+    out.unlink()
+    message = fails(*build, "--cell-name", "GSM")
+    assert f"{files[1]}: expected a cell that no other file has, received 'GSM'" in message
+    message = fails(*build, "--cell-name", "GSM[01]")
+    assert f"{files[2]}: expected the name of a cell where --cell-name has it" in message
+    assert "--cell-name: expected a regular expression" in fails(*build, "--cell-name", "[")
+    assert not out.exists()
+
+
 def test_import_legacy(run, tmp_path):
     out = tmp_path / "table.h5ad"
     result = run("data", "import-legacy", *LEGACY_FILES, "--genome", GENOME, "--out", out)
