@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
-    from deepcpg_tf.workflows.tables import build_table, import_table
+    from deepcpg_tf.workflows.tables import build_table, filter_table, import_table
     from deepcpg_tf.workflows.train import train
 
 _MODULE_OF = {
@@ -55,6 +55,7 @@ _MODULE_OF = {
     "chromosome_split": "data.splits",
     "evaluate": "workflows.evaluate",
     "export": "workflows.export",
+    "filter_table": "workflows.tables",
     "fraction_split": "data.splits",
     "import_table": "workflows.tables",
     "impute": "workflows.genome",
@@ -90,6 +91,7 @@ __all__ = [
     "chromosome_split",
     "evaluate",
     "export",
+    "filter_table",
     "fraction_split",
     "import_table",
     "impute",

@@ -79,11 +79,15 @@ def build(
             metavar="REGEX",
         ),
     ] = None,
+    keep_coverage: Annotated[
+        bool,
+        typer.Option("--keep-coverage", help="Also keep the reads of each call, for data filter."),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Make a table from methylation profiles: sites of the genome by cells.
 
-    What was read, kept and dropped of each file is told on stderr.
+    What was read, kept and dropped of each file is told on stderr, and kept in the table.
     """
     from deepcpg_tf.workflows.tables import build_table
 
@@ -98,9 +102,32 @@ def build(
             format=format,
             hydroxymethylation=hydroxymethylation,
             cell_name=cell_name,
+            keep_coverage=keep_coverage,
             progress=progress,
         )
     _tell(out, table)
+
+
+@app.command("filter", cls=Command)
+def filter_(
+    table: _Table,
+    out: _Out,
+    min_coverage: Annotated[
+        int, typer.Option(help="Reads that a site must have in a cell.", min=1)
+    ],
+    min_cells: Annotated[
+        int | None,
+        typer.Option(help="Cells that must observe a site (default: as for the table).", min=1),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Make a table of the calls of another that have more reads, as if it were built anew.
+
+    The table must have been built with --keep-coverage.
+    """
+    from deepcpg_tf.workflows.tables import filter_table
+
+    _tell(out, filter_table(table, out, min_coverage=min_coverage, min_cells=min_cells))
 
 
 @app.command("import-legacy", cls=Command)

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-MOST_READS = int(np.iinfo(np.int32).max)
-"""The highest coverage that a table holds; more reads count as that many."""
-
-
 @dataclass(frozen=True, eq=False)
 class MethylationTable:
     """What was observed of sites in cells, most of which is missing.

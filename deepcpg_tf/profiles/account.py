@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,10 @@ class Account:
         before (-1) and after (1) it; the site of a reverse strand is at -1.
     notes
         What else there is to say of how the file was read.
+    methylated
+        How many of those kept are methylated.
+    reads
+        Reads of all that are kept; None where the file does not tell.
     match
         Sites on chromosomes of the reference, and those of them on a C or G there.
     """
@@ -54,12 +60,31 @@ class Account:
     absent: list[str] = field(default_factory=list)
     offsets: dict[int, int] = field(default_factory=lambda: {0: 0, -1: 0, 1: 0})
     notes: list[str] = field(default_factory=list)
+    methylated: int = 0
+    reads: int | None = None
     match: Count = field(default_factory=Count)
 
     def drop(self, reason: str, count: int) -> None:
         """Count sites that are dropped."""
         if count:
             self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def columns(self) -> dict[str, str | int | float]:
+        """Return the account as columns of a table of cells, without the folder of the file."""
+        known = self.reads is not None and self.kept
+        return {
+            "file": self.path.name,
+            "format": self.format,
+            "lines_read": self.read,
+            "kept": self.kept,
+            "joined": self.joined,
+            "duplicates": self.duplicates,
+            **{_column(reason): count for reason, count in self.dropped.items()},
+            "reference_match": self.match.share,
+            "past_the_end": self.match.past_end,
+            "methylation_rate": self.methylated / self.kept if self.kept else math.nan,
+            "mean_coverage": (self.reads or 0) / self.kept if known else math.nan,
+        }
 
     def __str__(self) -> str:
         absent = ", ".join(self.absent[:_SHOWN]) + (", …" if len(self.absent) > _SHOWN else "")
@@ -83,6 +108,20 @@ class Account:
 
 
 ABSENT = "on chromosomes that the reference lacks"
+
+UNDER_MIN_COVERAGE = "dropped_under_min_coverage"
+"""The column of `Account.columns` of what has too few reads."""
+
+
+def under(min_coverage: int) -> str:
+    """Return the reason to drop what has fewer reads than that."""
+    return "under 1 read" if min_coverage == 1 else f"under {min_coverage} reads"
+
+
+def _column(reason: str) -> str:
+    if re.fullmatch(r"under \d+ reads?", reason):
+        return UNDER_MIN_COVERAGE
+    return "dropped_" + re.sub(r"\W+", "_", reason).lower()
 
 
 class Fit:

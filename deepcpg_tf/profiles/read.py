@@ -11,7 +11,7 @@ import numpy.typing as npt
 from deepcpg_tf.errors import GenomeError, ProfileError
 from deepcpg_tf.genome.names import find_name, shown_names
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.profiles.account import ABSENT, Account, Fit
+from deepcpg_tf.profiles.account import ABSENT, Account, Fit, under
 from deepcpg_tf.profiles.formats import FORMATS, layouts_of
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
 from deepcpg_tf.profiles.match import ENOUGH, MIN_MATCH, ReferenceMatch
@@ -29,15 +29,21 @@ _ALTERNATIVES = {
 }
 
 
+MOST_READS = int(np.iinfo(np.int32).max)
+"""The highest coverage that is told apart; more reads count as that many."""
+
+
 class ChromosomeLabels(NamedTuple):
     """The observed CpGs of a chromosome.
 
     ``positions`` (int64 [n]) are those of the forward-strand C, 0-based, ascending
-    and unique; ``labels`` (int8 [n]) are 1, methylated, or 0, unmethylated.
+    and unique; ``labels`` (int8 [n]) are 1, methylated, or 0, unmethylated; ``coverage``
+    (int32 [n]) are the reads of both strands, at most `MOST_READS`, where they are asked for.
     """
 
     positions: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int8]
+    coverage: npt.NDArray[np.int32] | None = None
 
 
 class Profile(NamedTuple):
@@ -57,6 +63,7 @@ def read_profile(
     min_coverage: int = 1,
     hydroxymethylation: str = "methylated",
     min_reference_match: float = MIN_MATCH,
+    keep_coverage: bool = False,
     cell: str | None = None,
 ) -> Profile:
     """Read the methylation profile of a cell, plain, gzip or bgzip.
@@ -82,6 +89,8 @@ def read_profile(
     min_reference_match
         Share of positions that must be a C or a G of the reference, 0 to 1, on each
         chromosome; see `deepcpg_tf.profiles.match.ReferenceMatch.fault`.
+    keep_coverage
+        Whether to keep the reads of each CpG.
     cell
         Its name; by default that of the file, see `deepcpg_tf.profiles.names.cell_name`.
 
@@ -91,7 +100,7 @@ def read_profile(
         When the file is missing, damaged or empty, or in none of the formats; at a
         line that is wrong, out of order, or contradicts another one; when it fits
         the reference better a base away, or too little, as of another assembly; when a
-        minimum coverage is asked of a format that tells none.
+        minimum coverage, or to keep it, is asked of a format that tells none.
     """
     path = Path(path)
     if min_coverage < 1:
@@ -106,7 +115,13 @@ def read_profile(
             f"{path}: expected a format that tells the coverage of sites, as a minimum coverage "
             f"of {min_coverage} asks, received {lines.layout.format}"
         )
-    sites, account = _Reading(lines, genome, min_coverage, min_reference_match).result()
+    if keep_coverage and not lines.layout.has_coverage:
+        raise ProfileError(
+            f"{path}: expected a format that tells the coverage of sites, as `keep_coverage` asks, "
+            f"received {lines.layout.format}"
+        )
+    reading = _Reading(lines, genome, min_coverage, min_reference_match, keep_coverage)
+    sites, account = reading.result()
     return Profile(cell_name(path) if cell is None else cell, path, sites, account)
 
 
@@ -122,13 +137,21 @@ class _Reading:
     """The way of the calls of one file onto the CpGs of the reference."""
 
     def __init__(
-        self, lines: ProfileLines, genome: Genome, min_coverage: int, min_match: float
+        self,
+        lines: ProfileLines,
+        genome: Genome,
+        min_coverage: int,
+        min_match: float,
+        keep_coverage: bool,
     ) -> None:
         self._lines = lines
         self._genome = genome
         self._min_coverage = min_coverage
         self._min_match = min_match
+        self._keep_coverage = keep_coverage
         self._account = Account(lines.path, lines.layout.format)
+        if lines.layout.has_coverage:
+            self._account.reads = 0
         self._fits: dict[str, Fit] = {}  # by chromosome
         self._match = ReferenceMatch()
         self._names: dict[str, str | None] = {}  # the genome's, by those in the file
@@ -209,16 +232,23 @@ class _Reading:
             return
         joined = _CpgReads(*(np.concatenate(arrays) for arrays in zip(*pieces, strict=True)))
         positions, methylated, unmethylated = self._join(joined)
-        is_low = methylated + unmethylated < self._min_coverage
+        reads = methylated + unmethylated
+        is_low = reads < self._min_coverage
         is_tie = ~is_low & (methylated == unmethylated)
-        reads = "1 read" if self._min_coverage == 1 else f"{self._min_coverage} reads"
-        self._account.drop(f"under {reads}", int(is_low.sum()))
+        self._account.drop(under(self._min_coverage), int(is_low.sum()))
         self._account.drop("ties", int(is_tie.sum()))
         kept = ~(is_low | is_tie)
         self._account.kept += int(kept.sum())
         if kept.any():
             labels = (methylated > unmethylated)[kept].astype(np.int8)
-            self._sites[name] = ChromosomeLabels(positions[kept], labels)
+            reads = reads[kept]
+            self._account.methylated += int(labels.sum())
+            if self._account.reads is not None:
+                self._account.reads += int(reads.sum())
+            coverage = np.minimum(reads, MOST_READS).astype(np.int32)
+            self._sites[name] = ChromosomeLabels(
+                positions[kept], labels, coverage if self._keep_coverage else None
+            )
 
     def _check_overlap(self) -> None:
         path, account = self._lines.path, self._account

@@ -1,21 +1,26 @@
-"""Methylation tables, from profiles or from the original's data files."""
+"""Methylation tables: from profiles, from the original's data files, from other tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
+import deepcpg_tf
 from deepcpg_tf.data.build import cells_of, table_of_profiles
+from deepcpg_tf.data.filter import filter_calls
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.data.table import MethylationTable
-from deepcpg_tf.data.table_file import check_table_path, write_table
+from deepcpg_tf.data.table_file import check_table_path, read_table, write_table
 from deepcpg_tf.profiles.match import MIN_MATCH
 from deepcpg_tf.profiles.read import Profile, read_profile
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
     PathLike,
+    check_files,
     check_other_than,
     open_genome,
     paths_of,
@@ -33,6 +38,7 @@ def build_table(
     format: str | None = None,  # noqa: A002
     hydroxymethylation: str = "methylated",
     cell_name: str | None = None,
+    keep_coverage: bool = False,
     progress: Progress = SILENT,
 ) -> MethylationTable:
     """Make a table from methylation profiles: sites of the genome by cells.
@@ -60,6 +66,8 @@ def build_table(
     cell_name
         A regular expression that finds the name of a cell in the name of its file; by
         default, see `deepcpg_tf.profiles.names.cell_name`.
+    keep_coverage
+        Whether the table has the reads of each call too, for `filter_table`.
     progress
         Who is told what was read, kept and dropped of each file.
 
@@ -91,16 +99,70 @@ def build_table(
                 min_coverage=min_coverage,
                 hydroxymethylation=hydroxymethylation,
                 min_reference_match=min_reference_match,
+                keep_coverage=keep_coverage,
                 cell=cell,
             )
             progress.tells(str(profile.account))
             progress.advances(1)
             yield profile
 
+    settings = {
+        "min_coverage": min_coverage,
+        "min_cells": min_cells,
+        "min_reference_match": float(min_reference_match),
+        "format": format or "told by content",
+        "cell_name": cell_name or "told by the file",
+        "versions": _versions(),
+    }
     table = table_of_profiles(read(), reference, min_cells=min_cells)
+    table = replace(table, settings=settings)
     if target is not None:
         write_table(table, target)
     return table
+
+
+def filter_table(
+    table: PathLike | MethylationTable,
+    out: PathLike | None = None,
+    *,
+    min_coverage: int,
+    min_cells: int | None = None,
+) -> MethylationTable:
+    """Make a table of the calls of a table that have more reads, as if it were built anew.
+
+    Parameters
+    ----------
+    table
+        A table with the coverage of its calls; see `build_table`.
+    out
+        The table to write (``.h5ad``), if any.
+    min_coverage
+        Reads that a site must have in a cell.
+    min_cells
+        Cells that must observe a site; by default as many as for the table.
+
+    Returns
+    -------
+    MethylationTable
+
+    Raises
+    ------
+    TableError
+        When the table cannot be read, has no coverage, was built with higher limits, or has
+        no site left.
+    OutputError
+        When the table cannot be written.
+    """
+    target = None if out is None else check_table_path(Path(out))
+    if not isinstance(table, MethylationTable):
+        check_files(Path(table))
+        check_other_than(target, Path(table))
+        table = read_table(Path(table), coverage=True)
+    result = filter_calls(table, min_coverage=min_coverage, min_cells=min_cells)
+    result = replace(result, settings={**result.settings, "versions": _versions()})
+    if target is not None:
+        write_table(result, target)
+    return result
 
 
 def import_table(
@@ -132,6 +194,13 @@ def import_table(
     target = None if out is None else check_table_path(Path(out))
     check_other_than(target, *paths, genome)
     table = table_of_legacy_data(LegacyData(paths), open_genome(genome))
+    table = replace(table, settings={"versions": _versions()})
     if target is not None:
         write_table(table, target)
     return table
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of what reads and writes tables."""
+    found = {name: version(name) for name in ("anndata", "numpy", "polars", "scipy")}
+    return {"deepcpg_tf": deepcpg_tf.__version__, **found}

@@ -299,3 +299,25 @@ def test_build_on_another_assembly(run, fails, tmp_path):
     done = run(*arguments, "--profiles", PROFILES[0], "--min-reference-match", 0)
     assert done.code == 0
     assert "; on a C or G: " in done.err
+
+
+def test_filter(run, fails, tmp_path):
+    (tmp_path / "g.fa").write_text(">1\nACGACGACG\n")
+    (tmp_path / "a.cov").write_text("1\t2\t2\t100\t3\t0\n1\t5\t5\t100\t1\t0\n1\t8\t8\t0\t0\t3\n")
+    table, out = tmp_path / "t.h5ad", tmp_path / "f.h5ad"
+    build = ("data", "build", "--profiles", tmp_path / "a.cov", "--genome", tmp_path / "g.fa")
+    assert run(*build, "--out", table, "--keep-coverage").code == 0
+    result = run("data", "filter", table, "--min-coverage", 2, "--out", out)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{out}: 2 sites on 1 chromosomes, 1 cells, 100.0% observed\n"
+    assert run(*build, "--out", tmp_path / "anew.h5ad", "--min-coverage", 2).code == 0
+    assert_same(out, read_table(tmp_path / "anew.h5ad"))
+    again = ("--out", tmp_path / "no.h5ad")
+    message = fails("data", "filter", out, "--min-coverage", 1, *again)
+    assert "error: --min-coverage: expected 2 or more, as the table was built with" in message
+    message = fails("data", "filter", tmp_path / "anew.h5ad", "--min-coverage", 2, *again)
+    assert "anew.h5ad: expected a table with the coverage of each call" in message
+    assert "no.txt: expected a file" in fails(
+        "data", "filter", "no.txt", "--min-coverage", 2, *again
+    )
+    assert not (tmp_path / "no.h5ad").exists()

@@ -2,13 +2,14 @@
 
 import gzip
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.profiles.account import Account
+from deepcpg_tf.profiles.read import ChromosomeLabels, Profile
 from tests.conftest import DATA
 
 RUN = DATA / "original-run"
@@ -16,30 +17,20 @@ LEGACY_FILES = sorted((RUN / "data").glob("*.h5"))
 GENOME = DATA / "genome" / "mini.fa"
 
 
-class Sites(NamedTuple):
-    positions: np.ndarray
-    labels: np.ndarray
-
-
-class HandProfile(NamedTuple):
-    cell: str
-    path: Path
-    sites: dict
-    account: None = None
-
-
 def profile(cell, /, path=None, **sites):
     """Make a profile; sites are given as chromosome={position: label}."""
-    return HandProfile(
+    path = Path(path or f"{cell}.tsv")
+    return Profile(
         cell,
-        Path(path or f"{cell}.tsv"),
+        path,
         {
-            chromosome: Sites(
+            chromosome: ChromosomeLabels(
                 np.array(sorted(labels), np.int64),
                 np.array([labels[position] for position in sorted(labels)], np.int8),
             )
             for chromosome, labels in sites.items()
         },
+        Account(path, "deepcpg"),
     )
 
 
