@@ -33,14 +33,19 @@ def profiles(tmp_path_factory, genome):
             codes = np.asarray(genome.codes(name))
             (cytosines,) = np.nonzero((codes == 2) | (codes == 3))
             for position in cytosines[rng.random(len(cytosines)) < 0.6].tolist():
-                methylated, reads = rng.integers(0, 4), rng.integers(1, 4)
-                unmethylated = max(reads - methylated, 0)
+                methylated, others = rng.integers(0, 4), rng.integers(0, 3)
+                unmethylated = others + (methylated == 0)
                 percent = 100 * methylated / (methylated + unmethylated)
                 line = (name, position + 1, position + 1, percent, methylated, unmethylated)
                 lines.append("\t".join(map(str, line)) + "\n")
         paths.append(folder / f"cell{cell}_bismark_bt2.bismark.cov")
         paths[-1].write_text("".join(lines))
     return paths
+
+
+def obs_of(table):
+    assert table.obs is not None
+    return table.obs
 
 
 def assert_same(one, other):
@@ -54,8 +59,8 @@ def assert_same(one, other):
 
 
 def dropped(table):
-    columns = [name for name in table.obs if name.startswith("dropped_")]
-    return table.obs[columns].sum(axis=1).tolist()
+    columns = [name for name in obs_of(table) if name.startswith("dropped_")]
+    return obs_of(table)[columns].sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("min_cells", [1, 2])
@@ -75,11 +80,11 @@ def test_filtering_equals_building_anew(profiles, genome, tmp_path, min_coverage
     assert anew.coverage.data.min() >= min_coverage
     # What is on record, too; but a tie of few reads is one for the table without a minimum.
     assert filtered.settings == anew.settings
-    assert filtered.obs["sites"].tolist() == anew.obs["sites"].tolist()
-    assert filtered.obs["kept"].tolist() == anew.obs["kept"].tolist()
+    assert obs_of(filtered)["sites"].tolist() == obs_of(anew)["sites"].tolist()
+    assert obs_of(filtered)["kept"].tolist() == obs_of(anew)["kept"].tolist()
     assert dropped(filtered) == dropped(anew)
     for name in ("methylation_rate", "mean_coverage"):
-        np.testing.assert_allclose(filtered.obs[name], anew.obs[name])
+        np.testing.assert_allclose(obs_of(filtered)[name], obs_of(anew)[name])
 
 
 def test_a_filtered_table_may_be_filtered(profiles, genome):
@@ -189,7 +194,7 @@ def test_the_account_of_a_cell(accounted, tmp_path):
     adata = anndata.read_h5ad(accounted)
     assert adata.obs_names.tolist() == ["a"]
     assert adata.obs.iloc[0].to_dict() == ACCOUNT
-    dropped = sum(value for name, value in ACCOUNT.items() if name.startswith("dropped_"))
+    dropped = sum(int(str(ACCOUNT[name])) for name in ACCOUNT if name.startswith("dropped_"))
     assert 2 + 2 + dropped == 9
     settings = adata.uns["deepcpg_tf"]["settings"]
     assert {*settings["versions"]} == {"deepcpg_tf", "anndata", "numpy", "polars", "scipy"}
@@ -203,7 +208,7 @@ def test_the_account_of_a_cell(accounted, tmp_path):
     assert str(tmp_path).encode() not in accounted.read_bytes()
     # It comes back as it was, and goes with the cell where anndata takes it.
     loaded = read_table(accounted)
-    assert loaded.obs.iloc[0].to_dict() == ACCOUNT
+    assert obs_of(loaded).iloc[0].to_dict() == ACCOUNT
     assert loaded.settings["min_coverage"] == 2
     write_table(loaded, accounted)
     assert anndata.read_h5ad(accounted).obs.iloc[0].to_dict() == ACCOUNT
@@ -215,7 +220,7 @@ def test_cells_of_several_formats(tmp_path):
     (tmp_path / "b.tsv").write_text("1\t2\t1\n1\t5\t0\n1\t8\t1\n")
     files = [tmp_path / "a.cov", tmp_path / "b.tsv"]
     table = build_table(files, tmp_path / "g.fa", tmp_path / "t.h5ad", min_cells=2)
-    obs = table.obs
+    obs = obs_of(table)
     assert obs["format"].tolist() == ["bismark-cov", "deepcpg"]
     assert obs["dropped_ties"].tolist() == [1, 0]
     assert obs["kept"].tolist() == [3, 3]
@@ -236,10 +241,10 @@ def test_cells_chosen_and_columns_added_in_anndata(profiles, genome, tmp_path):
     adata[["cell3", "cell0"]].copy().write_h5ad(path)
     loaded = read_table(path)
     assert loaded.cells == ("cell3", "cell0")
-    assert loaded.obs["kind"].tolist() == ["z", "x"]
-    assert loaded.obs["file"].tolist() == [profiles[i].name for i in (3, 0)]
+    assert obs_of(loaded)["kind"].tolist() == ["z", "x"]
+    assert obs_of(loaded)["file"].tolist() == [profiles[i].name for i in (3, 0)]
     assert (loaded.calls != table.calls[:, [3, 0]]).nnz == 0
     filtered = filter_table(path, tmp_path / "f.h5ad", min_coverage=4)
     assert_same(filtered, build_table([profiles[3], profiles[0]], genome, min_coverage=4))
     assert anndata.read_h5ad(tmp_path / "f.h5ad").obs["kind"].tolist() == ["z", "x"]
-    assert "mean_coverage" not in filtered.obs
+    assert "mean_coverage" not in obs_of(filtered)
