@@ -55,6 +55,11 @@ class ScanEngine:
     depth
         How many convolutions are shared, 0 for none; by default as many in each tile as
         costs the least.
+
+    Attributes
+    ----------
+    reach : int
+        How far from its site a window goes, in bases.
     """
 
     def __init__(self, model: MethylationModel, tile: int = TILE, depth: int | None = None) -> None:
@@ -62,6 +67,7 @@ class ScanEngine:
         config = part.config
         self._model = model
         self._length: int = config.sequence_length
+        self.reach = self._length // 2
         self._tile = tile
         self._depth = depth
         self._window_cost = window_cost(config.layers)
@@ -98,7 +104,7 @@ class ScanEngine:
         -------
         ndarray of float32, shape (n, cells)
         """
-        starts = positions - self._length // 2
+        starts = positions - self.reach
         result = np.empty((len(starts), len(self._model.cells)), np.float32)
         alone = np.zeros(len(starts), bool)
         for tile in self._tiles(starts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,9 @@ from deepcpg_tf.genome.sequence import is_cg
 
 REGION = 4_000_000
 """Bases of a region."""
+
+# What a chromosome costs beside its bases, in bases: what is N around it, most of all.
+_BESIDE = 1000
 
 
 class Region(NamedTuple):
@@ -47,6 +50,25 @@ def regions_of(genome: Genome, chromosomes: Sequence[str]) -> Iterator[Region]:
         length = genome.lengths[chromosome]
         for start in range(0, length, REGION):
             yield Region(chromosome, start, min(start + REGION, length))
+
+
+def together(regions: Iterable[Region]) -> Iterator[tuple[Region, ...]]:
+    """Yield the regions that are worked on as one, in order: one, or chromosomes that are short.
+
+    A genome may have a hundred thousand scaffolds, and each piece of work costs a file and
+    milliseconds.
+    """
+    waiting: list[Region] = []
+    bases = 0
+    for region in regions:
+        size = region.end + _BESIDE
+        if waiting and (region.start > 0 or bases + size > REGION):
+            yield tuple(waiting)
+            waiting, bases = [], 0
+        waiting.append(region)
+        bases += size
+    if waiting:
+        yield tuple(waiting)
 
 
 def sites_of(genome: Genome, region: Region, within: Annotation | None) -> npt.NDArray[np.int64]:

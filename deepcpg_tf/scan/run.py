@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
+import numpy as np
 from scipy.special import expit
 
 from deepcpg_tf.genome.intervals import Annotation
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, owned_folder, remove_owned, versions
-from deepcpg_tf.scan.regions import Region, sites_of
-from deepcpg_tf.scan.shards import Shard
+from deepcpg_tf.scan.regions import Region, sites_of, together
+from deepcpg_tf.scan.shards import Shard, load_shards, save_shards
 
 if TYPE_CHECKING:
     from deepcpg_tf.scan.engine import ScanEngine
@@ -34,14 +38,15 @@ def scan(
 ) -> Iterator[Iterator[Shard]]:
     """Predict the sites of regions, and yield them to be written as one.
 
-    Each region is a shard in a folder beside `out` as soon as it is done. The same call
+    Each region, or short chromosomes together, is a file in a folder beside `out` as soon as it
+    is done. The same call
     after a cut goes on with those that are missing, and ends with the same result; once
     the block that this opens has ended without an error, the folder is removed.
 
     Parameters
     ----------
     engine, genome, within
-        As for `scan_region`.
+        As for `scan_regions`.
     regions
         Where, in the order of the result.
     out
@@ -65,31 +70,40 @@ def scan(
     state = out.resolve().parent / f".{out.name}.scan"
     identity = {**identity, **versions(), **arithmetic()}
     with owned_folder(state, identity, out), ThreadPoolExecutor(1) as writer:
-        paths = [state / f"{i:06}.npz" for i in range(len(regions))]
+        parts = list(together(regions))
+        paths = [state / f"{i:06}.npz" for i in range(len(parts))]
         saving = []
-        for region, path in zip(regions, paths, strict=True):
-            if path.exists():
-                progress.advances(len(Shard.load(path).positions))
+        for part, path in zip(parts, paths, strict=True):
+            if kept := _kept(path):
+                progress.advances(sum(len(shard.positions) for shard in kept))
                 continue
-            shard = scan_region(engine, genome, region, within, progress)
+            shards = scan_regions(engine, genome, part, within, progress)
             # One is written while the next is computed.
-            saving.append(writer.submit(shard.save, path))
+            saving.append(writer.submit(save_shards, shards, path))
             if len(saving) > 1:
                 saving.pop(0).result()
         for future in saving:
             future.result()
-        yield map(Shard.load, paths)
+        yield chain.from_iterable(map(load_shards, paths))
         remove_owned(state)
 
 
-def scan_region(
+def _kept(path: Path) -> list[Shard]:
+    """Return what a run before has left, or nothing where that is none or damaged."""
+    try:
+        return load_shards(path)
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile):
+        return []
+
+
+def scan_regions(
     engine: ScanEngine,
     genome: Genome,
-    region: Region,
+    regions: Sequence[Region],
     within: Annotation | None = None,
     progress: Progress = SILENT,
-) -> Shard:
-    """Predict every CpG site of a region; nothing but the arguments decides about it.
+) -> list[Shard]:
+    """Predict every CpG site of regions; nothing but the arguments decides about it.
 
     Parameters
     ----------
@@ -97,13 +111,31 @@ def scan_region(
         The model.
     genome
         The reference.
-    region
-        Where.
+    regions
+        Where: one, or several whole chromosomes, which are computed as one sequence.
     within
         Only sites in these intervals, where given.
     progress
         Who is told of the sites done.
+
+    Returns
+    -------
+    list of Shard
+        One of each region.
     """
-    positions = sites_of(genome, region, within)
-    logits = engine.logits(genome.codes(region.chromosome), positions, progress)
-    return Shard(region.chromosome, positions, expit(logits))
+    positions = [sites_of(genome, region, within) for region in regions]
+    if len(regions) == 1:
+        codes, at = genome.codes(regions[0].chromosome), positions[0]
+    else:
+        # With so many N between them that no window has bases of two.
+        apart = np.full(engine.reach, N_CODE, np.uint8)
+        sequences = [part for one in regions for part in (genome.codes(one.chromosome), apart)]
+        codes = np.concatenate(sequences)
+        starts = np.cumsum([0, *(region.end + engine.reach for region in regions)])
+        at = np.concatenate(
+            [own + start for own, start in zip(positions, starts[:-1], strict=True)]
+        )
+    probabilities = expit(engine.logits(codes, at, progress))
+    ends = np.cumsum([len(own) for own in positions])[:-1]
+    names = [region.chromosome for region in regions]
+    return list(map(Shard, names, positions, np.split(probabilities, ends)))

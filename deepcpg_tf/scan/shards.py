@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,18 +36,29 @@ class Shard(NamedTuple):
         labels = None if self.labels is None else self.labels[part]
         return Shard(self.chromosome, self.positions[part], self.probabilities[part], labels)
 
-    def save(self, path: Path) -> None:
-        """Write chromosome, positions and probabilities to a file, whole or not at all."""
-        arrays: dict[str, npt.NDArray[np.generic]] = {
-            "chromosome": np.array(self.chromosome),
-            "positions": self.positions,
-            "probabilities": self.probabilities,
-        }
-        with atomic_file(path) as partial, partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
 
-    @classmethod
-    def load(cls, path: Path) -> Shard:
-        """Read what `save` wrote."""
-        with np.load(path) as file:
-            return cls(str(file["chromosome"]), file["positions"], file["probabilities"])
+def save_shards(shards: Sequence[Shard], path: Path) -> None:
+    """Write chromosomes, positions and probabilities to a file, whole or not at all."""
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "chromosomes": np.array([shard.chromosome for shard in shards]),
+        "sites": np.array([len(shard.positions) for shard in shards]),
+        "positions": np.concatenate([shard.positions for shard in shards]),
+        "probabilities": np.concatenate([shard.probabilities for shard in shards]),
+    }
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def load_shards(path: Path) -> list[Shard]:
+    """Read what `save_shards` wrote.
+
+    Raises
+    ------
+    OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile
+        When it is damaged.
+    """
+    with np.load(path) as file:
+        chromosomes, ends = file["chromosomes"].tolist(), np.cumsum(file["sites"])[:-1]
+        positions = np.split(file["positions"], ends)
+        probabilities = np.split(file["probabilities"], ends)
+    return list(map(Shard, chromosomes, positions, probabilities))

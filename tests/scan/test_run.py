@@ -15,7 +15,7 @@ from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.read import read_profile
 from deepcpg_tf.scan import run as scan_run
-from deepcpg_tf.scan.shards import Shard
+from deepcpg_tf.scan.regions import REGION, Region, together
 from tests import tolerances
 from tests.conftest import DATA
 
@@ -34,7 +34,7 @@ def command(out, *more):
     return ("predict", RUN / "model", "--genome", RUN / "dna", "--out", out, *more)
 
 
-def full_after_writing(self, path):
+def full_after_writing(shards, path):
     path.write_bytes(b"")
     raise OSError(28, "No space left on device", str(path))
 
@@ -179,12 +179,78 @@ def test_a_run_of_other_versions_is_not_gone_on_with(fails, tmp_path, monkeypatc
     out, state = tmp_path / "out.parquet", tmp_path / ".out.parquet.scan"
     monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.2"})
     with monkeypatch.context() as patch:
-        patch.setattr(Shard, "save", full_after_writing)
+        patch.setattr(scan_run, "save_shards", full_after_writing)
         fails(*command(out))
     monkeypatch.setattr(scan_run, "versions", lambda: {"keras": "0.1", "tensorflow": "0.3"})
     assert f"{state}: expected the unfinished run to have the same tensorflow;" in fails(
         *command(out)
     )
+
+
+def test_short_chromosomes_are_computed_together_and_alike(run, tmp_path, monkeypatch):
+    """Hundreds of scaffolds, some without a CpG, some shorter than half a window, one long."""
+    rng = np.random.default_rng(0)
+    lengths = {f"s{i}": int(n) for i, n in enumerate(rng.integers(1, 400, 120))} | {"none": 300}
+    lengths["s60"] = 3000
+    bases = {name: "".join(rng.choice(list("ACGT"), n)) for name, n in lengths.items()}
+    bases |= {"none": "AT" * 150, "cg": "CG"}
+    fasta = tmp_path / "g.fa"
+    fasta.write_text("".join(f">{name}\n{text}\n" for name, text in bases.items()))
+    monkeypatch.setattr("deepcpg_tf.scan.regions.REGION", 20_000)
+    saved = []
+    original = scan_run.save_shards
+    monkeypatch.setattr(
+        scan_run, "save_shards", lambda *given: (saved.append(given), original(*given))
+    )
+    out = tmp_path / "out.parquet"
+    assert run("predict", RUN / "model", "--genome", fasta, "--out", out).code == 0
+    assert len(saved) < 12
+    found = pl.read_parquet(out)
+    model = DeepCpgDnaForSequencePrediction.from_preset(RUN / "model")
+    length = model.config.sequence_length
+    expected, windows = [], []
+    for name, text in bases.items():
+        padded = "N" * (length // 2) + text + "N" * (length // 2)
+        at = [i for i in range(len(text)) if text[i : i + 2] == "CG"]
+        expected += [(name, i) for i in at]
+        windows += [padded[i : i + length] for i in at]
+    assert found.select("chromosome", "position").rows() == expected
+    np.testing.assert_allclose(
+        found.select(CELLS), model.predict_sequences(windows), atol=tolerances.RUN_PROBABILITIES
+    )
+
+
+def test_what_is_computed_together():
+    def cut(*lengths):
+        regions = [
+            Region(str(name), start, min(start + REGION, length))
+            for name, length in enumerate(lengths)
+            for start in range(0, length, REGION)
+        ]
+        parts = list(together(regions))
+        assert [region for part in parts for region in part] == regions
+        return [[int(region.chromosome) for region in part] for part in parts]
+
+    assert cut(5 * REGION // 2, 10, 20, REGION, 5) == [[0], [0], [0], [1, 2], [3], [4]]
+    assert cut(REGION // 2, REGION // 2, 5) == [[0], [1, 2]]
+    assert [len(part) for part in cut(*[1] * 5000)] == [3996, 1004]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no archive at all"])
+def test_a_damaged_shard_is_computed_again(run, tmp_path, monkeypatch, content):
+    out, state = tmp_path / "out.parquet", tmp_path / ".out.parquet.scan"
+    monkeypatch.setattr("deepcpg_tf.scan.regions.REGION", 3000)
+    assert run(*command(tmp_path / "whole.parquet")).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("deepcpg_tf.results.registry.write_results", lambda *_: 1 / 0)
+        assert run(*command(out)).code == 1
+    shards = sorted(state.glob("*.npz"))
+    assert len(shards) > 3
+    whole = shards[1].read_bytes()
+    shards[0].write_bytes(content)
+    shards[1].write_bytes(whole[: len(whole) // 2])
+    assert run(*command(out)).code == 0
+    assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
 def test_shards_of_another_model_are_not_taken_over(run, tmp_path, monkeypatch):
@@ -211,7 +277,7 @@ def test_another_number_of_threads_is_not_gone_on_with(fails, tmp_path, monkeypa
     out = tmp_path / "out.parquet"
     monkeypatch.setattr(scan_run, "arithmetic", lambda: {"threads": "2"})
     with monkeypatch.context() as patch:
-        patch.setattr(Shard, "save", full_after_writing)
+        patch.setattr(scan_run, "save_shards", full_after_writing)
         fails(*command(out))
     monkeypatch.setattr(scan_run, "arithmetic", lambda: {"threads": "4"})
     assert "expected the unfinished run to have the same threads;" in fails(*command(out))
@@ -272,10 +338,10 @@ def test_sites_that_lie_close_are_predicted_alike(run, tmp_path, by_sites):
 
 
 def test_a_full_disk_is_told(run, tmp_path, monkeypatch):
-    def full(self, path):
+    def full(shards, path):
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(Shard, "save", full)
+    monkeypatch.setattr(scan_run, "save_shards", full)
     result = run(*command(tmp_path / "out.parquet"))
     assert result.code == 2
     assert "No space left on device" in result.err
