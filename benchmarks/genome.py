@@ -105,15 +105,15 @@ def _writing(folder: Path, ending: str, cells: tuple[str, ...]) -> float:
     from deepcpg_tf.results.contents import Contents
     from deepcpg_tf.results.registry import write_results
     from deepcpg_tf.scan.regions import regions_of, sites_of
-    from deepcpg_tf.scan.shards import Shard
+    from deepcpg_tf.scan.shards import Shard, load_shards, save_shards
 
     genome, rng = Genome(folder / "genome.fa"), np.random.default_rng(0)
     positions = [sites_of(genome, part, None) for part in regions_of(genome, ["chr1"])]
     shards = [Shard("chr1", own, rng.random((len(own), CELLS), np.float32)) for own in positions]
     start = time.perf_counter()
     for i, shard in enumerate(shards):
-        shard.save(folder / f"{i}.npz")
-    loaded = (Shard.load(folder / f"{i}.npz") for i in range(len(shards)))
+        save_shards([shard], folder / f"{i}.npz")
+    loaded = (one for i in range(len(shards)) for one in load_shards(folder / f"{i}.npz"))
     contents = Contents(cells, tuple(genome.lengths), tuple(genome.lengths.values()))
     write_results(folder / f"again.{ending}", contents, loaded)
     return time.perf_counter() - start

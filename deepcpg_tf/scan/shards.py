@@ -57,7 +57,7 @@ def load_shards(path: Path) -> list[Shard]:
     OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile
         When it is damaged.
     """
-    with np.load(path) as file:
+    with path.open("rb") as opened, np.load(opened) as file:
         chromosomes, ends = file["chromosomes"].tolist(), np.cumsum(file["sites"])[:-1]
         positions = np.split(file["positions"], ends)
         probabilities = np.split(file["probabilities"], ends)
