@@ -394,8 +394,13 @@ def test_a_genome_of_the_same_size_and_time_is_told_apart(
 
 def test_a_genome_is_read_for_its_checksum_once(fasta, monkeypatch):
     monkeypatch.setattr("deepcpg_tf.cache._TICK", -(1 << 62))
-    read = []
-    monkeypatch.setattr("hashlib.blake2b", lambda *a, b=hashlib.blake2b, **k: read.append(b) or b())
+    read, make = [], hashlib.blake2b
+
+    def noted(*arguments, **how):
+        read.append(arguments)
+        return make(*arguments, **how)
+
+    monkeypatch.setattr(hashlib, "blake2b", noted)
     for _ in range(3):
         Genome(fasta).codes("chrM")
     assert len(read) == 1

@@ -16,6 +16,7 @@ from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.read import read_profile
 from deepcpg_tf.scan import run as scan_run
 from deepcpg_tf.scan.regions import REGION, Region, together
+from deepcpg_tf.scan.shards import save_shards
 from tests import tolerances
 from tests.conftest import DATA
 
@@ -198,10 +199,12 @@ def test_short_chromosomes_are_computed_together_and_alike(run, tmp_path, monkey
     fasta.write_text("".join(f">{name}\n{text}\n" for name, text in bases.items()))
     monkeypatch.setattr("deepcpg_tf.scan.regions.REGION", 20_000)
     saved = []
-    original = scan_run.save_shards
-    monkeypatch.setattr(
-        scan_run, "save_shards", lambda *given: (saved.append(given), original(*given))
-    )
+
+    def save(shards, path):
+        saved.append(path)
+        save_shards(shards, path)
+
+    monkeypatch.setattr(scan_run, "save_shards", save)
     out = tmp_path / "out.parquet"
     assert run("predict", RUN / "model", "--genome", fasta, "--out", out).code == 0
     assert len(saved) < 12
