@@ -178,11 +178,35 @@ def test_without_outputs(write, tmp_path):
         ({"inputs/dna": np.zeros((1, 3))}, "expected 2 sites, .* received 1 in inputs/dna"),
         ({"inputs/dna": np.zeros((2, 4))}, r"an odd number of codes in inputs/dna.*\(2, 4\)"),
         ({"inputs/dna": np.zeros(2)}, r"an odd number of codes in inputs/dna.*\(2,\)"),
-        ({"pos": np.array([1, 0])}, "expected positions from 1 in pos, received 0"),
-        ({"outputs/cpg/b": np.array([1, 2])}, r"1, 0 or -1 \(missing\) in outputs/cpg/b.*ved 2"),
-        ({"outputs/cpg/b": np.array([0.5, 1])}, "in outputs/cpg/b, received 0.5"),
-        ({"pos": None, "pos/x": np.array([1])}, "received something else or a damaged file"),
-        ({"outputs/cpg/b": 1}, "received something else or a damaged file"),
+        ({"pos": np.array([1, 0])}, "expected positions from 1 in pos, received 0 in row 1"),
+        ({"pos": np.array([1, -7])}, "expected positions from 1 in pos, received -7 in row 1"),
+        ({"pos": np.array([10, 20.5])}, "whole numbers in pos, received 20.5 in row 1"),
+        ({"pos": np.array([np.nan, 20])}, "whole numbers in pos, received nan in row 0"),
+        ({"pos": np.array([10, 1e30])}, r"whole numbers in pos, received 1e\+30 in row 1"),
+        ({"pos": np.array([10, 2**63], np.uint64)}, "numbers in pos, received 92.* in row 1"),
+        ({"pos": np.array([b"10", b"20"])}, r"numbers in pos, received values of type \|S2"),
+        ({"pos": np.array([[10], [20]])}, r"a value a site in pos, received shape \(2, 1\)"),
+        ({"pos": 10}, r"a value a site in pos, received shape \(\)"),
+        ({"chromo": np.array([[b"1"], [b"1"]])}, r"a value a site in chromo, .* \(2, 1\)"),
+        ({"chromo": np.array([1.5, 1])}, "whole numbers in chromo, received 1.5 in row 0"),
+        ({"chromo": np.array([True, True])}, "expected text in chromo, received values of type bo"),
+        ({"chromo": np.array([b"\xff", b"1"])}, r"text in UTF-8 in chromo, received b'\\xff'"),
+        ({"outputs/cpg/b": np.zeros((2, 2))}, r"a value a site in outputs/cpg/b, .*\(2, 2\)"),
+        ({"outputs/cpg/b": np.array([1, np.nan])}, "in outputs/cpg/b, received nan in row 1"),
+        ({"outputs/cpg/b": np.array([b"1", b"0"])}, "in outputs/cpg/b, received b'1' in row 0"),
+        ({"outputs/cpg/b": None, "outputs/cpg/b/x": 1}, "a dataset as outputs/cpg/b, .* a group"),
+        (
+            {**NO_OUTPUTS, "outputs/cpg": np.zeros(2)},
+            "a group with a dataset a cell as outputs/cpg",
+        ),
+        ({"inputs/dna": None, "inputs/dna/x": 1}, "a dataset as inputs/dna, received a group"),
+        ({"inputs/dna": np.zeros((2, 3, 4))}, r"an odd number of codes in inputs/dna.*\(2, 3, 4\)"),
+        ({"inputs/dna": np.array([b"ACG", b"TCG"])}, r"an odd number of codes in .*\(2,\)"),
+        ({"inputs/dna": np.array([[b"A"], [b"C"]])}, r"numbers in inputs/dna, .* type \|S1"),
+        ({"outputs/cpg/b": np.array([1, 2])}, r"1, 0 or -1 \(missing\) in outputs/cpg/b.*ved 2 in"),
+        ({"outputs/cpg/b": np.array([0.5, 1])}, "in outputs/cpg/b, received 0.5 in row 0"),
+        ({"pos": None, "pos/x": np.array([1])}, "expected a dataset as pos, received a group"),
+        ({"outputs/cpg/b": 1}, r"a value a site in outputs/cpg/b, received shape \(\)"),
     ],
 )
 def test_faults_of_a_file(write, parts, message):
@@ -225,12 +249,81 @@ def test_damaged_windows(tmp_path):
         data.windows(np.array([0]))
 
 
-@pytest.mark.parametrize("code", [-1, 5])
-def test_foreign_codes(write, code):
-    data = LegacyData([write(**{"inputs/dna": np.array([[0, 3, 2], [0, code, 2]], np.int8)})])
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (np.int8(-1), "codes from 0 to 4 in inputs/dna, received -1"),
+        (np.int8(5), "codes from 0 to 4 in inputs/dna, received 5"),
+        (np.uint8(255), "codes from 0 to 4 in inputs/dna, received 255"),
+        (np.float32(7), "codes from 0 to 4 in inputs/dna, received 7"),
+        (np.float64(2.7), "whole numbers in inputs/dna, received 2.7"),
+        (np.float32(np.nan), "whole numbers in inputs/dna, received nan"),
+    ],
+)
+def test_foreign_codes(write, code, message):
+    windows = np.array([[0, 3, 2], [1, 3, 2], [0, code, 2]], code.dtype)
+    two = {"chromo": np.array([b"1"] * 3), "pos": np.array([10, 20, 30]), **NO_OUTPUTS}
+    data = LegacyData([write(**{"inputs/dna": windows}, **two)])
     assert data.windows(np.array([0])).tolist() == [[0, 3, 2]]
-    with pytest.raises(LegacyDataError, match=f"codes from 0 to 4 in inputs/dna, received {code}"):
-        data.windows(np.array([1]))
+    for rows in ([2], [2, 0], [0, 2]):
+        with pytest.raises(LegacyDataError, match=rf"data.h5: expected {message} in row 2 \(0-b"):
+            data.windows(np.array(rows))
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.uint64, np.int64, np.uint8])
+@pytest.mark.parametrize(
+    "chromo",
+    [
+        np.array([b"1", b"1"]),
+        np.array([1, 1]),
+        np.array([1.0, 1.0]),
+        np.array(["1", "1"], h5py.string_dtype()),
+        np.array(["1", "1"], h5py.string_dtype("ascii", 30)),
+    ],
+    ids=["bytes", "int", "float", "text", "text of one length"],
+)
+def test_other_types_of_the_same_are_the_same(write, genome, number, chromo):
+    labels = {} if np.dtype(number).kind == "u" else {"outputs/cpg/b": np.array([1, -1], number)}
+    windows = np.array([[0, 3, 2], [1, 3, 2]], number)
+    parts = {"chromo": chromo, "pos": np.array([10, 20], number), "inputs/dna": windows, **labels}
+    data, expected = LegacyData([write(**parts)]), LegacyData([write("other.h5")])
+    for own in ("cells", "chromosomes", "length"):
+        assert getattr(data, own) == getattr(expected, own)
+    for own in ("positions", "chromosome_ids"):
+        one, two = getattr(data, own), getattr(expected, own)
+        assert one.dtype == two.dtype
+        np.testing.assert_array_equal(one, two)
+    rows = np.array([1, 0])
+    np.testing.assert_array_equal(data.windows(rows), expected.windows(rows))
+    np.testing.assert_array_equal(data.labels(rows), expected.labels(rows))
+    one, two = (table_of_legacy_data(one, genome) for one in (data, expected))
+    assert (one.calls != two.calls).nnz == 0
+    np.testing.assert_array_equal(one.positions, two.positions)
+
+
+def test_no_sites(write):
+    """Of one file among several, it does no harm."""
+    nothing = {
+        "chromo": np.array([], "S2"),
+        "pos": np.array([], np.int32),
+        "inputs/dna": np.empty((0, 3), np.int8),
+        **{f"outputs/cpg/{cell}": np.array([], np.int8) for cell in ("a10", "a9", "b")},
+    }
+    with pytest.raises(LegacyDataError, match=r"empty.h5: expected sites in pos, found none$"):
+        LegacyData([write("empty.h5", **nothing)])
+    paths = [write("1.h5"), write("2.h5", **nothing), write("3.h5")]
+    data = LegacyData(paths)
+    assert data.windows(np.array([3, 1])).tolist() == [[1, 3, 2], [1, 3, 2]]
+    data.prepare(hold=False)
+    assert data.windows(np.array([2, 1])).tolist() == [[0, 3, 2], [1, 3, 2]]
+
+
+def test_predictions_are_not_data(write):
+    path = write(**{"inputs/dna": None, "preds/cpg/b": np.array([0.1, 0.2], np.float32)})
+    message = r"data.h5: expected windows \(inputs/dna\), found predictions \(preds\)$"
+    data = LegacyData([path])
+    with pytest.raises(LegacyDataError, match=message):
+        data.windows(np.array([0]))
 
 
 def test_files_that_disagree(write):

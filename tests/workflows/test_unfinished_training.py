@@ -9,7 +9,7 @@ import h5py
 import pytest
 
 from deepcpg_tf import TrainingSettings, build_table, chromosome_split, load_model, train
-from deepcpg_tf.errors import OutputError
+from deepcpg_tf.errors import OutputError, SplitError
 from deepcpg_tf.resume import owned_folder
 from deepcpg_tf.workflows import train as train_workflow
 from tests.conftest import DATA
@@ -134,7 +134,7 @@ def test_a_folder_that_another_has_just_finished_is_seen_before_reading(tmp_path
 
 
 def test_a_failure_before_the_first_epoch_leaves_nothing(tmp_path):
-    with pytest.raises(Exception, match="expected chromosomes of the data"):
+    with pytest.raises(SplitError, match="expected chromosomes of the data"):
         train(LEGACY, tmp_path / "out", split=partial(chromosome_split, train=["7"]))
     assert list(tmp_path.iterdir()) == []
 
@@ -154,13 +154,10 @@ def test_tensorflow_is_prepared_before_a_model_is_loaded(tmp_path, monkeypatch):
     """Loading one computes, after which sums cannot be told any more to keep their order."""
     from deepcpg_tf.training import step
 
-    class Prepared(Exception):
-        pass
-
     def prepare(devices):
-        raise Prepared
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(step, "prepare_devices", prepare)
     monkeypatch.setattr(train_workflow, "open_model", lambda model: pytest.fail("loaded before"))
-    with pytest.raises(Prepared):
+    with pytest.raises(KeyboardInterrupt):
         train(LEGACY, tmp_path / "out", split=ONE, start="any")

@@ -2,8 +2,9 @@
 
 HDF5 with, for each site, ``chromo`` and ``pos`` (1-based), and where present
 ``inputs/dna`` (int8 [sites, length], codes A 0, T 1, G 2, C 3) and
-``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where missing). What else they hold is the
-business of other models and left alone.
+``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where missing). Other types do where they hold
+the same: whole numbers as floats or in 64 bits, chromosomes as text or whole numbers.
+What else they hold is the business of other models and left alone.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import numpy.typing as npt
 import scipy.sparse
 
 from deepcpg_tf.data.calls import calls_of_labels, labels_of_calls
+from deepcpg_tf.data.legacy.numbers import check_numbers, first_row, whole_numbers
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.inputs import Arrays, Input, Inputs
 
 _CELLS = "outputs/cpg"
-_READING_FAILED = (OSError, KeyError, RuntimeError, TypeError, AttributeError, IndexError)
+_READING_FAILED = (OSError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class LegacyData:
@@ -71,7 +73,10 @@ class LegacyData:
             seen.add(path.resolve())
             parts.append(_read_part(path))
             _check_agreement(path, parts[-1], self.paths[0], parts[0])
+        if not any(len(part.positions) for part in parts):
+            raise LegacyDataError(f"{self.paths[0]}: expected sites in pos, found none")
         self.cells = parts[0].cells
+        self._predicted = parts[0].predicted
         counts = [len(part.positions) for part in parts]
         length = parts[0].length
         self._windows = None if length is None else LegacyWindows(self.paths, counts, length)
@@ -170,7 +175,8 @@ class LegacyData:
 
     def _windows_on_disk(self) -> LegacyWindows:
         if self._windows is None:
-            raise LegacyDataError(f"{self.paths[0]}: expected windows ({WINDOWS}), found none")
+            instead = "predictions (preds)" if self._predicted else "none"
+            raise LegacyDataError(f"{self.paths[0]}: expected windows ({WINDOWS}), found {instead}")
         return self._windows
 
 
@@ -179,6 +185,7 @@ class _Part(NamedTuple):
 
     cells: tuple[str, ...]
     length: int | None
+    predicted: bool
     chromosomes: list[str]
     chromosome_ids: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
@@ -205,45 +212,95 @@ def _parse(path: Path, file: h5py.File) -> _Part:
             f"{path}: expected a data file of the original DeepCpG (HDF5), "
             f"received a file without {' and '.join(missing)}"
         )
-    names, ids = np.unique(file["chromo"][()].astype(bytes), return_inverse=True)
-    positions = file["pos"][()]
+    positions = whole_numbers(path, "pos", _column(path, file, "pos")[()])
+    if (row := first_row(positions < 1)) is not None:
+        raise LegacyDataError(
+            f"{path}: expected positions from 1 in pos, received {positions[row]} in row {row} "
+            "(0-based)"
+        )
     sites = len(positions)
-    cells = tuple(sorted(file[_CELLS])) if _CELLS in file else ()
-    outputs = [file[_CELLS][cell] for cell in cells]
-    windows = file.get(WINDOWS)
-    for data in [file["chromo"], *outputs, *([] if windows is None else [windows])]:
-        if data.shape[0] != sites:
-            raise LegacyDataError(
-                f"{path}: expected {sites} sites, as pos has, "
-                f"received {data.shape[0]} in {data.name[1:]}"
-            )
-    if windows is not None and (windows.ndim != 2 or windows.shape[1] % 2 == 0):
-        raise LegacyDataError(
-            f"{path}: expected windows of an odd number of codes in {WINDOWS}, "
-            f"received shape {windows.shape}"
-        )
-    if sites and positions.min() < 1:
-        raise LegacyDataError(
-            f"{path}: expected positions from 1 in pos, received {positions.min()}"
-        )
+    names, ids = _chromosomes(path, _column(path, file, "chromo", sites))
+    cells = _cells(path, file)
     labels = np.empty((sites, len(cells)), np.int8)
-    for column, data in enumerate(outputs):
-        values = data[()]
-        wrong = values[~np.isin(values, (-1, 0, 1))]
-        if wrong.size:
+    for column, cell in enumerate(cells):
+        labels[:, column] = _labels(path, file, f"{_CELLS}/{cell}", sites)
+    length = None
+    if WINDOWS in file:
+        windows = _dataset(path, file, WINDOWS)
+        if windows.ndim != 2 or windows.shape[1] % 2 == 0:
             raise LegacyDataError(
-                f"{path}: expected 1, 0 or -1 (missing) in {data.name[1:]}, received {wrong[0]}"
+                f"{path}: expected windows of an odd number of codes in {WINDOWS}, "
+                f"received shape {windows.shape}"
             )
-        labels[:, column] = values
-    length = None if windows is None else int(windows.shape[1])
-    return _Part(
-        cells,
-        length,
-        names.astype(str).tolist(),
-        ids,
-        positions.astype(np.int64) - 1,
-        scipy.sparse.csr_array(calls_of_labels(labels)),
-    )
+        _check_sites(path, windows, sites)
+        check_numbers(path, WINDOWS, windows.dtype)
+        length = int(windows.shape[1])
+    calls = scipy.sparse.csr_array(calls_of_labels(labels))
+    return _Part(cells, length, "preds" in file, names, ids, positions - 1, calls)
+
+
+def _cells(path: Path, file: h5py.File) -> tuple[str, ...]:
+    if _CELLS not in file:
+        return ()
+    if not isinstance(file[_CELLS], h5py.Group):
+        raise LegacyDataError(f"{path}: expected a group with a dataset a cell as {_CELLS}")
+    return tuple(sorted(file[_CELLS]))
+
+
+def _chromosomes(path: Path, data: h5py.Dataset) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Return the names of the chromosomes, and which of them each site is on."""
+    values = data[()]
+    if values.dtype.kind in "iuf":
+        values = whole_numbers(path, "chromo", values)
+    elif values.dtype.kind != "S" and h5py.check_string_dtype(data.dtype) is None:
+        raise LegacyDataError(
+            f"{path}: expected text in chromo, received values of type {data.dtype}"
+        )
+    names, ids = np.unique(values.astype(bytes), return_inverse=True)
+    try:
+        return [name.decode() for name in names.tolist()], ids
+    except UnicodeDecodeError as error:
+        raise LegacyDataError(
+            f"{path}: expected text in UTF-8 in chromo, received {error.object!r}"
+        ) from None
+
+
+def _labels(path: Path, file: h5py.File, name: str, sites: int) -> npt.NDArray[np.int8]:
+    values = _column(path, file, name, sites)[()]
+    if (row := first_row(~np.isin(values, (-1, 0, 1)))) is not None:
+        raise LegacyDataError(
+            f"{path}: expected 1, 0 or -1 (missing) in {name}, received {values[row]} in row {row} "
+            "(0-based)"
+        )
+    labels: npt.NDArray[np.int8] = values.astype(np.int8)
+    return labels
+
+
+def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
+    data = file[name]
+    if not isinstance(data, h5py.Dataset):
+        raise LegacyDataError(f"{path}: expected a dataset as {name}, received a group")
+    return data
+
+
+def _column(path: Path, file: h5py.File, name: str, sites: int | None = None) -> h5py.Dataset:
+    """Return a dataset with a value a site."""
+    data = _dataset(path, file, name)
+    if data.ndim != 1:
+        raise LegacyDataError(
+            f"{path}: expected a value a site in {name}, received shape {data.shape}"
+        )
+    if sites is not None:
+        _check_sites(path, data, sites)
+    return data
+
+
+def _check_sites(path: Path, data: h5py.Dataset, sites: int) -> None:
+    if data.shape[0] != sites:
+        raise LegacyDataError(
+            f"{path}: expected {sites} sites, as pos has, "
+            f"received {data.shape[0]} in {data.name[1:]}"
+        )
 
 
 def _check_agreement(path: Path, part: _Part, first_path: Path, first: _Part) -> None:

@@ -6,12 +6,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.cache import cache_folder, file_key, make_room, note_use, writing_to_cache
+from deepcpg_tf.data.legacy.numbers import whole_numbers
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.files import atomic_file
 from deepcpg_tf.genome.pieces import Pieces
@@ -86,10 +88,14 @@ class LegacyWindows:
             windows = _read_rows(self._file(path)[WINDOWS], rows)
         except (OSError, KeyError, RuntimeError) as error:
             raise LegacyDataError(f"{path}: cannot read {WINDOWS}: {error}") from None
+        if windows.dtype.kind == "f":
+            windows = whole_numbers(path, WINDOWS, windows, rows)
         if windows.min() < 0 or windows.max() > N_CODE:
+            wrong = (windows < 0) | (windows > N_CODE)
+            row = np.argmax(wrong.any(axis=1))
             raise LegacyDataError(
                 f"{path}: expected codes from 0 to {N_CODE} in {WINDOWS}, received "
-                f"{windows[(windows < 0) | (windows > N_CODE)][0]}"
+                f"{windows[row][wrong[row]][0]} in row {rows[row]} (0-based)"
             )
         return windows.astype(np.uint8)
 
@@ -103,7 +109,7 @@ class LegacyWindows:
         return self._open[path]
 
 
-def _read_rows(data: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+def _read_rows(data: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Read sorted rows: whole chunks, which HDF5 decompresses in any case, a run at a time."""
     chunk = data.chunks[0] if data.chunks else 1
     chunks = rows // chunk

@@ -1,0 +1,60 @@
+"""Whole numbers in files that may hold them as any type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from deepcpg_tf.errors import LegacyDataError
+
+
+def check_numbers(path: Path, name: str, dtype: np.dtype[Any]) -> None:
+    """Refuse a dataset of another type than numbers.
+
+    Raises
+    ------
+    LegacyDataError
+    """
+    if dtype.kind not in "iuf":
+        raise LegacyDataError(
+            f"{path}: expected numbers in {name}, received values of type {dtype}"
+        )
+
+
+def whole_numbers(
+    path: Path, name: str, values: npt.NDArray[Any], rows: npt.NDArray[np.int64] | None = None
+) -> npt.NDArray[np.int64]:
+    """Return numbers as int64; none is cut off to be whole.
+
+    Parameters
+    ----------
+    path, name
+        Of the dataset, for messages.
+    values : ndarray, shape (n, ...)
+    rows : ndarray of int64, shape (n,)
+        Which rows of the dataset they are, where that is not all.
+
+    Raises
+    ------
+    LegacyDataError
+        When a value is no number, not whole, or too large.
+    """
+    check_numbers(path, name, values.dtype)
+    with np.errstate(invalid="ignore"):  # NaN and what is too large become others, as is seen
+        whole = values.astype(np.int64)
+    wrong = whole != values
+    row = first_row(wrong.reshape(len(wrong), -1).any(axis=1)) if wrong.any() else None
+    if row is not None:
+        raise LegacyDataError(
+            f"{path}: expected whole numbers in {name}, received {values[row][wrong[row]].flat[0]} "
+            f"in row {row if rows is None else rows[row]} (0-based)"
+        )
+    return whole
+
+
+def first_row(which: npt.NDArray[np.bool_]) -> int | None:
+    """Return the first index that is true, or None where none is."""
+    return int(np.argmax(which)) if which.any() else None
