@@ -67,7 +67,7 @@ def held_folder(path: Path, result: Path) -> Iterator[Callable[[Mapping[str, Any
 
     The folder is made if need be. It stays once anything to go on with is in it, and who owns
     it removes it when all is done (`remove_owned`); a run that ends before leaves nothing, and
-    binds nobody.
+    binds nobody. Folders above it are made too, and removed where nothing came to be in them.
 
     Parameters
     ----------
@@ -89,6 +89,7 @@ def held_folder(path: Path, result: Path) -> Iterator[Callable[[Mapping[str, Any
     OutputError
         When another process holds the folder, or it cannot be written to.
     """
+    made = [parent for parent in path.parents if not parent.exists()]
     lock = _lock(path, result)
 
     def begin(identity: Mapping[str, Any]) -> None:
@@ -106,6 +107,9 @@ def held_folder(path: Path, result: Path) -> Iterator[Callable[[Mapping[str, Any
             with suppress(OSError):
                 remove_owned(path)
         os.close(lock)
+        for parent in made:
+            with suppress(OSError):  # not empty: it stays
+                parent.rmdir()
 
 
 @contextmanager

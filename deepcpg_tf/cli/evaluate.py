@@ -31,13 +31,16 @@ def evaluate(
         Path | None, typer.Option(help="The reference of a table.", metavar="FASTA")
     ] = None,
     split: SplitName = None,
-    train_on: Train = None,
+    train: Train = None,
     validation: Validation = None,
     test: Test = None,
     fractions: Fractions = None,
     part: Annotated[
-        str, typer.Option(help="With a split: train, validation or test.", metavar="PART")
-    ] = "test",
+        str | None,
+        typer.Option(
+            help="With a split: train, validation or test (default: test).", metavar="PART"
+        ),
+    ] = None,
     annotations: Annotated[
         list[Path] | None,
         typer.Option(help="BED files; metrics are also given for the sites within.", metavar="BED"),
@@ -57,16 +60,16 @@ def evaluate(
     from deepcpg_tf.evaluation.write import REPORT_FILE
     from deepcpg_tf.workflows.evaluate import evaluate as evaluate_model
 
-    ways = (split, train_on, validation, test, fractions)
+    ways = (split, train, validation, test, fractions)
     chosen = None
     if any(way is not None for way in ways):
         chosen = chosen_split(
             split=split,
-            train=train_on,
+            train=train,
             validation=validation,
             test=test,
             fractions=fractions,
-            parts=[part],
+            parts=[part or "test"],
         )
     with shown_progress() as progress:
         evaluate_model(

@@ -39,7 +39,7 @@ def train(
         str, typer.Option(help="With --from: none, first-conv or backbone.", metavar="WHAT")
     ] = "none",
     split: SplitName = None,
-    train_on: Train = None,
+    train: Train = None,
     validation: Validation = None,
     test: Test = None,
     fractions: Fractions = None,
@@ -77,7 +77,7 @@ def train(
     from deepcpg_tf.workflows.train import train as train_model
 
     chosen = chosen_split(
-        split=split, train=train_on, validation=validation, test=test, fractions=fractions
+        split=split, train=train, validation=validation, test=test, fractions=fractions
     )
     settings = TrainingSettings(
         learning_rate=learning_rate,

@@ -142,9 +142,28 @@ def open_examples(
     DeepCpgError
         When a file cannot be read.
     """
+    import h5py
+
     length = None if reads is None else reads.named("windows").shape[0]
-    if files[0].suffix == TABLE_ENDING:
-        return _open_table(files, genome, length or WINDOW_LENGTH)
+    tables = [file for file in files if file.suffix == TABLE_ENDING]
+    if tables and len(files) > 1:
+        raise InputError(
+            "data: expected one table (.h5ad), or data files of the original, "
+            f"received {len(files)} files with {tables[0]} among them"
+        )
+    if tables:
+        return _open_table(tables[0], genome, length or WINDOW_LENGTH)
+    if genome is not None:
+        raise InputError(
+            f"genome: expected none with data files of the original, which have windows, "
+            f"received {genome}"
+        )
+    for file in files:
+        if file.is_file() and not h5py.is_hdf5(file):
+            raise InputError(
+                f"{file}: expected a methylation table (.h5ad, as deepcpg-tf data build makes it "
+                "of profiles) or a data file of the original DeepCpG (HDF5), received neither"
+            )
     from deepcpg_tf.data.legacy.hdf5 import LegacyData
 
     data = LegacyData(files)
@@ -158,17 +177,15 @@ def open_examples(
     return data
 
 
-def _open_table(files: Sequence[Path], genome: Path | None, length: int) -> Examples:
+def _open_table(file: Path, genome: Path | None, length: int) -> Examples:
     from deepcpg_tf.data.readers import WindowReader
     from deepcpg_tf.data.table_file import read_table
     from deepcpg_tf.genome.reference import Genome
 
-    if len(files) > 1:
-        raise InputError(f"data: expected one table, received {', '.join(map(str, files))}")
     if genome is None:
-        raise InputError(f"{files[0]}: expected `genome` with a table, received none")
+        raise InputError(f"{file}: expected `genome` with a table, received none")
     reference = Genome(genome)
-    table = read_table(files[0]).on(reference)
+    table = read_table(file).on(reference)
     return TableExamples(table, WindowReader(reference, length))
 
 

@@ -155,9 +155,12 @@ def _check_parts(path: Path, file: h5py.File) -> None:
             f"{path}: expected a methylation table (.h5ad), received a data file of the original "
             "DeepCpG; make a table of it: deepcpg-tf data import-legacy"
         )
+    received = f"a file without {', '.join(missing)}"
+    if missing == [f"uns/{_KEY}"] and isinstance(file["X"], h5py.Dataset):
+        received = "a result of predict or impute"
     raise TableError(
         f"{path}: expected a methylation table as deepcpg-tf data build writes it, "
-        f"received a file without {', '.join(missing)}"
+        f"received {received}"
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.splits import Splitter
 
 _PARTS = ("train", "validation", "test")
+_USUAL_PART = "test"
 _BATCH_SIZE = 4096
 
 
@@ -37,7 +38,7 @@ def evaluate(
     *,
     genome: PathLike | None = None,
     split: Splitter | None = None,
-    part: str = "test",
+    part: str | None = None,
     annotations: Sequence[PathLike] = (),
     predictions: PathLike | None = None,
     progress: Progress = SILENT,
@@ -59,7 +60,7 @@ def evaluate(
     split
         What makes the parts; without it, all sites are evaluated.
     part
-        With a split: ``"train"``, ``"validation"`` or ``"test"``.
+        With a split: ``"train"``, ``"validation"`` or, by default, ``"test"``.
     annotations
         BED files; metrics are also given for the sites within each.
     predictions
@@ -91,8 +92,10 @@ def evaluate(
     if folder is not None:
         check_writable(folder, inside=True)
         require("matplotlib", extra="plots")
-    if part not in _PARTS:
+    if part is not None and part not in _PARTS:
         raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")
+    if part is not None and split is None:
+        raise ConfigError(f"part: expected a split with it, received {part!r} alone")
     loaded = open_model(model)
     from deepcpg_tf.data.examples import TableExamples, open_examples
     from deepcpg_tf.evaluation.annotations import annotate
@@ -113,6 +116,7 @@ def evaluate(
     indices = np.arange(len(examples.positions))
     how = "all sites"
     if split is not None:
+        part = part or _USUAL_PART
         indices = getattr(split(examples), part)
         how = f"{part}: chromosomes " + ", ".join(
             examples.chromosomes[i] for i in np.unique(examples.chromosome_ids[indices])

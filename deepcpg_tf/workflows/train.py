@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import sha256
 from deepcpg_tf.progress import SILENT, Progress
@@ -102,7 +102,6 @@ def train(
     reference = None if genome is None else Path(genome)
     _check(out, architecture, start, freeze, dropout, tensorboard)
     state = out.resolve().parent / f".{out.name}.training"
-    logs = None if tensorboard is None else Path(tensorboard)
     # Before anything is read: who comes second is not to work in vain.
     with held_folder(state, out) as begin:
         _check_new(out)
@@ -120,6 +119,8 @@ def train(
         strategy = make_strategy(settings.devices)
         examples = open_examples(files, reference, None if source is None else source.reads)
         parts = split(examples)
+        if not len(parts.train):
+            raise SplitError("train: expected chromosomes to train on, received none")
         with strategy.scope():
             model, told = _make_model(examples, settings, architecture, dropout, source)
         freeze_layers(model, freeze)
@@ -146,7 +147,8 @@ def train(
         for line in (*told, *_lines_of_start(examples, parts, settings)):
             progress.tells(line)
         examples.prepare(hold=cache)
-        with _logs(logs) as log:
+        log = _logger(None if tensorboard is None else Path(tensorboard))
+        with _telling_of_memory(settings):
             history = train_model(
                 model,
                 examples,
@@ -184,6 +186,8 @@ def _check(
     require("matplotlib", extra="plots")
     if tensorboard is not None:
         require("tensorboard", extra="tensorboard")
+        if Path(tensorboard).is_file():
+            raise OutputError(f"tensorboard: expected a folder, received the file {tensorboard}")
     if start is not None and architecture is not None:
         raise ConfigError("start: expected it without `architecture`, received both")
     if start is None and freeze != "none":
@@ -195,6 +199,8 @@ def _check(
 def _check_new(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise OutputError(f"{out}: expected a new folder, found that it is there already")
+    if Path.cwd().is_relative_to(out.resolve()):
+        raise OutputError(f"{out}: expected a folder other than the one worked in")
 
 
 def _make_model(
@@ -265,19 +271,44 @@ def _write(model: MethylationModel, out: Path, history: list[Row]) -> None:
     save_folder(model.checkpoint(), out, add)
 
 
-@contextmanager
-def _logs(folder: Path | None) -> Iterator[Callable[[Row], object]]:
-    """Yield a function that logs a row for TensorBoard, where a folder is given."""
+def _logger(folder: Path | None) -> Callable[[Row], object]:
+    """Return a function that logs a row for TensorBoard, where a folder is given."""
     if folder is None:
-        yield lambda row: None
-        return
+        return lambda row: None
     import tensorflow as tf
 
-    with tf.summary.create_file_writer(str(folder)).as_default():
+    with _writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        writer = tf.summary.create_file_writer(str(folder))
 
-        def log(row: Row) -> None:
+    def log(row: Row) -> None:
+        with _writing_to(folder), writer.as_default():
             for name, value in row.items():
                 tf.summary.scalar(name, value, step=int(row["epoch"]))
-            tf.summary.flush()
+            writer.flush()
 
-        yield log
+    return log
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise OutputError(f"tensorboard: cannot write to {folder}: {reason}") from error
+
+
+@contextmanager
+def _telling_of_memory(settings: TrainingSettings) -> Iterator[None]:
+    import tensorflow as tf
+
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        raise TrainingError(
+            f"batch_size: expected a step that fits into memory, received {settings.batch_size} "
+            "sites; fewer need less"
+        ) from None

@@ -4,6 +4,9 @@ import h5py
 import numpy as np
 import pytest
 
+from deepcpg_tf.results.contents import Contents, Kind
+from deepcpg_tf.results.registry import write_results
+from deepcpg_tf.scan.shards import Shard
 from tests import tolerances
 from tests.conftest import DATA
 
@@ -107,6 +110,9 @@ def test_predictions(run, tmp_path, ending):
     [
         (("--part", "all"), "--part: expected one of train, validation, test, received 'all'"),
         (("--train", "1"), "--part: expected sites in test, found none"),
+        (("--part", "train"), "--part: expected a split with it, received 'train' alone"),
+        (("--train", "9"), "--train: expected chromosomes of the data (1, 2, X), received '9'"),
+        (("--genome", "g.fa"), "--genome: expected none with data files of the original, which"),
         (("--annotations", "no.bed"), "no.bed: expected a file, found none there"),
         (("--predictions", "x.txt"), "x.txt: expected a name ending in .parquet, .h5"),
     ],
@@ -137,3 +143,39 @@ def test_the_report_has_no_path_of_this_machine(run, tmp_path):
     for path in out.iterdir():
         assert str(RUN).encode() not in path.read_bytes(), path
     assert LEGACY[0].name in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("kind", [Kind.PREDICTED, Kind.IMPUTED])
+@pytest.mark.parametrize(
+    ("ending", "message"),
+    [
+        (".h5", "expected windows (inputs/dna), found predictions (preds)"),
+        (".h5ad", "expected a methylation table as deepcpg-tf data build writes it, received a r"),
+        (".parquet", "(.h5ad, as deepcpg-tf data build makes it of profiles) or a data file of"),
+        (".tsv.gz", "data file of the original DeepCpG (HDF5), received neither"),
+        (".bedgraph", "expected a file, found a folder"),
+    ],
+)
+def test_a_result_is_no_data(fails, tmp_path, kind, ending, message):
+    labels = np.array([[1, 0, -1]], np.int8) if kind is Kind.IMPUTED else None
+    shard = Shard("1", np.array([9]), np.array([[0.1, 0.2, 0.3]], np.float32), labels)
+    path = tmp_path / f"result{ending}"
+    write_results(path, Contents(("c1", "c2", "c3"), ("1",), (99,), kind), [shard])
+    genome = ("--genome", RUN / "dna") if ending == ".h5ad" else ()
+    error = fails("evaluate", RUN / "model", path, *genome, "--out", tmp_path / "o")
+    assert message in error
+    assert f"{path}: " in error
+
+
+def test_a_table_with_data_files(fails, tmp_path):
+    table = tmp_path / "t.h5ad"
+    table.touch()
+    error = fails("evaluate", RUN / "model", *LEGACY, table, "--out", tmp_path / "o")
+    assert "data: expected one table (.h5ad), or data files of the orig" in error
+    assert f"received 7 files with {table} among them" in error
+
+
+def test_a_file_for_a_model(fails, tmp_path):
+    error = fails("evaluate", LEGACY[0], *LEGACY, "--out", tmp_path / "o")
+    assert "expected a folder with a model, or one of smallwood2014-serum" in error
+    assert error.endswith("; found a file\n")

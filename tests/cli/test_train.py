@@ -165,7 +165,10 @@ def test_two_devices_in_a_process_of_its_own(tmp_path, table):
     [
         ((), "split: expected --split published, or chromosomes"),
         (("--train", "1", "--validation", "1"), "validation: expected chromosomes that no other"),
-        (("--train", "7"), "train: expected chromosomes of the data"),
+        (("--train", "7"), "--train: expected chromosomes of the data (1, 2, X), received '7'"),
+        (("--validation", "1"), "--train: expected chromosomes to train on, received none"),
+        (("--train", "1", "--genome", "g.fa"), "--genome: expected none with data files of the"),
+        (("--train", "1", "--tensorboard", __file__), "--tensorboard: expected a folder, received"),
         (("--train", "1", "--architecture", "x"), "architecture: expected one of CnnL1h128"),
         (("--train", "1", "--epochs", "0"), "epochs: expected at least 1, received 0"),
         (
@@ -198,6 +201,47 @@ def test_two_devices_in_a_process_of_its_own(tmp_path, table):
 def test_faults(fails, tmp_path, arguments, message):
     assert message in fails("train", *LEGACY, *arguments, "--out", tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_folder_stays_of_a_training_that_cannot_be(fails, tmp_path):
+    fails("train", *LEGACY, "--train", "7", "--out", tmp_path / "a" / "b" / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_that_is_worked_in(fails, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    error = fails("train", *LEGACY, "--train", "1", "--out", ".")
+    assert "expected a folder other than the one worked in" in error
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_a_step_that_does_not_fit_into_memory(run, tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    from deepcpg_tf.training import trainer
+
+    def no_room(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor\n of shape")
+
+    monkeypatch.setattr(trainer, "_train_epoch", no_room)
+    result = run("train", *LEGACY, "--train", "1", *FAST, "--out", tmp_path / "model")
+    assert result.code == 2
+    assert result.err.splitlines()[-1] == (
+        "deepcpg-tf: error: --batch-size: expected a step that fits into memory, received 256 "
+        "sites; fewer need less"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_logs_that_cannot_be_written(run, tmp_path):
+    (tmp_path / "file").touch()
+    logs = ("--tensorboard", tmp_path / "file" / "logs")
+    result = run("train", *LEGACY, "--train", "1", *SMALL, *logs, "--out", tmp_path / "model")
+    assert result.code == 2
+    expected = f"--tensorboard: cannot write to {tmp_path / 'file' / 'logs'}: Not a directory"
+    assert result.err.splitlines()[-1] == f"deepcpg-tf: error: {expected}"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_data_without_a_genome(fails, table, tmp_path):
