@@ -16,7 +16,7 @@ from deepcpg_tf.profiles.blocks import Block
 from deepcpg_tf.profiles.codes import HYDROXYMETHYLATION, Codes
 from deepcpg_tf.profiles.formats import STRANDS, UPPER_LIMITS, WHOLE_NUMBERS, shown
 from deepcpg_tf.profiles.opening import open_profile
-from deepcpg_tf.profiles.percent import agrees, contradiction
+from deepcpg_tf.profiles.percent import contradiction, rows_that_contradict
 
 # The reads of a site where a file tells a value only: many, so that no value is rounded.
 _READS = 10**12
@@ -122,11 +122,11 @@ class ProfileLines:
         self._grouped = grouped
         self._limits = dict(UPPER_LIMITS)
         self._has_scale = False
+        self._used_codes: list[str] | None = None  # None: all
         self._file = open_profile(path, format)
         self.layout = self._file.layout
         self.example = self._file.example
         self.taken = self._file.taken
-        self._agrees = agrees(self.layout.columns)
         if hydroxymethylation != "methylated" and "other" not in self.layout.columns:
             raise ProfileError(
                 f"{path}: expected a format that tells 5hmC from 5mC (modkit's bedMethyl of 18 "
@@ -222,26 +222,30 @@ class ProfileLines:
             self._explain(block, "a number or a name that cannot be read")
         if "code" in schema:
             self._find_codes(block, frame["code"])
-        if self._agrees is not None and not frame.select(self._agrees.all()).item():
-            row = int(frame.select((~self._agrees).arg_max()).item())
-            raise self.error(block.number_of(row), contradiction(self.layout, frame, row))
+        wrong = rows_that_contradict(columns, frame)
+        if wrong:
+            fault = contradiction(self.layout, frame, wrong[0])
+            raise self.error(block.number_of(wrong[0]), fault)
         if "score" in schema:
             self.only_0_and_1 &= bool(frame["score"].is_in([0.0, 1.0]).all())
         return frame.with_row_index("row")
 
     def _find_codes(self, block: Block, codes: pl.Series) -> None:
         """Tell which codes are read."""
-        self._codes = Codes.of(codes.unique().to_list())
-        if self._codes.patterns:
-            row = int((codes.is_in(self._codes.patterns)).arg_max() or 0)
+        values = codes.unique().to_list()
+        found = Codes.of(values)
+        used = found.methylcytosine + found.any_modification
+        self._used_codes = None if len(used) == len(values) else used
+        if found.patterns:
+            row = int((codes.is_in(found.patterns)).arg_max() or 0)
             raise self.error(
                 block.number_of(row),
                 f"expected a pileup of each strand by itself, received {shown(codes[row])} in "
                 "column 4 (code): patterns of both strands, as modkit pileup-hemi writes; "
                 "make the file with modkit pileup",
             )
-        if self._codes.any_modification and self.hydroxymethylated.taken_as != "methylated":
-            row = int((codes.is_in(self._codes.any_modification)).arg_max() or 0)
+        if found.any_modification and self.hydroxymethylated.taken_as != "methylated":
+            row = int((codes.is_in(found.any_modification)).arg_max() or 0)
             raise self.error(
                 block.number_of(row),
                 "expected 5mC and 5hmC apart, as `hydroxymethylation` asks, received "
@@ -290,10 +294,9 @@ class ProfileLines:
         if "context" in self.layout.columns:
             is_cg = pl.col("context").str.starts_with("CG")
             frame = self._leave_out(frame, "context", "outside a CG context", is_cg)
-        if "code" in self.layout.columns:
-            used = self._codes.methylcytosine + self._codes.any_modification
-            reason = "of another modification than m"
-            frame = self._leave_out(frame, "code", reason, pl.col("code").is_in(used))
+        if self._used_codes is not None:
+            rule = pl.col("code").is_in(self._used_codes)
+            frame = self._leave_out(frame, "code", "of another modification than m", rule)
         return frame
 
     def _leave_out(

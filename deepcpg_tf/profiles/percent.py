@@ -6,6 +6,7 @@ only this tells them apart.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,27 +19,42 @@ from deepcpg_tf.profiles.formats import Layout
 # by less than its first one says.
 _OFF_WHOLE = 1.0
 _OFF = 0.1
+_COUNTS = ("methylated", "unmethylated", "other", "coverage")
+_SLICE = 1 << 14
 
 
-def agrees(columns: tuple[str, ...]) -> pl.Expr | None:
-    """Return whether the percent of a line agrees with its counts; None where nothing tells.
+def rows_that_contradict(columns: tuple[str, ...], frame: pl.DataFrame) -> list[int]:
+    """Return the indices of lines whose percent does not agree with their counts.
 
     A line without reads agrees with any percent.
     """
     if "percent" not in columns:
-        return None
-    percent = pl.col("percent")
-    off = pl.when(percent == percent.floor()).then(_OFF_WHOLE).otherwise(_OFF)
-    if "methylated" in columns:
-        methylated, reads = pl.col("methylated"), _reads(columns)
-        return (percent * reads - 100.0 * methylated).abs() <= off * reads
-    # Of a percent and the reads alone: the least percent that there can be is one read's.
-    return (percent == 0) | (percent * pl.col("coverage") >= 100.0 - off * pl.col("coverage"))
+        return []
+    names = [name for name in ("percent", *_COUNTS) if name in columns]
+    rows: list[int] = []
+    # A little at a time, which stays in the cache of the processor.
+    for index, part in enumerate(frame.select(names).iter_slices(_SLICE)):
+        percent, *counts = (part[name].to_numpy() for name in names)
+        off = _off(percent, counts)
+        if (off <= _OFF).all():
+            continue
+        is_whole = percent == np.floor(percent)
+        wrong = off > np.where(is_whole, _OFF_WHOLE, _OFF)
+        rows += (index * _SLICE + np.flatnonzero(wrong)).tolist()
+    return rows
 
 
-def _reads(columns: tuple[str, ...]) -> pl.Expr:
-    names = [name for name in ("methylated", "unmethylated", "other") if name in columns]
-    return pl.sum_horizontal(pl.col(name) for name in names)
+def _off(
+    percent: npt.NDArray[np.float64], counts: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.float64]:
+    """Return by how much a percent is off at least."""
+    if len(counts) > 1:  # methylated, unmethylated, other
+        reads = sum(counts[1:], counts[0]).astype(np.float64)
+        share = np.divide(counts[0] * 100.0, reads, out=percent.copy(), where=reads > 0)
+        return np.abs(percent - share, out=share)
+    # Of a percent and the reads alone: the least that there can be is one read's.
+    least = 100.0 / np.maximum(counts[0], 1)
+    return np.where(percent == 0, 0, least - percent)
 
 
 class _Reading(NamedTuple):
