@@ -26,8 +26,8 @@ from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_reference import Checksum, Reference
 from deepcpg_tf.errors import OutputError, TableError
 from deepcpg_tf.files import atomic_file, check_writable
-from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.genome.names import find_name, shown_names
+from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.profiles.read import MOST_READS
 
 _VERSION = 1

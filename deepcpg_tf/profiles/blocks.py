@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.files import DAMAGED, NoTextError, open_bytes
@@ -34,15 +35,24 @@ class Block(NamedTuple):
 
     def data(self) -> bytes:
         """Return the text of the lines of data."""
+        if self._is_all_data():
+            return self.text
+        return b"\n".join(line for _, line in self.lines())
+
+    def _is_all_data(self) -> bool:
         letters = np.frombuffer(b"\n" + self.text, np.uint8)
         starts = letters[1:][letters[:-1] == ord("\n")]
-        if np.isin(starts, _SUSPECTS).any():
-            return b"\n".join(line for _, line in self.lines())
-        return self.text
+        return not np.isin(starts, _SUSPECTS).any()
 
     def number_of(self, row: int) -> int:
         """Return the number of the line of data with an index, counted from 0."""
         return next(islice(self.lines(), row, None))[0]
+
+    def numbers_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of some lines of data, by their indices."""
+        if self._is_all_data():
+            return self.first + rows
+        return np.fromiter((number for number, _ in self.lines()), np.int64)[rows]
 
     def without_header(self) -> Block:
         """Return the block with its first line of data made a comment if it has no number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,18 @@ _READS = 10**12
 _SHOWN = 5  # codes, or contexts
 
 
+class Numbered(Protocol):
+    """What knows the number of a line by its row: a block."""
+
+    def number_of(self, row: int) -> int:
+        """Return the number of the line of a row."""
+
+    def numbers_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers of the lines of rows."""
+
+
 class Calls(NamedTuple):
-    """Lines of one chromosome that follow each other.
+    """Lines of one chromosome.
 
     ``rows`` are their indices among the lines of data of the block, ``positions`` are
     0-based, ``strands`` 1, -1 or 0 for unknown; ``methylated`` and ``unmethylated``
@@ -32,7 +42,7 @@ class Calls(NamedTuple):
     """
 
     chromosome: str
-    block: Block
+    block: Numbered
     rows: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
     strands: npt.NDArray[np.int64]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
+from deepcpg_tf.profiles.sorting import UnsortedError
 
 
 class OrderedCalls:
@@ -19,6 +19,8 @@ class OrderedCalls:
     ----------
     lines
         The profile.
+    calls
+        Its calls, where they are in another order than that of the lines.
 
     Attributes
     ----------
@@ -26,9 +28,10 @@ class OrderedCalls:
         Lines left out so far, since the one before has the same site and label.
     """
 
-    def __init__(self, lines: ProfileLines) -> None:
+    def __init__(self, lines: ProfileLines, calls: Iterable[Calls] | None = None) -> None:
         self.duplicates = 0
         self._lines = lines
+        self._calls = lines if calls is None else calls
         self._first_duplicate = 0
 
     def __iter__(self) -> Iterator[Calls]:
@@ -36,21 +39,22 @@ class OrderedCalls:
 
         Raises
         ------
+        UnsortedError
+            At a chromosome that comes back, or a position smaller than the one before.
         ProfileError
-            At a chromosome that comes back, a position smaller than the one before, or
-            a site that is there again with another label; and as `ProfileLines`.
+            At a site that is there again with another label; and as `ProfileLines`.
         """
         seen: set[str] = set()
         chromosome = None
         before = _START
-        for calls in self._lines:
+        for calls in self._calls:
             if calls.chromosome != chromosome:
                 if calls.chromosome in seen:
-                    self._fail(
+                    raise self._unsorted(
                         calls,
                         0,
-                        f"all lines of chromosome {calls.chromosome} together",
-                        f"more of them after those of {chromosome}",
+                        f"all lines of chromosome {calls.chromosome} together, "
+                        f"received more of them after those of {chromosome}",
                     )
                 chromosome = calls.chromosome
                 seen.add(chromosome)
@@ -71,15 +75,18 @@ class OrderedCalls:
         falls = sites[0] < before[0]
         again = (sites[:2] == before[:2]).all(axis=0)
         differs = again & (sites[2] != before[2])
-        for wrong, expected, received in (
-            (falls, "ascending positions", "{position} after {before}"),
-            (differs, "each site once", "{position} again, with another label"),
-        ):
-            if wrong.any():
-                index = int(np.argmax(wrong))
-                base = self._lines.layout.base
-                positions = {"position": sites[0, index] + base, "before": before[0, index] + base}
-                self._fail(calls, index, expected, received.format(**positions))
+        base = self._lines.layout.base
+        if falls.any():
+            index = int(np.argmax(falls))
+            received = f"{sites[0, index] + base} after {before[0, index] + base}"
+            raise self._unsorted(calls, index, f"ascending positions, received {received}")
+        if differs.any():
+            index = int(np.argmax(differs))
+            raise self._lines.error(
+                calls.line(index),
+                "expected each site once, "
+                f"received {sites[0, index] + base} again, with another label",
+            )
         if not again.any():
             return calls
         if not self.duplicates:
@@ -87,8 +94,9 @@ class OrderedCalls:
         self.duplicates += int(again.sum())
         return calls.select(~again)
 
-    def _fail(self, calls: Calls, index: int, expected: str, received: str) -> NoReturn:
-        raise self._lines.error(calls.line(index), f"expected {expected}, received {received}")
+    def _unsorted(self, calls: Calls, index: int, expected: str) -> UnsortedError:
+        line = calls.line(index)
+        return UnsortedError(str(self._lines.error(line, f"expected {expected}")), line)
 
 
 _START = np.array([[-1], [0], [0]])

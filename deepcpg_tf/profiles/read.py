@@ -17,6 +17,7 @@ from deepcpg_tf.profiles.lines import Calls, ProfileLines
 from deepcpg_tf.profiles.match import ENOUGH, MIN_MATCH, ReferenceMatch
 from deepcpg_tf.profiles.names import cell_name
 from deepcpg_tf.profiles.order import OrderedCalls
+from deepcpg_tf.profiles.sorting import SortedCalls, UnsortedError
 
 __all__ = ["FORMATS", "Account", "ChromosomeLabels", "Profile", "read_profile"]
 
@@ -66,7 +67,7 @@ def read_profile(
     keep_coverage: bool = False,
     cell: str | None = None,
 ) -> Profile:
-    """Read the methylation profile of a cell, plain, gzip or bgzip.
+    """Read the methylation profile of a cell, plain or compressed.
 
     Reads of both strands of a CpG are summed; the majority is its label, and a tie is
     none. Where a file tells only a value, the label is that of the mean of the strands:
@@ -75,8 +76,9 @@ def read_profile(
     Parameters
     ----------
     path
-        A file of one chromosome after the other, positions ascending. Comments
-        (``#``), ``track`` and ``browser`` lines and a header are skipped.
+        A file of one chromosome after the other, positions ascending; one in another
+        order is sorted in memory. Comments (``#``), ``track`` and ``browser`` lines and a
+        header are skipped.
     genome
         The reference.
     format
@@ -98,9 +100,10 @@ def read_profile(
     ------
     ProfileError
         When the file is missing, damaged or empty, or in none of the formats; at a
-        line that is wrong, out of order, or contradicts another one; when it fits
-        the reference better a base away, or too little, as of another assembly; when a
-        minimum coverage, or to keep it, is asked of a format that tells none.
+        line that is wrong, or contradicts another one; when it is out of order and too
+        large to be sorted; when it fits the reference better a base away, or too little,
+        as of another assembly; when a minimum coverage, or to keep it, is asked of a format
+        that tells none.
     """
     path = Path(path)
     if min_coverage < 1:
@@ -120,8 +123,16 @@ def read_profile(
             f"{path}: expected a format that tells the coverage of sites, as `keep_coverage` asks, "
             f"received {lines.layout.format}"
         )
-    reading = _Reading(lines, genome, min_coverage, min_reference_match, keep_coverage)
-    sites, account = reading.result()
+    how = (genome, min_coverage, min_reference_match, keep_coverage)
+    try:
+        sites, account = _Reading(lines, OrderedCalls(lines), *how).result()
+    except UnsortedError as fault:
+        if not path.is_file():  # it can be read once only
+            raise
+        lines = ProfileLines(path, format, hydroxymethylation=hydroxymethylation, grouped=True)
+        ordered = OrderedCalls(lines, SortedCalls(lines, fault))
+        sites, account = _Reading(lines, ordered, *how).result()
+        account.notes.append(f"sorted, as its lines are out of order from line {fault.line} on")
     return Profile(cell_name(path) if cell is None else cell, path, sites, account)
 
 
@@ -139,12 +150,14 @@ class _Reading:
     def __init__(
         self,
         lines: ProfileLines,
+        ordered: OrderedCalls,
         genome: Genome,
         min_coverage: int,
         min_match: float,
         keep_coverage: bool,
     ) -> None:
         self._lines = lines
+        self._ordered = ordered
         self._genome = genome
         self._min_coverage = min_coverage
         self._min_match = min_match
@@ -159,10 +172,9 @@ class _Reading:
 
     def result(self) -> tuple[dict[str, ChromosomeLabels], Account]:
         account = self._account
-        ordered = OrderedCalls(self._lines)
         current = None
         pieces: list[_CpgReads] = []
-        for calls in ordered:
+        for calls in self._ordered:
             name = self._name(calls)
             if name != current:
                 self._end(current, pieces)
@@ -173,7 +185,7 @@ class _Reading:
                 pieces.append(self._place(calls, name))
         self._end(current, pieces)
         account.read = self._lines.read
-        account.duplicates = ordered.duplicates
+        account.duplicates = self._ordered.duplicates
         account.match = self._match.total
         for reason, count in self._lines.skipped.items():
             account.drop(reason, count)

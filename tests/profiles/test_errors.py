@@ -152,15 +152,6 @@ def test_lines_are_counted_over_blocks(refused, monkeypatch):
     ("text", "message"),
     [
         (
-            "# c\n1\t7\t1\n1\t3\t1\n",
-            ", line 3: expected ascending positions, received 3 after 7",
-        ),
-        (
-            "1\t3\t1\n2\t1\t1\n2\t9\t1\n1\t7\t1\n",
-            ", line 4: expected all lines of chromosome 1 together, received more of them after "
-            "those of 2",
-        ),
-        (
             "1\t3\t1\n\n1\t3\t0\n",
             ", line 3: expected each site once, received 3 again, with another label",
         ),
@@ -173,20 +164,11 @@ def test_lines_are_counted_over_blocks(refused, monkeypatch):
             ", line 2: expected one name a chromosome, received chr1 after 1, both chr1 of the "
             "reference",
         ),
-        (
-            "GL1\t7\t1\nGL1\t3\t1\n",
-            ", line 2: expected ascending positions, received 3 after 7",
-        ),
     ],
 )
 def test_order(refused, monkeypatch, text, message, size):
     monkeypatch.setattr(blocks, "_BLOCK", size)
     assert refused(text) == message
-
-
-def test_positions_are_those_of_the_file(refused):
-    text = "1\t6\t7\t1\n1\t2\t3\t1\n"
-    assert refused(text) == ", line 2: expected ascending positions, received 2 after 6"
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "# only\ntrack name=x\n", "chrom\tpos\tvalue\n"])
