@@ -17,7 +17,7 @@ from deepcpg_tf.genome.names import find_name, shown_names
 if TYPE_CHECKING:
     import polars as pl
 
-_INTERVAL = r"^(\S+)[ \t]+(\d{1,18})[ \t]+(\d{1,18})(?:\s|$)"
+_INTERVAL = r"^(\S+)[ \t]+([0-9]{1,18})[ \t]+([0-9]{1,18})(?:[ \t]|$)"
 _COMMENT = r"^\s*(?:#|$)|^(?:track|browser)\b"
 _HEADERS = ("chrom", "chr", "chromosome", "seqname")
 _ENDINGS = (".gz", ".bgz", ".bed")
@@ -135,7 +135,7 @@ def _parse(path: Path, text: str) -> pl.DataFrame:
     lines = pl.Series("text", [text]).str.split("\n").explode()
     table = lines.to_frame().with_row_index("line", 1)
     table = table.filter(~pl.col("text").str.contains(_COMMENT))
-    if len(table) and table["text"][0].split()[0].lower() in _HEADERS:
+    if len(table) and _first_word(table["text"][0]).lower() in _HEADERS:
         table = table[1:]
     if not len(table):
         raise AnnotationError(f"{path}: expected an interval a line, found none")
@@ -150,6 +150,10 @@ def _parse(path: Path, text: str) -> pl.DataFrame:
             f"(whole numbers, start not above end), received {wrong['text'][0][:80]!r}"
         )
     return table.select(*names)
+
+
+def _first_word(line: str) -> str:
+    return line.replace("\t", " ").partition(" ")[0]
 
 
 def _merge(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> Intervals:

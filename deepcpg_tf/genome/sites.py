@@ -23,6 +23,7 @@ _COMMENTS = ("#", "track", "browser")
 _HEADERS = ("chrom", "chr", "chromo", "chromosome", "seqname")
 _PREDICTIONS_HEADER = ["chromosome", "position", "strand"]
 _STRANDS = ("+", "-", ".")
+_MOST_DIGITS = 18
 
 
 class Sites(NamedTuple):
@@ -131,13 +132,18 @@ def _parse(file: TextIO, path: Path, genome: Genome) -> Iterator[_Site]:
 
 
 def _is_end(start: str, end: str) -> bool:
-    return start.isdecimal() and end.isdecimal() and int(end) > int(start)
+    return _is_whole(start) and _is_whole(end) and int(end) > int(start)
+
+
+def _is_whole(text: str) -> bool:
+    """Return whether a text is a whole number, of no more digits than any position has."""
+    return text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _bed_position(columns: list[str], where: str) -> tuple[int, str]:
     if len(columns) < 3:
         raise SiteError(
-            f"{where}: expected the BED columns chromosome, start, end, received {columns}"
+            f"{where}: expected the BED columns chromosome, start, end, received {_shown(columns)}"
         )
     start, end = _integer(columns[1], "start", where), _integer(columns[2], "end", where)
     strand = _strand(columns[5], where) if len(columns) > 5 else "+"
@@ -152,14 +158,16 @@ def _bed_position(columns: list[str], where: str) -> tuple[int, str]:
 
 def _prediction_position(columns: list[str], where: str) -> tuple[int, str]:
     if len(columns) < 3:
-        raise SiteError(f"{where}: expected chromosome, position and strand, received {columns}")
+        raise SiteError(
+            f"{where}: expected chromosome, position and strand, received {_shown(columns)}"
+        )
     return _integer(columns[1], "position", where), _strand(columns[2], where)
 
 
 def _tsv_position(columns: list[str], where: str) -> tuple[int, str]:
     if len(columns) < 2:
         raise SiteError(
-            f"{where}: expected the columns chromosome and position, received {columns[0]!r}"
+            f"{where}: expected the columns chromosome and position, received {columns[0][:60]!r}"
         )
     position = _integer(columns[1], "position", where)
     strand = columns[2] if len(columns) > 2 and columns[2] in ("+", "-") else "+"
@@ -167,15 +175,19 @@ def _tsv_position(columns: list[str], where: str) -> tuple[int, str]:
 
 
 def _integer(text: str, name: str, where: str) -> int:
-    if not text.strip().isdecimal():
-        raise SiteError(f"{where}: expected a whole number as {name}, received {text!r}")
+    if not _is_whole(text.strip(" ")):
+        raise SiteError(f"{where}: expected a whole number as {name}, received {text[:60]!r}")
     return int(text)
 
 
 def _strand(text: str, where: str) -> str:
     if text not in _STRANDS:
-        raise SiteError(f"{where}: expected a strand (+, - or .), received {text!r}")
+        raise SiteError(f"{where}: expected a strand (+, - or .), received {text[:60]!r}")
     return "+" if text == "." else text
+
+
+def _shown(columns: list[str]) -> str:
+    return repr(" ".join(columns)[:60])
 
 
 class CpgCount(NamedTuple):

@@ -139,9 +139,9 @@ class FastaFile(_Letters):
         with reading_text(self.path, SequenceError) as file:
             for line_number, line in enumerate(file, 1):
                 text = line.strip()
-                if text.startswith(";"):  # a comment of early FASTA
+                if line.startswith(";"):  # a comment of early FASTA
                     continue
-                if text.startswith(">"):
+                if line.startswith(">"):
                     if number:
                         yield name, "".join(lines), self._where(number, name)
                     number, lines = number + 1, []

@@ -163,7 +163,10 @@ def _read_safetensors(path: Path) -> dict[str, npt.NDArray[np.float32]]:
                 ):  # becomes infinite, and is refused
                     tensors[name] = file.get_tensor(name).astype(np.float32)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: expected an intact safetensors file, but {error}") from None
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path}: expected an intact safetensors file, but {reason}"
+        ) from None
     return tensors
 
 

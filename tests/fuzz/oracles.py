@@ -28,6 +28,13 @@ def expect(condition, what):
         raise NonsenseError(what)
 
 
+def known_name(name, known):
+    """Return the known name of a chromosome, which may have ``chr`` in front or not."""
+    bare = name.removeprefix("chr")
+    names = [name, f"chr{name}", *([] if bare.startswith("chr") else [bare])]
+    return next((name for name in names if name in known), None)
+
+
 def text_lines(content):
     """Return the lines of text with any ending, without a byte order mark."""
     text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
@@ -94,10 +101,7 @@ def _labels(rows, base, scale, chromosomes):
     states = {}
     order, before = [], None
     for row in rows:
-        name = next((n for n in (row["chrom"], f"chr{row['chrom']}") if n in chromosomes), None)
-        name = name or next(
-            (n for n in (row["chrom"].removeprefix("chr"),) if n in chromosomes), ""
-        )
+        name = known_name(row["chrom"], chromosomes)
         if row["chrom"] != before:
             expect(
                 row["chrom"] not in order, f"accepted chromosome {row['chrom']!r} that came back"
@@ -202,9 +206,9 @@ def sites(content, chromosomes):
         elif kind == "tsv":
             position -= 1 + (strand == "-")
         name = fields[0]
-        known = [n for n in (name, f"chr{name}", name.removeprefix("chr")) if n in chromosomes]
+        known = known_name(name, chromosomes)
         expect(known, f"accepted chromosome {name!r}")
-        expect(0 <= position < len(chromosomes[known[0]]), f"accepted position {position}")
+        expect(0 <= position < len(chromosomes[known]), f"accepted position {position}")
         found.append((name, position, strand))
     return found
 
@@ -216,17 +220,17 @@ def intervals(content, chromosomes, size):
     lines = [
         line for line in lines if line.strip() and not re.match(r"\s*#|(track|browser)\b", line)
     ]
-    if lines and lines[0].split()[0].lower() in ("chrom", "chr", "chromosome", "seqname"):
+    if lines and re.match("(chrom|chr|chromosome|seqname)[ \t]", f"{lines[0]} ", re.I):
         lines = lines[1:]
     for line in lines:
-        fields = line.split()
+        fields = re.split(r"[ \t]+", line)
         expect(len(fields) > 2, f"accepted {line[:60]!r}")
         for field in fields[1:3]:
             expect(re.fullmatch(r"\d+", field, re.ASCII), f"accepted {field!r}")
         start, end = int(fields[1]), int(fields[2])
         expect(start <= end, f"accepted {start} to {end}")
         name = fields[0]
-        known = [n for n in (name, f"chr{name}", name.removeprefix("chr")) if n in chromosomes]
+        known = known_name(name, chromosomes)
         if known:
-            masks[known[0]][start:end] = True
+            masks[known][start:end] = True
     return masks

