@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: demo test test-all test-full test-numeric lint wheel bench clean
+.PHONY: demo test test-all test-full test-numeric fuzz lint wheel bench clean
 
 demo: $(READY)
 	@$(BIN)/python docs/demo.py
@@ -20,6 +20,11 @@ test-full: $(READY)
 
 test-numeric: $(READY)
 	@$(BIN)/python -m pytest -m 'numeric and not full'
+
+# Longer: make fuzz MINUTES=60
+MINUTES ?= 10
+fuzz: $(READY)
+	@$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -42,7 +42,15 @@ class NonsenseError(AssertionError):
     """A reader took what is none, or read something else than is there."""
 
 
-def example(name: str, target: Target, seeds: list[Files], seed: int, index: int) -> Files:
+def example(
+    name: str,
+    target: Target,
+    seeds: list[Files],
+    seed: int,
+    index: int,
+    *,
+    raw_hdf5: bool = True,
+) -> Files:
     """Return the files of one example; the first ones are the good ones as they are."""
     rng = random.Random(f"{name}/{seed}/{index}")
     files = dict(seeds[index] if index < len(seeds) else rng.choice(seeds))
@@ -51,7 +59,7 @@ def example(name: str, target: Target, seeds: list[Files], seed: int, index: int
             del files[rng.choice(list(files))]
         for _ in range(rng.choice((1, 1, 1, 2, 4))):
             which = rng.choice(list(files))
-            files[which] = damage(which, files[which], rng)
+            files[which] = damage(which, files[which], rng, raw_hdf5=raw_hdf5)
     for which in target.packs:
         if which in files:
             files[which] = packed(files[which], rng)

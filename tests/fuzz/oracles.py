@@ -193,7 +193,7 @@ def sites(content, chromosomes):
                 continue
             if fields[0].lower() in ("chrom", "chr", "chromo", "chromosome", "seqname"):
                 continue
-            numbers = len(fields) > 2 and all(re.fullmatch(r"\d+", f) for f in fields[1:3])
+            numbers = len(fields) > 2 and all(re.fullmatch(r"\d+", f, re.A) for f in fields[1:3])
             kind = "bed" if numbers and int(fields[2]) > int(fields[1]) else "tsv"
         strand = fields[{"bed": 5}.get(kind, 2)] if len(fields) > {"bed": 5}.get(kind, 2) else "+"
         strand = strand if strand in ("+", "-") else "+"

@@ -65,17 +65,18 @@ def _read_profile(folder: Path, format: str | None = None) -> None:  # noqa: A00
     expect(labels == expected, f"read {labels}, expected {expected}")
 
 
+# What it is as text, and the format that must be named where nothing in the file tells it.
 PROFILES = {
-    "deepcpg": texts.DEEPCPG,
-    "bedgraph": texts.BEDGRAPH,
-    "legacy-bedgraph": texts.LEGACY_BEDGRAPH,
-    "bismark-cov": texts.COV,
-    "bismark-cov-merged": texts.MERGED_COV,
-    "bismark-zero-cov": texts.zero_based(texts.COV),
-    "bismark-report": texts.REPORT,
-    "allc": texts.ALLC,
-    "bedmethyl-modkit": texts.MODKIT,
-    "bedmethyl-encode": texts.ENCODE,
+    "deepcpg": (texts.DEEPCPG, None),
+    "bedgraph": (texts.BEDGRAPH, None),
+    "legacy-bedgraph": (texts.LEGACY_BEDGRAPH, "legacy-bedgraph"),
+    "bismark-cov": (texts.COV, None),
+    "bismark-cov-merged": (texts.MERGED_COV, None),
+    "bismark-zero-cov": (texts.zero_based(texts.COV), None),
+    "bismark-report": (texts.REPORT, None),
+    "allc": (texts.ALLC, None),
+    "bedmethyl-modkit": (texts.MODKIT, None),
+    "bedmethyl-encode": (texts.ENCODE, None),
 }
 
 
@@ -238,17 +239,17 @@ def _preset_seeds() -> list[Files]:
 
 
 def _legacy_data_seeds() -> list[Files]:
-    def data(rows: int, **more: object) -> bytes:
+    def data(rows: int, last: int) -> bytes:
         buffer = io.BytesIO()
         with h5py.File(buffer, "w") as file:
             file["chromo"] = np.array([b"1"] * (rows - 1) + [b"2"])
-            file["pos"] = np.array([*(3, 7, 10, 12, 17)[: rows - 1], 1], np.int32)
+            file["pos"] = np.array([*(3, 7, 10, 12, 17)[: rows - 1], last], np.int32)
             file["inputs/dna"] = np.arange(rows * LENGTH, dtype=np.int8).reshape(rows, -1) % 5
             file["outputs/cpg/a"] = np.resize(np.array([1, 0, -1], np.int8), rows)
             file["outputs/cpg/b"] = np.resize(np.array([-1, 1], np.int8), rows)
         return buffer.getvalue()
 
-    return [{"a.h5": data(5)}, {"a.h5": data(3), "b.h5": data(1)}]
+    return [{"a.h5": data(5, 1)}, {"a.h5": data(3, 1), "b.h5": data(1, 9)}]
 
 
 def _read_legacy_data(folder: Path) -> None:
@@ -429,8 +430,10 @@ def _read_split(folder: Path) -> None:
 
 TARGETS: dict[str, Target] = {
     **{
-        f"profile-{name}": Target(partial(_text, only=text), _read_profile, ("file",))
-        for name, text in PROFILES.items()
+        f"profile-{name}": Target(
+            partial(_text, only=text), partial(_read_profile, format=its_format), ("file",)
+        )
+        for name, (text, its_format) in PROFILES.items()
     },
     "fasta": Target(_fasta_seeds, _read_fasta),
     "fasta-folder": Target(_folder_seeds, _read_folder),
