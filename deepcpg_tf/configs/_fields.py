@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,13 +42,15 @@ def strings(name: str, values: Any) -> tuple[str, ...]:
 
 
 def check_unique(name: str, values: Sequence[str]) -> None:
+    seen: set[str] = set()
     for value in values:
-        if values.count(value) > 1:
+        if value in seen:
             raise ConfigError(f"{name}: expected each name once, received {value!r} twice")
+        seen.add(value)
 
 
 def check_rate(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigError(f"{name}: expected a number, received {value!r}")
-    if not (math.isfinite(value) and 0 <= value < 1):
+    if not 0 <= value < 1:
         raise ConfigError(f"{name}: expected a rate of at least 0 and below 1, received {value!r}")

@@ -20,6 +20,9 @@ from deepcpg_tf.inputs import Inputs
 
 Own = TypeVar("Own", bound="ModuleConfig")
 
+# More than any study has; each gets a name, and a number from a file may be anything.
+_MOST_CELLS = 10**6
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadConfig:
@@ -86,6 +89,10 @@ class ModuleConfig:
     def _resolve_cells(self) -> None:
         if self.num_labels is not None:
             positive_integers("num_labels", (self.num_labels,))
+            if self.num_labels > _MOST_CELLS:
+                raise ConfigError(
+                    f"num_labels: expected at most {_MOST_CELLS:,}, received {self.num_labels}"
+                )
         if self.cells is not None:
             self._set("cells", strings("cells", self.cells))
         elif self.num_labels is not None:

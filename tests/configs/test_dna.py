@@ -95,6 +95,9 @@ def test_json_round_trip():
         ({"hidden_dropout": 1.0}, "hidden_dropout: expected a rate .* received 1.0"),
         ({"hidden_dropout": "0.1"}, "hidden_dropout: expected a number, received '0.1'"),
         ({"num_labels": 0}, "num_labels: expected positive integers, received 0"),
+        ({"num_labels": 2**63}, "num_labels: expected at most 1,000,000, received 92233720368547"),
+        ({"hidden_dropout": 10**400}, "hidden_dropout: expected a rate .* received 1000"),
+        ({"hidden_dropout": float("nan")}, "hidden_dropout: expected a rate .* received nan"),
         ({"num_labels": "3"}, "num_labels: expected positive integers, received '3'"),
         ({"vocab_size": 4.0}, "vocab_size: expected 4 .* received 4.0"),
         ({"head": None}, "head: expected its options, received None"),
@@ -116,6 +119,11 @@ def test_json_round_trip():
 def test_faults(fields, message):
     with pytest.raises(ConfigError, match=message):
         DeepCpgDnaConfig.from_dict(fields)
+
+
+def test_many_cells_take_no_time():
+    config = DeepCpgDnaConfig(num_labels=100_000)  # hours, were each held against all others
+    assert config.cells[-1] == "cell_100000"
 
 
 def test_an_architecture_says_all_of_itself():

@@ -142,7 +142,18 @@ def _values(rng):
     return pick(
         rng,
         *(None, True, False, -1, 0, 1, 2, 0.5, 1e99, float("nan"), float("inf"), 2**31, 2**63),
-        *(10**25, "", "1", "é", "\ud800", "a\nb", "\x1b[31m", "../../etc/passwd", "x" * 3000),
+        *(
+            10**25,
+            10**400,
+            "",
+            "1",
+            "é",
+            "\ud800",
+            "a\nb",
+            "\x1b[31m",
+            "../../etc/passwd",
+            "x" * 3000,
+        ),
         *([], {}, [[]], [None], {"": None}, [1] * 50, {"class_name": "Model"}, -0.5, 4.0, 3),
     )
 
