@@ -51,9 +51,9 @@ def is_number(text):
 
 def data_lines(content):
     """Return the lines of a profile that hold data, a header left out."""
-    lines = [line.removeprefix("\ufeff") for line in text_lines(content)]
-    lines = [line for line in lines if line.strip(" \t\n\v\f\r")]
+    lines = [line for line in text_lines(content) if line.strip(" \t\n\v\f\r\ufeff")]
     lines = [line for line in lines if not line.startswith(("#", "track", "browser"))]
+    lines[:1] = [line.removeprefix("\ufeff") for line in lines[:1]]
     has_header = lines and not any(is_number(field) for field in lines[0].split())
     return lines[1:] if has_header else lines
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.fuzz import targets
-from tests.fuzz.engine import Target, example, try_example
+from tests.fuzz.engine import NonsenseError, Target, example, try_example
 from tests.fuzz.targets import TARGETS
 
 EXAMPLES = 50
@@ -58,7 +58,7 @@ def test_good_files_are_read(tmp_path):
 def test_faults_are_told_apart(tmp_path, text, key):
     def read(folder):
         if json.loads((folder / "file").read_text()):
-            raise targets.NonsenseError("accepted a list that is not empty")
+            raise NonsenseError("accepted a list that is not empty")
 
     fault = try_example(Target(list, read), {"file": text.encode()}, tmp_path / "example")
     assert fault is None if key is None else fault.key.startswith(key)
