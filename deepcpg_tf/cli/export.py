@@ -44,6 +44,14 @@ def export(
         Path | None,
         typer.Option(help="The reference of --calibration.", metavar="FASTA"),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Remove what is in the folder. (Otherwise the same model, if with other weights, "
+            "becomes the next version of its SavedModel, and another one is refused.)",
+        ),
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Write a model as SavedModel, TFLite and ONNX, each proven equal to it.
@@ -51,6 +59,7 @@ def export(
     Every artefact is run in its own runtime and compared; one that is not within its
     bounds is left out, with a warning. manifest.json has what was measured.
     """
+    from deepcpg_tf.exporters.manifest import latest
     from deepcpg_tf.workflows.export import export as export_model
 
     asked = [name.strip() for name in formats.split(",")] if formats else None
@@ -62,9 +71,11 @@ def export(
         strict=strict,
         calibration=calibration,
         genome=genome,
+        replace=replace,
         on_measured=_Table(),
     )
-    print(f"{folder}: {count(manifest)}; windows: {manifest['parity']['source']}")
+    source = latest(manifest)["parity"]["source"]
+    print(f"{folder}: {count(manifest)}; windows: {source}")
 
 
 def verify(

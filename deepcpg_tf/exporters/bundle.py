@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
-import tempfile
 import warnings
-from collections.abc import Callable, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import expit
 
-import deepcpg_tf
 from deepcpg_tf.errors import ConfigError, ExportError, OutputError
 from deepcpg_tf.exporters import formats as formats_
 from deepcpg_tf.exporters import parity
 from deepcpg_tf.exporters.artefact import Artefact
 from deepcpg_tf.exporters.card import write_card
+from deepcpg_tf.exporters.contents import (
+    CARD_FILE,
+    Found,
+    check_same,
+    earlier,
+    merge,
+    next_number,
+    windows_file,
+)
 from deepcpg_tf.exporters.describe import describe
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.manifest import (
     MANIFEST_FILE,
     artefacts_of,
     changes,
+    description_of,
     fingerprint,
     read_manifest,
+    unlisted,
     write_manifest,
 )
 from deepcpg_tf.exporters.paths import without_folders
+from deepcpg_tf.exporters.place import LOCK, WORKSPACE, Place, claim, cut_off
 from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.sequence import encode_windows
@@ -42,21 +49,7 @@ if TYPE_CHECKING:
 ALWAYS = "keras"
 """The format that every export has: the model itself."""
 
-WINDOWS_FILE = "parity.npz"
-CARD_FILE = "README.md"
-
 OnMeasured = Callable[[str, parity.Measured], object]
-
-
-class Found(NamedTuple):
-    """An artefact, what was measured of it, and what is wrong with it, if anything.
-
-    Nothing was measured of what does not run.
-    """
-
-    artefact: Artefact
-    measured: parity.Measured | None
-    fault: str | None
 
 
 def choices() -> tuple[str, ...]:
@@ -89,15 +82,33 @@ def check_export_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: expected the name of a folder to write, received a file")
     check_writable(out)
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    known = {*formats_.names(), WINDOWS_FILE, CARD_FILE, MANIFEST_FILE}
-    others = sorted({file.name for file in out.iterdir()} - known)
-    if others or not (out / MANIFEST_FILE).is_file():
+    found = {file.name for file in out.iterdir()} - {WORKSPACE, LOCK} if out.is_dir() else set()
+    others = sorted(found - {*formats_.names(), "parity", CARD_FILE, MANIFEST_FILE})
+    if others or (found and MANIFEST_FILE not in found and not cut_off(out)):
         raise OutputError(
             f"{out}: expected a new folder or an earlier export, "
             f"it holds {', '.join(others) or 'no ' + MANIFEST_FILE}"
         )
+
+
+def check_model(
+    place: Place,
+    model: DeepCpgDnaForSequencePrediction,
+    name: str,
+    formats: Sequence[str],
+    *,
+    replace: bool = False,
+) -> None:
+    """Refuse a model that does not go with what is in the folder, as `export_into` does.
+
+    Raises
+    ------
+    ExportError
+        When what is there cannot be read.
+    OutputError
+        When it is of another model, or something in it would be left of other weights.
+    """
+    _earlier(place, describe(model, name), formats, replace=replace)
 
 
 def export(
@@ -109,32 +120,86 @@ def export(
     formats: Sequence[str] | None = None,
     int8: bool = True,
     strict: bool = False,
+    replace: bool = False,
     on_measured: OnMeasured = lambda path, measured: None,
 ) -> dict[str, Any]:
     """Write a model in deployable formats, after each was run and compared with it.
 
+    Parameters
+    ----------
+    out
+        The folder. No other export can be at it meanwhile.
+    model, name, drawn, formats, int8, strict, replace, on_measured
+        As for `export_into`.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    DeepCpgError
+        As `export_into`, or when the folder holds something else, another export is at it,
+        or it cannot be written to.
+    """
+    formats = choices() if formats is None else formats
+    check_formats(formats)
+    check_export_folder(out)
+    with claim(out) as place:
+        return export_into(
+            place,
+            model,
+            name,
+            drawn,
+            formats=formats,
+            int8=int8,
+            strict=strict,
+            replace=replace,
+            on_measured=on_measured,
+        )
+
+
+def export_into(
+    place: Place,
+    model: DeepCpgDnaForSequencePrediction,
+    name: str,
+    drawn: Drawn,
+    *,
+    formats: Sequence[str],
+    int8: bool = True,
+    strict: bool = False,
+    replace: bool = False,
+    on_measured: OnMeasured = lambda path, measured: None,
+) -> dict[str, Any]:
+    """Write a model in deployable formats into a folder that this run holds.
+
     An artefact that is not within its bounds is left out, with a warning, and with what
     was measured of it in the manifest.
 
-    An earlier export in the folder is replaced but for the versions of its
-    SavedModel, which stay beside the new one, whose number is the next.
+    An earlier export in the folder has to be of the same model, if with other weights. The
+    SavedModel becomes the next version of those that are there, which stay; each other
+    format that is written takes the place of the earlier one as a whole. What is not
+    written stays, and has to be of the same weights.
 
     Parameters
     ----------
+    place
+        The folder.
     model
         The model, in float32.
     name
         What it is called in file names and the model card.
-    out
-        The folder.
     drawn
         Windows to calibrate and to compare on.
     formats
-        Some of `choices`; by default all.
+        Some of `choices`.
     int8
         Whether TFLite and ONNX are written in int8 too.
     strict
         Whether an artefact that is not within its bounds is an error.
+    replace
+        Whether all that is in the folder goes, whatever it is of.
     on_measured
         Called with the path of each artefact and what was measured of it.
 
@@ -151,36 +216,30 @@ def export(
         When an artefact is not within its bounds and `strict`, or the Keras file is not,
         or nothing else is; nothing is written then.
     OutputError
-        When the folder holds something else, or cannot be written to.
+        When another model is there, or it cannot be written to.
     """
-    formats = choices() if formats is None else formats
     check_formats(formats)
-    check_export_folder(out)
-    out = out.resolve()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        workspace = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{out}: cannot write there: {error.strerror}") from error
-    try:
-        new = workspace / out.name
-        new.mkdir()
-        job = Job(model, name, new, drawn, int8, _next_version(out), describe(model, name))
-        artefacts = _write_artefacts(job, formats)
-        reference = _reference(model, drawn)
-        reference.save(new / WINDOWS_FILE)
-        found = [_measure(new, artefact, reference, on_measured) for artefact in artefacts]
-        _check(found, strict)
-        _leave_out(new, found)
-        content = _content(job, found)
-        write_card(new / CARD_FILE, content)
-        content["other_files"][CARD_FILE] = fingerprint(new / CARD_FILE)
-        write_manifest(new, content)
-        _publish(new, out)
-    finally:
-        shutil.rmtree(workspace, ignore_errors=True)
-    for path, entry in content["left_out"].items():
-        warnings.warn(f"{path}: left out: {entry['reason']}", stacklevel=2)
+    out, new = place.out, place.new
+    description = describe(model, name)
+    before = _earlier(place, description, formats, replace=replace)
+    job = Job(model, name, new, drawn, int8, next_number(out), description)
+    artefacts = _write_artefacts(job, formats)
+    reference = _reference(model, drawn)
+    windows = new / windows_file(job.number)
+    windows.parent.mkdir()
+    reference.save(windows)
+    found = [_measure(new, one, description, reference, on_measured) for one in artefacts]
+    _check(found, strict)
+    _leave_out(new, found)
+    changes_ = merge(out, before, job, found, (ALWAYS, *formats))
+    content = changes_.content
+    write_card(new / CARD_FILE, content)
+    content["other_files"][CARD_FILE] = fingerprint(new / CARD_FILE)
+    write_manifest(new, content)
+    place.publish(changes_.placed, changes_.removed, MANIFEST_FILE)
+    for one in found:
+        if one.fault:
+            warnings.warn(f"{one.artefact.path}: left out: {one.fault}", stacklevel=2)
     return content
 
 
@@ -195,19 +254,37 @@ def verify(folder: Path, on_measured: OnMeasured = lambda path, measured: None) 
     Raises
     ------
     ExportError
-        When a file is missing or changed, or an artefact is not within its bounds.
+        When a file is missing, changed or not listed, or an artefact is not within its bounds,
+        or says another thing of itself than the manifest does.
     """
     content = read_manifest(folder)
-    faults = list(changes(folder, content))
+    faults = [*changes(folder, content), *unlisted(folder, content)]
     if not faults:
-        reference = parity.Reference.load(folder / WINDOWS_FILE)
         for artefact in artefacts_of(content):
-            if fault := _measure(folder, artefact, reference, on_measured).fault:
-                faults.append(f"{artefact.path}: {fault}")
+            reference = parity.Reference.load(folder / windows_file(artefact.export))
+            description = description_of(content, artefact)
+            found = _measure(folder, artefact, description, reference, on_measured)
+            if found.fault:
+                faults.append(f"{artefact.path}: {found.fault}")
     if faults:
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
         raise ExportError(f"{folder}/{faults[0]}{more}")
     return content
+
+
+def _earlier(
+    place: Place, description: dict[str, Any], formats: Sequence[str], *, replace: bool
+) -> dict[str, Any] | None:
+    """Return the manifest of what is there and stays."""
+    if replace:
+        return None
+    try:
+        before = earlier(place.out)
+    except ExportError as error:
+        raise ExportError(f"{error}; `replace` removes what is there") from error
+    if before is not None:
+        check_same(place.out, before, description, (ALWAYS, *formats))
+    return before
 
 
 def _write_artefacts(job: Job, formats: Sequence[str]) -> list[Artefact]:
@@ -228,10 +305,14 @@ def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.R
 
 
 def _measure(
-    folder: Path, artefact: Artefact, reference: parity.Reference, on_measured: OnMeasured
+    folder: Path,
+    artefact: Artefact,
+    description: Mapping[str, Any],
+    reference: parity.Reference,
+    on_measured: OnMeasured,
 ) -> Found:
     try:
-        measured = parity.measure(folder, artefact, reference)
+        measured = parity.measure(folder, artefact, description, reference)
     except ExportError as error:
         return Found(artefact, None, without_folders(str(error)))
     on_measured(artefact.path, measured)
@@ -258,76 +339,3 @@ def _leave_out(folder: Path, found: Sequence[Found]) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
             if not any(path.parent.iterdir()):
                 path.parent.rmdir()
-
-
-def _content(job: Job, found: Sequence[Found]) -> dict[str, Any]:
-    drawn = job.drawn
-    return {
-        **job.description,
-        "calibration": {"windows": len(drawn.calibration), "source": drawn.source},
-        "parity": {
-            "windows": len(drawn.parity),
-            "source": drawn.source,
-            "labels": drawn.labels is not None,
-            "bounds": {**parity.BOUNDS, "mean_auc": parity.AUC_BOUND},
-        },
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-        },
-        "versions": {
-            "deepcpg_tf": deepcpg_tf.__version__,
-            **{package: version(package) for package in ("tensorflow", "keras", "tf2onnx")},
-        },
-        "artefacts": {
-            artefact.path: {
-                **fingerprint(job.folder / artefact.path),
-                **artefact.entry(),
-                **measured.as_dict(),
-            }
-            for artefact, measured, fault in found
-            if measured is not None and fault is None
-        },
-        "left_out": {
-            artefact.path: {
-                "precision": artefact.precision,
-                "reason": fault,
-                "bound": parity.BOUNDS[artefact.precision],
-                "maximum_difference": None if measured is None else measured.worst(),
-                "auc_change": None if measured is None else measured.auc_change,
-            }
-            for artefact, measured, fault in found
-            if fault is not None
-        },
-        "other_files": {WINDOWS_FILE: fingerprint(job.folder / WINDOWS_FILE)},
-    }
-
-
-def _next_version(out: Path) -> int:
-    """Return the number after the largest of the SavedModel's versions."""
-    versions = (path.name for path in (out / "saved_model").glob("*") if path.name.isdigit())
-    return max(map(int, versions), default=0) + 1
-
-
-def _publish(new: Path, out: Path) -> None:
-    """Move a finished export to its place; of an earlier one the SavedModel's versions stay."""
-    if not out.exists() or not any(out.iterdir()):
-        if out.exists():
-            out.rmdir()
-        new.rename(out)
-        return
-    old = new.parent / "old"
-    old.mkdir()
-    # The manifest first: without one, what is there is no export, should this be cut off.
-    (out / MANIFEST_FILE).rename(old / MANIFEST_FILE)
-    for path in out.iterdir():
-        if path.name != "saved_model":
-            path.rename(old / path.name)
-    for source in (new / "saved_model").glob("*"):
-        (out / "saved_model").mkdir(exist_ok=True)
-        source.rename(out / "saved_model" / source.name)
-    for path in sorted(new.iterdir(), key=lambda path: path.name == MANIFEST_FILE):
-        if path.name != "saved_model":
-            path.rename(out / path.name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from deepcpg_tf.exporters import formats
 from deepcpg_tf.exporters.describe import training_files
+from deepcpg_tf.exporters.manifest import MANIFEST_FILE, latest
 from deepcpg_tf.presets import PRESETS
 
 _PAPER = (
@@ -16,6 +17,7 @@ _PAPER = (
     "https://doi.org/10.1186/s13059-017-1189-z"
 )
 _RECORD = "https://zenodo.org/record/1466079"
+_SHORT = 12
 
 
 def write_card(path: Path, content: dict[str, Any]) -> None:
@@ -24,9 +26,9 @@ def write_card(path: Path, content: dict[str, Any]) -> None:
 
 
 def _lines(content: dict[str, Any]) -> Iterator[str]:
-    window, cells, artefacts = content["window"], content["cells"], content["artefacts"]
+    window, cells, last = content["window"], content["cells"], latest(content)
     kinds: dict[str, list[str]] = {}
-    for path, entry in artefacts.items():
+    for path, entry in content["artefacts"].items():
         kinds.setdefault(entry["kind"], []).append(path)
     yield f"# {content['name']}"
     yield ""
@@ -37,7 +39,7 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "| | |"
     yield "|---|---|"
-    for key, value in _facts(content):
+    for key, value in _facts(content, last):
         yield f"| {key} | {value} |"
     yield ""
     yield "## Input and output"
@@ -52,21 +54,42 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield (
         "Outputs are `logits` and `probabilities`, float32 [windows, cells]. What is no letter "
         "of DNA, or a window of another length, is an error in the SavedModel; TFLite and ONNX "
-        "cannot raise errors and take **any other letter for N**: check windows before."
+        "cannot raise errors and take **any other letter for N**: check windows before. **What "
+        "takes one-hot rows checks their shape alone**, in every format: NaN, fractions, or "
+        "another order of channels are computed without a word."
     )
     yield ""
     for kind, paths in kinds.items():
         yield formats.load(kind).card(paths, window["length"]).strip()
         yield ""
+    yield from _measured(content, last)
+    yield from _versions(content)
+    yield "## Source, licence and citation"
+    yield ""
+    yield from _source(content, last)
+    yield ""
+    yield f"Please cite: {_PAPER}"
+
+
+def _measured(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:
+    bounds = content["bounds"]
     yield "## What was measured"
     yield ""
     yield (
-        f"Each artefact was run in its own runtime on {content['parity']['windows']} windows "
-        f"({content['parity']['source']}) and compared with the model. Machine: "
-        f"{content['machine']['cores']} cores, {content['machine']['processor']}."
+        f"Each artefact was run in its own runtime on {last['parity']['windows']} windows "
+        f"({last['parity']['source']}) and compared with the model. Machine: "
+        f"{last['machine']['cores']} cores, {last['machine']['processor']}."
     )
     yield ""
     yield from table(content)
+    yield ""
+    yield (
+        "The largest difference is of a probability, from the model's; what is further from it "
+        f"than {bounds['float32']:g} (float32), {bounds['float16']:g} (float16) or "
+        f"{bounds['int8']:g} (int8) is not in this folder. Calls changed is the share of "
+        "probabilities on the other side of 0.5. AUC change is that of the mean over the cells, "
+        f"{bounds['mean_auc']:g} at most; it is blank where no label of the windows is known."
+    )
     yield ""
     if content["left_out"]:
         yield "Left out, because it is not within its bounds:"
@@ -75,20 +98,41 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
             yield f"- `{path}`: {entry['reason']}"
         yield ""
     yield (
-        f"Int8 was calibrated on {content['calibration']['windows']} windows "
-        f"({content['calibration']['source']}); its weights are rounded so that the error of one "
-        "is taken up by others. `deepcpg-tf verify` on this folder repeats the measurement; "
-        "`manifest.json` has all figures and checksums."
+        f"Int8 was calibrated on {last['calibration']['windows']} windows "
+        f"({last['calibration']['source']}); its weights are rounded so that the error of one "
+        f"is taken up by others. `{last['parity']['file']}` (NumPy) has the windows that all were "
+        "compared on (`inputs/tokens`, ASCII codes) and what the model makes of them (`logits`, "
+        f"`probabilities`; `labels`, where known). `{MANIFEST_FILE}` has all figures and "
+        "checksums. `deepcpg-tf verify` on this folder checks them, compares what each artefact "
+        "says of itself, and repeats the measurement. Who may write to the folder can change "
+        "files and checksums alike: fetch it from where it was made."
     )
     yield ""
-    yield "## Source, licence and citation"
-    yield ""
-    yield from _source(content)
-    yield ""
-    yield f"Please cite: {_PAPER}"
 
 
-def table(content: dict[str, Any]) -> Iterator[str]:
+def _versions(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which artefacts are of which weights, where there are others than the last."""
+    runs: dict[str, list[str]] = {}
+    for path, entry in content["artefacts"].items():
+        runs.setdefault(str(entry["export"]), []).append(path)
+    if len(runs) < 2:
+        return
+    yield "## Which artefact is of which weights"
+    yield ""
+    yield "The folder was exported to several times, with the same cells and architecture:"
+    yield ""
+    yield "| export | model | weights | artefacts |"
+    yield "|---:|---|---|---|"
+    for number in sorted(runs, key=int):
+        run = content["exports"][number]
+        paths = ", ".join(runs[number])
+        yield f"| {number} | {run['name']} | `{run['weights'][:_SHORT]}…` | {paths} |"
+    yield ""
+    yield "A server takes the SavedModel with the largest number."
+    yield ""
+
+
+def table(content: dict[str, Any] | Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a Markdown table of what was measured."""
     yield (
         "| artefact | MB | largest difference | calls changed | AUC change "
@@ -105,13 +149,14 @@ def table(content: dict[str, Any]) -> Iterator[str]:
         )
 
 
-def _facts(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    cells, provenance = content["cells"], content["provenance"]
+def _facts(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    cells, provenance = content["cells"], last["provenance"]
     yield "architecture", f"{content['architecture']}, {content['parameters']:,} parameters"
     if content["cells_of"]:
         yield "cells of", f"`{content['cells_of']}`"
     yield "cells, in the order of the outputs", ", ".join(cells)
-    yield "genome", str(content["genome"] or "not recorded")
+    yield "genome", str(last["genome"] or "not recorded")
+    yield "weights", f"`{last['weights']}` (SHA-256, with the configuration)"
     yield "weights from", str(provenance.get("format", "not recorded"))
     if files := training_files(provenance):
         yield "training data", ", ".join(files)
@@ -119,17 +164,27 @@ def _facts(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "training data", _STUDIES[content["cells_of"].split("-")[0]]
 
 
-def _source(content: dict[str, Any]) -> Iterator[str]:
+def _source(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:
     if content["cells_of"]:
         stem = PRESETS[content["cells_of"]].stem
         yield (
-            f"The cells are those of the published variant `{content['cells_of']}` ({stem}, "
-            f"{_RECORD}). If these are its weights, the licence of that record applies to them."
+            f"The cells are those of the published variant `{content['cells_of']}` ({stem}). If "
+            f"these are its weights, they are under the terms that their record states: {_RECORD}. "
+            "This export does not know which."
         )
     else:
-        yield "The licence of the weights is that of who trained them, and not recorded here."
+        yield (
+            "The cells are those of no published variant: the licence of the weights is up to who "
+            "trained them, and not known here. If that began with published weights, the terms of "
+            f"their record apply too: {_RECORD}."
+        )
     yield ""
-    yield "The files were made by deepcpg_tf, whose licence is Apache-2.0."
+    yield (
+        f"The files were made by deepcpg_tf {last['versions']['deepcpg_tf']}, a Python package "
+        "whose code is under Apache-2.0. `pip install PATH` installs it, from a copy of its "
+        "repository or the wheel that whoever made this export has; all but the Keras file "
+        "works without it."
+    )
 
 
 _STUDIES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,13 @@ def training_files(provenance: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
+COMMON = ("module", "cells_of", "architecture", "parameters", "window", "cells")
+"""What all that is in one folder has in common."""
+
+OWN = ("name", "weights", "genome", "config", "provenance")
+"""What is of a model alone."""
+
+
 def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any]:
     """Return what every artefact says of the model it came from, without folders of a machine."""
     variant = published_variant(model.cells)
@@ -33,21 +41,39 @@ def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any
     genome = provenance.get("genome") if variant is None else variant.genome
     if isinstance(genome, dict):
         genome = genome.get("name")
-    return {
+    found = {
         "name": name,
+        "module": config.module,
+        "weights": model.digest(),
         "cells_of": None if variant is None else variant.name,
         "architecture": config.architecture,
         "parameters": config.num_parameters,
         "genome": genome,
-        "window": {
-            "length": config.sequence_length,
-            "cytosine_at": config.sequence_length // 2,
-            "alphabet": "A C G T U N and other IUPAC letters, either case",
-            "one_hot_channels": list(LETTERS[:4]),
-        },
+        "window": window_of(config.sequence_length),
         "cells": list(model.cells),
         "config": config.to_dict(),
         "provenance": provenance,
+    }
+    return dict(json.loads(json.dumps(found)))  # as it will be read
+
+
+def summary(description: Mapping[str, Any]) -> str:
+    """Return a sentence on the model, for formats that have a place for one."""
+    length, cells = description["window"]["length"], len(description["cells"])
+    return (
+        f"{description['name']}: DeepCpG's DNA module, architecture "
+        f"{description['architecture']}. From a window of {length} letters of DNA around a CpG "
+        f"site, the probability that it is methylated in each of {cells} cells."
+    )
+
+
+def window_of(length: int) -> dict[str, Any]:
+    """Return what a manifest says of windows."""
+    return {
+        "length": length,
+        "cytosine_at": length // 2,
+        "alphabet": "A C G T U N and other IUPAC letters, either case",
+        "one_hot_channels": list(LETTERS[:4]),
     }
 
 

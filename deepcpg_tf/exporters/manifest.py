@@ -1,21 +1,28 @@
-"""``manifest.json``: what an export consists of, and what was measured of it."""
+"""``manifest.json``: what an export consists of, and what was measured of it.
+
+The model is described at the top, as far as all that is in the folder has it in common.
+``exports`` has what each run that left something there adds to that, by its number:
+weights and their provenance, windows, machine. Each artefact names the run it is of.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deepcpg_tf.errors import ExportError
-from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.artefact import Artefact, bounds
+from deepcpg_tf.exporters.describe import COMMON, OWN, window_of
+from deepcpg_tf.exporters.place import LOCK, WORKSPACE, cut_off
 from deepcpg_tf.files import parse_json, sha256
 
 MANIFEST_FILE = "manifest.json"
 
 _FORMAT = "deepcpg_tf export"
-_VERSION = 2
+_VERSION = 3
 
 
 def files_of(path: Path) -> list[Path]:
@@ -37,10 +44,22 @@ def fingerprint(path: Path) -> dict[str, Any]:
     return {**found, "sha256": hashlib.sha256(text.encode()).hexdigest(), "files": each}
 
 
+def digest(content: dict[str, Any]) -> str:
+    """Return the checksum that a manifest has of itself.
+
+    It is that of its JSON without the field, with sorted keys and no spaces, as Python
+    writes it. It tells of a slip, and not of who means harm, who can compute it too.
+    """
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """Write the manifest of an export."""
-    header = {"format": _FORMAT, "format_version": _VERSION}
-    (folder / MANIFEST_FILE).write_text(json.dumps({**header, **content}, indent=2) + "\n")
+    whole = {"format": _FORMAT, "format_version": _VERSION, **content}
+    whole["digest"] = digest(whole)
+    (folder / MANIFEST_FILE).write_text(json.dumps(whole, indent=2) + "\n")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -49,34 +68,61 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ExportError
-        When there is none, or it is of another kind or version.
+        When there is none, it was changed, or it is of another kind or version.
     """
     path = folder / MANIFEST_FILE
+    if cut_off(folder):
+        raise ExportError(
+            f"{folder}: expected a whole export, found one that is being put in place, or was cut "
+            "off there; the next export into the folder undoes that first"
+        )
     try:
         content = parse_json(path.read_bytes())
         found = content["format"], content["format_version"]
-        entries = {**content["artefacts"], **content["other_files"]}
-        complete = all("sha256" in entry and "bytes" in entry for entry in entries.values())
-        if found == (_FORMAT, _VERSION):
-            artefacts_of(content)
     except OSError:
         raise ExportError(
             f"{folder}: expected an export with its {MANIFEST_FILE}, found none"
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ExportError(f"{path}: expected the manifest of an export, but {error}") from None
-    if found == (_FORMAT, 1):
-        # It says what an artefact is only by the name of its file.
+    if found[0] == _FORMAT and found[1] in (1, 2):
         raise ExportError(
-            f"{path}: expected version {_VERSION}, received version 1 of an earlier deepcpg_tf: "
-            "export the model again"
+            f"{path}: expected version {_VERSION}, received version {found[1]} of an earlier "
+            "deepcpg_tf: export the model again, into a new folder"
         )
-    if found != (_FORMAT, _VERSION) or not complete:
+    if found != (_FORMAT, _VERSION):
         raise ExportError(
             f"{path}: expected {_FORMAT!r} version {_VERSION}, received {found[0]!r} "
             f"version {found[1]!r}"
         )
+    try:
+        _check(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ExportError(f"{path}: expected the manifest of an export, but {error}") from None
     return dict(content)
+
+
+def _check(content: dict[str, Any]) -> None:
+    if content["digest"] != digest(content):
+        raise ValueError(
+            f"its digest is {digest(content)[:12]}…, and it says {str(content['digest'])[:12]}…: "
+            "it was changed"
+        )
+    if content["bounds"] != bounds():
+        raise ValueError(f"expected the bounds {bounds()}, received {content['bounds']}")
+    if content["window"] != (window := window_of(content["window"]["length"])):
+        raise ValueError(f"expected the window {window}, received {content['window']}")
+    if not content["artefacts"]:
+        raise ValueError("it lists no artefacts")
+    for name, entry in {**content["artefacts"], **content["other_files"]}.items():
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise ValueError(f"{name}: expected a path within the export")
+        if not {"sha256", "bytes"} <= {*entry}:
+            raise ValueError(f"{name}: expected its bytes and sha256, received none")
+    for artefact in artefacts_of(content):
+        weights = description_of(content, artefact)["weights"]
+        if content["artefacts"][artefact.path]["weights"] != weights:
+            raise ValueError(f"{artefact.path}: expected the weights of its export {weights}")
 
 
 def artefacts_of(content: dict[str, Any]) -> list[Artefact]:
@@ -90,9 +136,24 @@ def artefacts_of(content: dict[str, Any]) -> list[Artefact]:
     return [Artefact.of_entry(path, entry) for path, entry in content["artefacts"].items()]
 
 
-def changes(folder: Path, content: dict[str, Any]) -> Iterator[str]:
-    """Yield what is not as the manifest says, a file at a time."""
+def description_of(content: dict[str, Any], artefact: Artefact) -> dict[str, Any]:
+    """Return what a manifest says of the model that an artefact is of."""
+    run = content["exports"][str(artefact.export)]
+    return {**{key: content[key] for key in COMMON}, **{key: run[key] for key in OWN}}
+
+
+def latest(content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of the last export into the folder."""
+    return dict(content["exports"][max(content["exports"], key=int)])
+
+
+def changes(
+    folder: Path, content: dict[str, Any], names: Collection[str] | None = None
+) -> Iterator[str]:
+    """Yield what is not as the manifest says, a file at a time; of all, or of some entries."""
     for name, entry in {**content["artefacts"], **content["other_files"]}.items():
+        if names is not None and name not in names:
+            continue
         path = folder / name
         if not path.exists():
             yield f"{name}: missing"
@@ -108,6 +169,24 @@ def changes(folder: Path, content: dict[str, Any]) -> Iterator[str]:
             if known != there:
                 what = "missing" if there is None else "new" if known is None else "changed"
                 yield f"{name}/{file}: {what}"
+
+
+def unlisted(folder: Path, content: dict[str, Any]) -> Iterator[str]:
+    """Yield what lies in the folder, and not in the manifest: what a server would serve too."""
+    known = {*content["artefacts"], *content["other_files"], MANIFEST_FILE, WORKSPACE, LOCK}
+    leading = {str(parent) for name in known for parent in PurePosixPath(name).parents}
+
+    def within(place: Path) -> Iterator[str]:
+        for path in sorted(place.iterdir()):
+            name = path.relative_to(folder).as_posix()
+            if name in known:
+                continue
+            if name in leading:
+                yield from within(path)
+            else:
+                yield f"{name}: not in {MANIFEST_FILE}"
+
+    return within(folder)
 
 
 def _change(found: dict[str, Any], entry: dict[str, Any]) -> str:

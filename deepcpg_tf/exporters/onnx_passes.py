@@ -71,6 +71,33 @@ def fill(graph: Any, nodes: list[Any], constants: dict[str, npt.NDArray[Any]]) -
     graph.ClearField("value_info")
 
 
+def name_by_order(graph: Any) -> None:
+    """Name nodes, constants and what is between by the order of the nodes.
+
+    Names that TensorFlow and tf2onnx give count what else they have converted: with those,
+    no two files would be the same.
+    """
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    fixed = {value.name for value in (*graph.input, *graph.output)}
+    names: dict[str, str] = {}
+    for i, node in enumerate(graph.node):
+        node.name, node.doc_string = f"{node.op_type}_{i}", ""
+        for j, given in enumerate(node.input):
+            if given in constants:
+                names.setdefault(given, f"{node.name}_{j}")
+            node.input[j] = names.get(given, given)
+        for j, made in enumerate(node.output):
+            if made not in fixed:
+                names[made] = f"{node.name}_out"
+                node.output[j] = names[made]
+    used = [constants[name] for name in names if name in constants]
+    copies = [type(value).FromString(value.SerializeToString()) for value in used]
+    graph.ClearField("initializer")
+    graph.initializer.extend(copies)
+    for tensor in graph.initializer:
+        tensor.name, tensor.doc_string = names[tensor.name], ""
+
+
 def _make_one_dimensional(graph: _Graph) -> None:
     for node in list(graph.nodes):
         if node.op_type in ("Unsqueeze", "Squeeze"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,20 +15,15 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from deepcpg_tf.errors import ExportError
-from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.artefact import AUC_BOUND, BOUNDS, Artefact, Said
 from deepcpg_tf.exporters.formats import open_artefact
 from deepcpg_tf.exporters.runtimes import Runtime, Values, run
 from deepcpg_tf.inputs import Arrays, take
 
-BOUNDS = {"float32": 1e-5, "float16": 1e-3, "int8": 2e-2}
-"""The largest difference of a probability, for each precision."""
-
-AUC_BOUND = 0.002
-"""The largest change of the mean AUC, for any."""
-
 _BATCH = 32
 _CALLS = 30
 _BATCHES = 8
+_LONGEST = 200
 
 
 _INPUT = "inputs/"
@@ -99,18 +96,33 @@ class Measured(NamedTuple):
         return self.maximum_difference if np.isfinite(self.maximum_difference) else None
 
 
-def measure(folder: Path, artefact: Artefact, reference: Reference) -> Measured:
+def measure(
+    folder: Path, artefact: Artefact, description: Mapping[str, Any], reference: Reference
+) -> Measured:
     """Run an artefact in its own runtime and compare.
+
+    Parameters
+    ----------
+    folder
+        The export.
+    artefact
+        What is said of the artefact.
+    description
+        What is said of its model: the artefact has to say the same of itself.
+    reference
+        What it is given, and what the model makes of it.
 
     Raises
     ------
     ExportError
-        When it does not load, run, or yield what it should; the message is without its path.
+        When it does not load, run, or say and yield what it should; the message is without
+        its path.
     """
     start = time.perf_counter()
     runtime = open_artefact(folder, artefact)
     load = time.perf_counter() - start
     try:
+        _compare(runtime.said(), artefact, description, reference)
         found = _run(artefact, runtime, reference)
         differences = np.maximum(
             np.abs(found["probabilities"] - reference.probabilities),
@@ -150,6 +162,39 @@ def fault(artefact: Artefact, measured: Measured) -> str | None:
             f"received a change of {measured.auc_change:.2g}"
         )
     return None
+
+
+def _compare(
+    said: Said, artefact: Artefact, description: Mapping[str, Any], reference: Reference
+) -> None:
+    """Refuse an artefact that says another thing of itself than is said of it."""
+    length = next(iter(reference.arrays.values())).shape[1]
+    if description["window"]["length"] != length:
+        raise ExportError(
+            f"expected windows of {description['window']['length']} letters, "
+            f"those to compare on have {length}"
+        )
+    if _text(said.interface) != _text(artefact.interface):
+        raise ExportError(
+            f"expected the inputs and outputs {_text(artefact.interface)[:_LONGEST]}, "
+            f"it has {_text(said.interface)[:_LONGEST]}"
+        )
+    if [*said.cells] != description["cells"]:
+        raise ExportError(
+            f"expected the cells {', '.join(description['cells'])}, it has {', '.join(said.cells)}"
+        )
+    expected = {**description, "precision": artefact.precision}
+    names = sorted({*expected, *said.description})
+    for name in names:
+        one, other = _text(expected.get(name)), _text(said.description.get(name))
+        if one != other:
+            raise ExportError(
+                f"expected a model of the {name} {one[:_LONGEST]}, it says {other[:_LONGEST]}"
+            )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _run(artefact: Artefact, runtime: Runtime, reference: Reference) -> Values:

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.exporters.artefact import Said
 from deepcpg_tf.inputs import Arrays, take
 
 Values = dict[str, npt.NDArray[np.float32]]
@@ -27,6 +28,9 @@ class Runtime(Protocol):
     def seconds(self, arrays: Arrays, repeat: int) -> list[float]:
         """Return how long each of some calls took."""
 
+    def said(self) -> Said:
+        """Return what it says of itself, by what is in its files alone."""
+
     def close(self) -> None:
         """Let go of what it holds."""
 
@@ -38,6 +42,10 @@ class InProcess:
 
     def call(self, arrays: Arrays) -> Values:
         """Return ``logits`` and ``probabilities`` [n, cells] of an array for each input."""
+        raise NotImplementedError
+
+    def said(self) -> Said:
+        """Return what it says of itself, by what is in its files alone."""
         raise NotImplementedError
 
     def seconds(self, arrays: Arrays, repeat: int) -> list[float]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters import session_worker
+from deepcpg_tf.exporters.describe import tensor
 from deepcpg_tf.exporters.session_worker import Arrays
 
 
@@ -41,6 +42,8 @@ class ServingSession:
     ----------
     signatures : dict of str to Signature
         Those of the model.
+    interface : dict
+        Types and shapes of their inputs and outputs, as a manifest has them.
 
     Raises
     ------
@@ -61,7 +64,7 @@ class ServingSession:
         if "error" in header:
             self.close()
             raise ExportError(f"{folder}: expected a SavedModel that loads, but {header['error']}")
-        self.signatures = _signatures(meta_graph)
+        self.signatures, self.interface = _signatures(meta_graph), _interface(meta_graph)
 
     def run(self, signature: str, inputs: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         """Return the outputs of a signature.
@@ -130,17 +133,39 @@ class ServingSession:
 
 
 def _signatures(meta_graph: bytes) -> dict[str, Signature]:
-    from tensorflow.core.protobuf import meta_graph_pb2
-
-    definitions = meta_graph_pb2.MetaGraphDef.FromString(meta_graph).signature_def
     return {
         name: Signature(
             {key: tensor.name for key, tensor in definition.inputs.items()},
             {key: tensor.name for key, tensor in definition.outputs.items()},
         )
+        for name, definition in _definitions(meta_graph)
+    }
+
+
+def _interface(meta_graph: bytes) -> dict[str, Any]:
+    from tensorflow.dtypes import as_dtype
+
+    def tensors(found: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            name: tensor(as_dtype(info.dtype).name, *(dim.size for dim in info.tensor_shape.dim))
+            for name, info in found.items()
+        }
+
+    return {
+        name: {"inputs": tensors(definition.inputs), "outputs": tensors(definition.outputs)}
+        for name, definition in _definitions(meta_graph)
+    }
+
+
+def _definitions(meta_graph: bytes) -> list[tuple[str, Any]]:
+    from tensorflow.core.protobuf import meta_graph_pb2
+
+    definitions = meta_graph_pb2.MetaGraphDef.FromString(meta_graph).signature_def
+    return [
+        (name, definition)
         for name, definition in definitions.items()
         if definition.outputs and not name.startswith("__")
-    }
+    ]
 
 
 def _library() -> Path:

@@ -41,6 +41,7 @@ def export(
     calibration: PathLike | None = None,
     genome: PathLike | None = None,
     strict: bool = False,
+    replace: bool = False,
     on_measured: OnMeasured = lambda path, measured: None,
 ) -> Exported:
     """Write a model as SavedModel, TFLite and ONNX, each proven equal to it.
@@ -66,6 +67,10 @@ def export(
         The reference of `calibration`.
     strict
         Whether an artefact that is not within its bounds is an error.
+    replace
+        Whether all that is in the folder goes. Otherwise what is there has to be of the same
+        model, if with other weights: its SavedModel gets one more version, each other of the
+        `formats` is replaced, and the rest stays, and has to be of the same weights.
     on_measured
         Called with the path of each artefact and what was measured of it.
 
@@ -76,7 +81,8 @@ def export(
     Raises
     ------
     DeepCpgError
-        When a file cannot be read or written, or nothing is within its bounds.
+        When a file cannot be read or written, another model or another export is in the
+        folder, or nothing is within its bounds.
     """
     if genome is not None and calibration is None:
         raise ConfigError("genome: expected `calibration` with it, received none")
@@ -84,29 +90,32 @@ def export(
     check_files(windows)
     name = name_of(model)
     folder = DEFAULT_FOLDER / name if out is None else Path(out)
-    from deepcpg_tf.exporters.bundle import check_export_folder, check_formats, choices
-    from deepcpg_tf.exporters.bundle import export as export_model
+    from deepcpg_tf.exporters import bundle
+    from deepcpg_tf.exporters.place import claim
 
-    wanted = choices() if formats is None else formats
-    check_formats(wanted)
+    wanted = bundle.choices() if formats is None else formats
+    bundle.check_formats(wanted)
     check_other_than(folder, windows, genome, model)
-    check_export_folder(folder)
-    _make_sure_of(wanted)
-    loaded = open_model(model)
-    loaded.reads.named("windows")  # what all formats have as input
-    from deepcpg_tf.exporters.samples import draw_windows
+    bundle.check_export_folder(folder)
+    with claim(folder) as place:
+        _make_sure_of(wanted)
+        loaded = open_model(model)
+        loaded.reads.named("windows")  # what all formats have as input
+        from deepcpg_tf.exporters.samples import draw_windows
 
-    drawn = draw_windows(loaded, windows, None if genome is None else Path(genome))
-    manifest = export_model(
-        loaded,
-        name,
-        folder,
-        drawn,
-        formats=wanted,
-        int8=int8,
-        strict=strict,
-        on_measured=on_measured,
-    )
+        bundle.check_model(place, loaded, name, wanted, replace=replace)
+        drawn = draw_windows(loaded, windows, None if genome is None else Path(genome))
+        manifest = bundle.export_into(
+            place,
+            loaded,
+            name,
+            drawn,
+            formats=wanted,
+            int8=int8,
+            strict=strict,
+            replace=replace,
+            on_measured=on_measured,
+        )
     return Exported(folder, manifest)
 
 

@@ -4,12 +4,14 @@ import sys
 
 import keras
 import numpy as np
+import onnx
 import pytest
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import ConfigError, ExportError, OutputError
 from deepcpg_tf.exporters import bundle, formats, parity
 from deepcpg_tf.exporters.bundle import export, verify
+from deepcpg_tf.exporters.manifest import artefacts_of, description_of, digest, fingerprint
 from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.files import sha256
 from deepcpg_tf.presets import PRESETS
@@ -23,6 +25,15 @@ ARTEFACTS = {
 }
 
 
+def edit(folder, change):
+    """Change the manifest as who means harm does: its own checksum goes with it."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    content["digest"] = digest(content)
+    path.write_text(json.dumps(content))
+
+
 @pytest.fixture
 def copy(exported, tmp_path):
     return shutil.copytree(exported.folder, tmp_path / "copy")
@@ -31,7 +42,7 @@ def copy(exported, tmp_path):
 def test_what_is_written(exported):
     names = {path.name for path in exported.folder.iterdir()}
     assert names == {
-        *("keras", "saved_model", "tflite", "onnx", "manifest.json", "README.md", "parity.npz"),
+        *("keras", "saved_model", "tflite", "onnx", "manifest.json", "README.md", "parity"),
     }
     assert (
         json.loads((exported.folder / "manifest.json").read_text())["artefacts"]
@@ -63,7 +74,7 @@ def test_the_windows_have_n_lower_case_and_both_ends(exported):
     assert (tokens[1::4] >= ord("a")).all()
     letters = [row.tobytes().decode() for row in exported.drawn.calibration]
     typical = exported.model.predict_sequences(letters).mean(axis=1)[128:]
-    reference = parity.Reference.load(exported.folder / "parity.npz")
+    reference = parity.Reference.load(exported.folder / "parity" / "1.npz")
     found = reference.probabilities.mean(axis=1)
     assert (found < np.quantile(typical, 0.05)).mean() > 0.1
     assert (found > np.quantile(typical, 0.95)).mean() > 0.1
@@ -109,7 +120,7 @@ def truncate(path):
         ("saved_model/1/saved_model.pb", lambda path: path.unlink(), "missing"),
         ("saved_model/1/assets.extra/more", lambda path: path.write_text("x"), "new"),
         ("keras/tiny.keras", change, "expected sha256 "),
-        ("parity.npz", change, "expected sha256 "),
+        ("parity/1.npz", change, "expected sha256 "),
         ("README.md", change, "expected sha256 "),
     ],
 )
@@ -131,12 +142,13 @@ def test_verify_notices_swapped_files(copy):
 
 def test_verify_measures_and_does_not_only_compare_checksums(copy):
     """A manifest that was changed as well does not help."""
-    shutil.copy(copy / "onnx" / "int8.onnx", copy / "onnx" / "float32.onnx")
-    manifest = json.loads((copy / "manifest.json").read_text())
-    for key in ("bytes", "sha256"):
-        entry = manifest["artefacts"]["onnx/int8.onnx"][key]
-        manifest["artefacts"]["onnx/float32.onnx"][key] = entry
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    path = copy / "onnx" / "float32.onnx"
+    model = onnx.load(path)
+    (bias,) = [one for one in model.graph.initializer if one.name == "Gemm_12_2"]
+    moved = onnx.numpy_helper.to_array(bias) + np.float32(0.1)
+    bias.CopyFrom(onnx.numpy_helper.from_array(moved, bias.name))
+    onnx.save(model, path)
+    edit(copy, lambda content: content["artefacts"]["onnx/float32.onnx"].update(fingerprint(path)))
     with pytest.raises(ExportError, match=r"float32.onnx: expected probabilities within 1e-05"):
         verify(copy)
 
@@ -144,18 +156,26 @@ def test_verify_measures_and_does_not_only_compare_checksums(copy):
 def test_verify_of_what_is_no_export(tmp_path):
     with pytest.raises(ExportError, match=r"expected an export with its manifest.json, found none"):
         verify(tmp_path)
-    for text in ("{", "[]", "{}", '{"format": "x", "format_version": 1}'):
+    for text in ("{", "[]", "{}", '{"format": "deepcpg_tf export", "format_version": 3}'):
         (tmp_path / "manifest.json").write_text(text)
         with pytest.raises(ExportError, match="expected the manifest of an export, but"):
             verify(tmp_path)
 
 
-def test_verify_refuses_a_manifest_of_version_1(copy):
-    """It said what an artefact is by the name of its file alone."""
-    manifest = json.loads((copy / "manifest.json").read_text())
-    (copy / "manifest.json").write_text(json.dumps({**manifest, "format_version": 1}))
-    expected = "expected version 2, received version 1 of an earlier deepcpg_tf: export the model"
+@pytest.mark.parametrize("version", [1, 2])
+def test_verify_refuses_a_manifest_of_an_earlier_version(exported, copy, version):
+    """No release wrote them. An export there has to be told to replace them."""
+    edit(copy, lambda content: content.update(format_version=version))
+    expected = f"expected version 3, received version {version} of an earlier deepcpg_tf: export"
     with pytest.raises(ExportError, match=expected):
+        verify(copy)
+    with pytest.raises(ExportError, match=rf"{expected}.*; `replace` removes what is there"):
+        export(exported.model, "tiny", copy, exported.drawn)
+
+
+def test_verify_refuses_another_format(copy):
+    edit(copy, lambda content: content.update(format="x"))
+    with pytest.raises(ExportError, match="expected 'deepcpg_tf export' version 3, received 'x'"):
         verify(copy)
 
 
@@ -164,18 +184,111 @@ def test_verify_refuses_a_manifest_of_version_1(copy):
     [("kind", None), ("precision", "int4"), ("batch", 0), ("batch", True), ("batch", "1")],
 )
 def test_verify_refuses_a_manifest_that_does_not_say_what_an_artefact_is(copy, fact, value):
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["artefacts"]["onnx/int8.onnx"][fact] = value
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    edit(copy, lambda content: content["artefacts"]["onnx/int8.onnx"].update({fact: value}))
     with pytest.raises(ExportError, match=r"onnx/int8.onnx: expected its kind, precision and batc"):
         verify(copy)
 
 
 def test_verify_refuses_an_unknown_format(copy):
-    manifest = json.loads((copy / "manifest.json").read_text())
-    manifest["artefacts"]["onnx/int8.onnx"]["kind"] = "coreml"
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    edit(copy, lambda content: content["artefacts"]["onnx/int8.onnx"].update(kind="coreml"))
     with pytest.raises(ExportError, match=r"format: expected one of keras, onnx, .*'coreml'"):
+        verify(copy)
+
+
+def reverse_cells(content):
+    content["cells"].reverse()
+
+
+def another_window(content):
+    content["window"] |= {"length": 501, "cytosine_at": 250}
+
+
+def other_channels(content):
+    content["window"]["one_hot_channels"] = ["A", "C", "G", "T"]
+
+
+def loose_bound(content):
+    content["bounds"]["float32"] = 0.5
+
+
+def other_precision(content):
+    content["artefacts"]["onnx/float32.onnx"]["precision"] = "int8"
+
+
+def another_shape(content):
+    tokens = content["artefacts"]["onnx/float32.onnx"]["inputs"]["tokens"]
+    tokens["shape"] = [-1, 100]
+
+
+def no_artefacts(content):
+    content["artefacts"] = {}
+
+
+def one_less(content):
+    del content["artefacts"]["onnx/int8.onnx"]
+
+
+def other_weights(content):
+    run = content["exports"]["1"]
+    run["weights"] = "0" * 64
+    for entry in content["artefacts"].values():
+        entry["weights"] = run["weights"]
+
+
+def outside(content):
+    content["other_files"]["../x"] = {"bytes": 0, "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (reverse_cells, r"keras/tiny.keras: expected the cells \w+, .*, it has \w+, "),
+        (another_window, r"tiny.keras: expected windows of 501 letters, those to compare on have"),
+        (other_channels, r"manifest.json: expected the manifest of .* expected the window .*'T'"),
+        (loose_bound, r"manifest.json: .* expected the bounds {'float32': 1e-05, .*'float32': 0.5"),
+        (other_precision, r'float32.onnx: expected a model of the precision "int8", it says "fl'),
+        (
+            another_shape,
+            r"onnx/float32.onnx: expected the inputs and outputs .*100.*, it has .*101",
+        ),
+        (no_artefacts, r"manifest.json: .* it lists no artefacts"),
+        (one_less, r"onnx/int8.onnx: not in manifest.json"),
+        (other_weights, r'tiny.keras: expected a model of the weights "000.*, it says "\w+"'),
+        (outside, r"manifest.json: .*\.\./x: expected a path within the export"),
+    ],
+)
+def test_verify_does_not_believe_a_manifest_that_was_changed(copy, change, message):
+    """Nor if its own checksum was changed as well: artefacts say what they are."""
+    path = copy / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ExportError, match=r"its digest is \w+…, and it says \w+…: it was changed"):
+        verify(copy)
+    edit(copy, lambda content: None)
+    with pytest.raises(ExportError, match=message):
+        verify(copy)
+
+
+def test_every_artefact_says_its_cells_itself(copy):
+    """Each alone: with one of them as it was, the others are not looked at."""
+    content = json.loads((copy / "manifest.json").read_text())
+    for artefact in artefacts_of(content):
+        description = description_of(content, artefact)
+        runtime = formats.open_artefact(copy, artefact)
+        said = runtime.said()
+        runtime.close()
+        assert tuple(said.cells) == tuple(content["cells"])
+        assert said.interface == artefact.interface
+        assert said.description == {**description, "precision": artefact.precision}
+
+
+@pytest.mark.parametrize("name", ["onnx/x.onnx", "saved_model/2/saved_model.pb", "notes.txt"])
+def test_verify_notices_what_is_not_listed(copy, name):
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).write_text("x")
+    listed = "saved_model/2" if "2" in name else name
+    with pytest.raises(ExportError, match=rf"/{listed}: not in manifest.json"):
         verify(copy)
 
 
@@ -211,10 +324,12 @@ def write(job):
     return [Artefact("mine/model.mine", "mine", batch=1, interface={"inputs": {}, "outputs": {}})]
 
 def open(path, artefact):
-    copy = path.with_suffix(".keras")
+    copy = path.with_name("tiny.keras")
     copy.write_bytes(path.read_bytes())
     runtime = keras.open(copy, artefact)
     copy.unlink()
+    said = runtime.said()._replace(interface={"inputs": {}, "outputs": {}})
+    runtime.said = lambda: said
     return runtime
 
 def card(paths, length):
@@ -245,22 +360,13 @@ def test_every_format_has_what_a_format_has():
         assert all(callable(getattr(found, function)) for function in ("write", "open", "card"))
 
 
-def test_a_later_export_takes_the_next_version(exported, copy):
-    content = export(exported.model, "tiny", copy, exported.drawn, formats=["saved_model"])
-    assert set(content["artefacts"]) == {"keras/tiny.keras", "saved_model/2"}
-    assert {path.name for path in (copy / "saved_model").iterdir()} == {"1", "2"}
-    assert not (copy / "onnx").exists()
-    verify(copy)
-    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
-
-
 def test_nothing_is_there_until_everything_was_measured(exported, tmp_path, monkeypatch):
     out = tmp_path / "out"
     real = parity.measure
 
-    def measure(folder, artefact, reference):
-        assert not out.exists()
-        return real(folder, artefact, reference)
+    def measure(*given):
+        assert all(path.name.startswith(".export") for path in out.iterdir())
+        return real(*given)
 
     monkeypatch.setattr(parity, "measure", measure)
     export(exported.model, "tiny", out, exported.drawn, formats=["onnx"])
@@ -286,16 +392,20 @@ def test_an_artefact_out_of_bounds_is_left_out(exported, tmp_path, monkeypatch):
     assert "expected probabilities within 1e-06 of the model's, received a diff" in lines[0]
     card = (out / "README.md").read_text()
     assert all(f"- `{path}`: expected probabilities within 1e-06" in card for path in ints)
+    told = []
+    verify(out, lambda path, measured: told.append(path))
+    assert set(told) == set(content["artefacts"])
     monkeypatch.undo()
-    verify(out)
+    with pytest.raises(ExportError, match=r"expected the bounds .*'int8': 0.02.*'int8': 1e-06"):
+        verify(out)
 
 
 def test_an_artefact_of_float32_too(exported, tmp_path, monkeypatch):
     """And the folder of a format that has nothing left goes."""
     real = parity.measure
 
-    def measure(folder, artefact, reference):
-        found = real(folder, artefact, reference)
+    def measure(folder, artefact, *given):
+        found = real(folder, artefact, *given)
         worse = artefact.kind == "saved_model"
         return found._replace(maximum_difference=float("nan")) if worse else found
 

@@ -39,7 +39,9 @@ def test_every_key_of_a_manifest_is_in_the_schema(schema, manifest):
 
 
 def test_with_something_left_out(schema, exported, tmp_path, monkeypatch):
-    monkeypatch.setitem(parity.BOUNDS, "int8", 1e-6)
+    monkeypatch.setattr(
+        parity, "fault", lambda artefact, _: "bad" if artefact.precision == "int8" else None
+    )
     with pytest.warns(UserWarning, match="left out"):
         export(exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"])
     content = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -50,7 +52,13 @@ def test_with_something_left_out(schema, exported, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("format_version",), 1),
+        (("format_version",), 2),
+        (("digest",), "x"),
+        (("bounds", "float32"), 0.5),
+        (("exports",), {}),
+        (("exports", "0"), {}),
+        (("exports", "1", "weights"), None),
+        (("artefacts", "onnx/int8.onnx", "export"), "1"),
         (("cells",), []),
         (("window", "one_hot_channels"), ["A", "C", "G", "T"]),
         (("artefacts", "onnx/int8.onnx", "precision"), "int4"),

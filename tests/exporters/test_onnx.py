@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.exporters.describe import describe
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.formats import onnx as format_onnx
 from deepcpg_tf.exporters.parity import BOUNDS
@@ -27,7 +28,9 @@ def load(exported, name):
 
 
 def write(model, folder, tokens):
-    format_onnx.write(Job(model, "x", folder, Drawn("", tokens, tokens, None), True, 1, {}))
+    format_onnx.write(
+        Job(model, "x", folder, Drawn("", tokens, tokens, None), True, 1, describe(model, "x"))
+    )
 
 
 def session(path):
@@ -85,7 +88,9 @@ def test_inputs_outputs_and_metadata(exported, name):
         assert value.type.tensor_type.shape.dim[0].dim_param == "batch"
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     assert tuple(json.loads(metadata["cells"])) == exported.model.cells
-    assert json.loads(metadata["description"])["provenance"] == exported.model.provenance
+    description = json.loads(metadata["description"])
+    assert description["provenance"] == exported.model.provenance
+    assert description["weights"] == exported.model.digest()
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -6,6 +6,7 @@ import pytest
 from onnx import numpy_helper
 
 from deepcpg_tf import DeepCpgDnaConfig
+from deepcpg_tf.exporters.describe import describe
 from deepcpg_tf.exporters.formats import Job, open_artefact
 from deepcpg_tf.exporters.formats import onnx as format_onnx
 from deepcpg_tf.exporters.formats import tflite as format_tflite
@@ -126,7 +127,7 @@ def multiply_as_without_vnni(inputs, weights):
 def test_an_exported_model_computes_the_same_without_vnni(model, tmp_path):
     """Whatever the inputs are: those that add up to the most, and random ones."""
     drawn = draw_windows(model)
-    format_onnx.write(Job(model, "x", tmp_path, drawn, True, 1, {}))
+    format_onnx.write(Job(model, "x", tmp_path, drawn, True, 1, describe(model, "x")))
     graph = onnx.load(tmp_path / "int8.onnx").graph
     tensors = [numpy_helper.to_array(tensor) for tensor in graph.initializer]
     weights = [tensor for tensor in tensors if tensor.dtype == np.int8 and tensor.ndim > 1]
@@ -155,7 +156,7 @@ def test_the_emulation_notices():
 
 def test_letters_are_exact(model, tmp_path):
     """An input of 0 and 1 needs no scale, and N is all 0."""
-    format_onnx.write(Job(model, "x", tmp_path, draw_windows(model), True, 1, {}))
+    format_onnx.write(Job(model, "x", tmp_path, draw_windows(model), True, 1, describe(model, "x")))
     graph = onnx.load(tmp_path / "int8.onnx").graph
     (gather,) = (node for node in graph.node if node.op_type == "Gather")
     (table,) = (
@@ -177,7 +178,9 @@ def test_channels_that_are_hardly_ever_above_0(tmp_path):
     model = build_model(Checkpoint(CONFIG, tensors, {}, tmp_path))
     (tmp_path / "tflite").mkdir()
     drawn = draw_windows(model)
-    artefacts = format_tflite.write(Job(model, "x", tmp_path / "tflite", drawn, True, 1, {}))
+    artefacts = format_tflite.write(
+        Job(model, "x", tmp_path / "tflite", drawn, True, 1, describe(model, "x"))
+    )
     expected = model.predict_windows(encode_windows(letters(drawn.parity), 201))
     for artefact in artefacts:
         if artefact.precision == "int8":

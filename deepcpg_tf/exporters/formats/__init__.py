@@ -31,8 +31,8 @@ class Job(NamedTuple):
     """What a format is to write.
 
     ``folder`` is that of the format; it is there, and empty. Paths of artefacts begin with
-    its name. ``version`` is the number of this export among those to the same place, and
-    ``description`` what a file is to say of the model, as JSON.
+    its name. ``number`` is that of this export among those to the same place, and
+    ``description`` what a file is to say of the model, with its precision, as JSON.
     """
 
     model: DeepCpgDnaForSequencePrediction
@@ -40,7 +40,7 @@ class Job(NamedTuple):
     folder: Path
     drawn: Drawn
     int8: bool
-    version: int
+    number: int
     description: Mapping[str, Any]
 
 

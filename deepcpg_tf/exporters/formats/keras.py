@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from deepcpg_tf.errors import ExportError
-from deepcpg_tf.exporters.artefact import Artefact
-from deepcpg_tf.exporters.describe import logits_of, one_hot_of
+from deepcpg_tf.exporters.artefact import Artefact, Said
+from deepcpg_tf.exporters.describe import describe, logits_of, one_hot_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import outputs
 from deepcpg_tf.exporters.runtimes import InProcess, Values
@@ -23,6 +24,9 @@ PACKAGES: tuple[str, ...] = ()
 
 _CARD = """
 ### Keras
+
+The file needs the package deepcpg_tf (see below), whose classes it is of; without it Keras cannot
+load it, and says that it does not find them.
 
 ```python
 import deepcpg_tf.models.dna, keras
@@ -42,8 +46,8 @@ def write(job: Job) -> list[Artefact]:
         job.model.save(job.folder / file)
     finally:
         job.model.provenance = own
-    interface = {"inputs": one_hot_of(job.model), "outputs": logits_of(job.model)}
-    return [Artefact(f"{job.folder.name}/{file}", job.folder.name, interface=interface)]
+    path, kind = f"{job.folder.name}/{file}", job.folder.name
+    return [Artefact(path, kind, interface=_interface(job.model), export=job.number)]
 
 
 def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
@@ -56,12 +60,17 @@ def card(paths: Sequence[str], length: int) -> str:
     return _CARD.format(path=paths[0])
 
 
+def _interface(model: DeepCpgDnaForSequencePrediction) -> dict[str, Any]:
+    return {"inputs": one_hot_of(model), "outputs": logits_of(model)}
+
+
 class _Keras(InProcess):
     def __init__(self, path: Path) -> None:
         self.name = f"keras {version('keras')}"
         model = keras.saving.load_model(path)
         if not isinstance(model, DeepCpgDnaForSequencePrediction):
             raise ExportError("expected a model of DeepCpG, received another")
+        self._model, self._name = model, path.stem
         channels = model.config.vocab_size
         self._run = tf.function(
             lambda letters: outputs(model, graph_one_hot(graph_encode(letters), channels)),
@@ -70,3 +79,8 @@ class _Keras(InProcess):
 
     def call(self, arrays: Arrays) -> Values:
         return {name: value.numpy() for name, value in self._run(arrays["tokens"]).items()}
+
+    def said(self) -> Said:
+        """Of the model itself: its weights are those whose checksum it has."""
+        description = {**describe(self._model, self._name), "precision": "float32"}
+        return Said(_interface(self._model), self._model.cells, description)

@@ -17,11 +17,12 @@ import onnx
 import tensorflow as tf
 from onnx import numpy_helper
 
-from deepcpg_tf.exporters.artefact import Artefact
-from deepcpg_tf.exporters.describe import outputs_of, tokens_of
+import deepcpg_tf
+from deepcpg_tf.exporters.artefact import Artefact, Said
+from deepcpg_tf.exporters.describe import outputs_of, summary, tensor, tokens_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import Outputs, outputs
-from deepcpg_tf.exporters.onnx_passes import fill, simplify
+from deepcpg_tf.exporters.onnx_passes import fill, name_by_order, simplify
 from deepcpg_tf.exporters.rounding import LARGEST_INPUT, Fit, Layer, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
@@ -66,16 +67,20 @@ def write(job: Job) -> list[Artefact]:
         protos["int8"] = _convert(rounded.model)
         _quantise(protos["int8"].graph, rounded.layers)
     model, kind = job.model, job.folder.name
-    metadata = {"cells": json.dumps(model.cells), "description": json.dumps(job.description)}
     interface = {"inputs": tokens_of(model), "outputs": outputs_of(model)}
     artefacts = []
     for precision, proto in protos.items():
         file = f"{precision}.onnx"
+        description = {**job.description, "precision": precision}
+        metadata = {"cells": json.dumps(model.cells), "description": json.dumps(description)}
+        name_by_order(proto.graph)
+        _document(proto, job)
         onnx.helper.set_model_props(proto, metadata)
         onnx.save(proto, job.folder / file)
         onnx.checker.check_model(job.folder / file, full_check=True)
         made = method(Fit.PAIRS) if precision == "int8" else {}
-        artefacts.append(Artefact(f"{kind}/{file}", kind, precision, None, interface, made))
+        path = f"{kind}/{file}"
+        artefacts.append(Artefact(path, kind, precision, None, interface, job.number, made))
     return artefacts
 
 
@@ -101,6 +106,27 @@ class _Onnx(InProcess):
         values = self._session.run(self._outputs, dict(arrays))
         return dict(zip(self._outputs, values, strict=True))
 
+    def said(self) -> Said:
+        """By its graph and its metadata."""
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        interface = {
+            "inputs": _tensors(self._session.get_inputs()),
+            "outputs": _tensors(self._session.get_outputs()),
+        }
+        return Said(interface, json.loads(metadata["cells"]), json.loads(metadata["description"]))
+
+
+def _tensors(values: Sequence[Any]) -> dict[str, Any]:
+    """Return what a manifest says of inputs or outputs."""
+    dtypes = {"tensor(float)": "float32"}
+    return {
+        value.name: tensor(
+            dtypes.get(value.type, value.type.removeprefix("tensor(").removesuffix(")")),
+            *(size if isinstance(size, int) else -1 for size in value.shape),
+        )
+        for value in values
+    }
+
 
 def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:
     signature = tf.TensorSpec((None, model.config.sequence_length), tf.uint8, name="tokens")
@@ -119,6 +145,23 @@ def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_DIMENSION
     simplify(proto)
     return proto
+
+
+def _document(proto: Any, job: Job) -> None:
+    """Say in the file what it is, in place of what the converter says."""
+    proto.producer_name, proto.producer_version = "deepcpg_tf", deepcpg_tf.__version__
+    proto.model_version = job.number
+    proto.doc_string = summary(job.description)
+    proto.graph.name, proto.graph.doc_string = job.name, proto.doc_string
+    length = job.model.config.sequence_length
+    texts = {
+        "tokens": f"ASCII codes of {length} letters of the forward strand, with the C of the CpG "
+        f"at index {length // 2}, counted from 0; what is no letter of DNA counts as N.",
+        "logits": "For each cell, in the order of the metadata's `cells`, before the sigmoid.",
+        "probabilities": "Of methylation in each cell, in the order of the metadata's `cells`.",
+    }
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.doc_string = texts[value.name]
 
 
 def _quantise(graph: Any, layers: Sequence[Layer]) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.exporters.artefact import Artefact
+from deepcpg_tf.exporters.artefact import Artefact, Said
 from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, tensor, tokens_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import Outputs, outputs
@@ -36,6 +36,7 @@ WARM_UP_FILE = "tf_serving_warmup_requests"
 """What TF Serving runs before it says that a model is ready, in ``assets.extra``."""
 
 _WARM_UP_WINDOWS = 8
+_DESCRIPTION = "description.json"
 
 _CARD = """
 ### SavedModel: TF Serving
@@ -54,7 +55,7 @@ curl -d '{{"instances": ["ACGT…"]}}' http://localhost:8501/v1/models/deepcpg:p
 
 def write(job: Job) -> list[Artefact]:
     """Write a model as one version of a TF Serving base path."""
-    version_folder = job.folder / str(job.version)
+    version_folder = job.folder / str(job.number)
     model = job.model
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
@@ -63,11 +64,12 @@ def write(job: Job) -> list[Artefact]:
     extra = version_folder / "assets.extra"
     extra.mkdir()
     (extra / "cells.txt").write_text("".join(f"{cell}\n" for cell in model.cells))
-    (extra / "description.json").write_text(json.dumps(job.description, indent=2) + "\n")
+    description = {**job.description, "precision": "float32"}
+    (extra / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
     letters = job.drawn.parity[:_WARM_UP_WINDOWS]
     _write_warm_up(extra / WARM_UP_FILE, letters, model.config.vocab_size)
-    path = f"{job.folder.name}/{job.version}"
-    return [Artefact(path, job.folder.name, interface=_interface(model))]
+    path = f"{job.folder.name}/{job.number}"
+    return [Artefact(path, job.folder.name, interface=_interface(model), export=job.number)]
 
 
 def open(path: Path, artefact: Artefact) -> Runtime:  # noqa: A001
@@ -84,12 +86,22 @@ class _SavedModel:
     def __init__(self, path: Path) -> None:
         self.name = f"session of TensorFlow {version('tensorflow')}"
         self._session = ServingSession(path)
+        self._description = json.loads((path / "assets.extra" / _DESCRIPTION).read_text())
 
     def call(self, arrays: Arrays) -> Values:
         return self._session.run("tokens", dict(arrays))
 
     def seconds(self, arrays: Arrays, repeat: int) -> list[float]:
         return self._session.seconds("tokens", dict(arrays), repeat)
+
+    def said(self) -> Said:
+        """By its signatures, and the description beside it."""
+        signatures = self._session.interface
+        cells = signatures["serving_default"]["outputs"]["probabilities"]["shape"][1]
+        names = self._session.run("labels", {"index": np.arange(cells)})["cells"]
+        return Said(
+            {"signatures": signatures}, [name.decode() for name in names], self._description
+        )
 
     def close(self) -> None:
         self._session.close()

@@ -6,6 +6,7 @@ values, which a one-hot operation would need, aborts the interpreter.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -21,12 +22,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.exporters.artefact import Artefact
-from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, tokens_of
+from deepcpg_tf.exporters.artefact import Artefact, Said
+from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, summary, tensor, tokens_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import Outputs, outputs
 from deepcpg_tf.exporters.rounding import Fit, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
+from deepcpg_tf.exporters.tflite_names import arrange
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.quiet import quiet_stderr
@@ -43,6 +45,8 @@ _CARD = """
 
 Signatures `tokens` (uint8 [n, {length}], ASCII codes) and `one_hot`. The `_batch1` files take one
 window a call: the form for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
+What asks for no signature gets the first graph, which is that of `tokens`; tensors are called as in
+the signatures: input `tokens`, outputs `logits`, then `probabilities`.
 
 ```python
 from ai_edge_litert.interpreter import Interpreter
@@ -52,6 +56,8 @@ run = Interpreter("{path}").get_signature_runner("tokens")
 run(tokens=np.frombuffer(window.encode(), np.uint8)[None])["probabilities"]
 ```
 """
+
+_LABELS, _DESCRIPTION = "labels.txt", "description.json"
 
 _SIGNATURES = ("tokens", "one_hot")
 
@@ -65,7 +71,7 @@ def write(job: Job) -> list[Artefact]:
     The signatures ``tokens`` (uint8 [n, length], ASCII codes) and ``one_hot`` share
     one set of weights. Names of cells (``labels.txt``) and the description
     (``description.json``) are in a zip archive at the end of each file, which
-    ``unzip`` reads.
+    ``unzip`` reads. The first graph is that of ``tokens``, for who asks for no signature.
     """
     model, kind = job.model, job.folder.name
     rounded = None
@@ -75,11 +81,14 @@ def write(job: Job) -> list[Artefact]:
     for batch, ending in ((None, ""), (1, "_batch1")):
         for precision, data in _contents(job, batch, rounded).items():
             file = f"{precision}{ending}.tflite"
-            (job.folder / file).write_bytes(data)
-            _append(job.folder / file, model.cells, job.description)
+            said = summary(job.description)
+            (job.folder / file).write_bytes(arrange(data, _SIGNATURES[0], said))
+            description = {**job.description, "precision": precision}
+            _append(job.folder / file, model.cells, description)
             found = _interface(model, batch or -1)
             made = method(Fit.LARGEST) if precision == "int8" else {}
-            artefacts.append(Artefact(f"{kind}/{file}", kind, precision, batch, found, made))
+            path = f"{kind}/{file}"
+            artefacts.append(Artefact(path, kind, precision, batch, found, job.number, made))
     return artefacts
 
 
@@ -99,7 +108,11 @@ class _TFLite(InProcess):
 
         self.name = f"ai_edge_litert {version('ai-edge-litert')}"
         # The file as bytes: mapped into memory, it could be changed while it is in use.
-        self._interpreter = Interpreter(model_content=path.read_bytes(), num_threads=os.cpu_count())
+        content = path.read_bytes()
+        self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count())
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            self._cells = archive.read(_LABELS).decode().splitlines()
+            self._description = json.loads(archive.read(_DESCRIPTION))
         self._runner = self._interpreter.get_signature_runner("tokens")
         length = self._runner.get_input_details()["tokens"]["shape"][1]
         # The first call prepares the weights, and tells of it on stderr.
@@ -107,6 +120,25 @@ class _TFLite(InProcess):
 
     def call(self, arrays: Arrays) -> Values:
         return dict(self._runner(**arrays))
+
+    def said(self) -> Said:
+        """By its signatures, and the archive at its end."""
+        signatures = {}
+        for name in self._interpreter.get_signature_list():
+            runner = self._interpreter.get_signature_runner(name)
+            signatures[name] = {
+                "inputs": _tensors(runner.get_input_details()),
+                "outputs": _tensors(runner.get_output_details()),
+            }
+        return Said({"signatures": signatures}, self._cells, self._description)
+
+
+def _tensors(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of inputs or outputs."""
+    return {
+        name: tensor(np.dtype(found["dtype"]).name, *found["shape_signature"].tolist())
+        for name, found in details.items()
+    }
 
 
 def _interface(model: DeepCpgDnaForSequencePrediction, batch: int) -> dict[str, Any]:
@@ -123,19 +155,24 @@ def _contents(
     job: Job, batch: int | None, rounded: DeepCpgDnaForSequencePrediction | None
 ) -> dict[str, bytes]:
     """Return the model in each precision."""
-    with tempfile.TemporaryDirectory() as saved:
+    with _scratch(job) as saved:
         _save(job.model, saved, batch)
         content = {
             "float32": _convert(_converter(saved)),
             "float16": _convert(_float16(_converter(saved))),
         }
     if rounded is not None:
-        with tempfile.TemporaryDirectory() as saved:
+        with _scratch(job) as saved:
             _save(rounded, saved, batch)
             samples = partial(_samples, job.drawn.calibration, rounded.config.vocab_size)
             outputs = _names_of_outputs(_convert(_converter(saved)))
             content["int8"] = _convert_int8(_converter(saved), samples, outputs)
     return content
+
+
+def _scratch(job: Job) -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for a while, on the disk that the export has to have room on anyway."""
+    return tempfile.TemporaryDirectory(prefix=".", dir=job.folder)
 
 
 def _save(model: DeepCpgDnaForSequencePrediction, folder: str, batch: int | None) -> None:
@@ -213,8 +250,8 @@ def _samples(
 
 def _append(path: Path, cells: tuple[str, ...], description: Mapping[str, Any]) -> None:
     files = {
-        "labels.txt": "".join(f"{cell}\n" for cell in cells),
-        "description.json": json.dumps(description, indent=2) + "\n",
+        _LABELS: "".join(f"{cell}\n" for cell in cells),
+        _DESCRIPTION: json.dumps(description, indent=2) + "\n",
     }
     with zipfile.ZipFile(path, "a") as archive:
         for name, text in files.items():

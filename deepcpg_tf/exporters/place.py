@@ -1,0 +1,188 @@
+"""The folder of an export: one run is at it at a time, and what is in it changes as a whole.
+
+All is prepared in a hidden folder within, as what is beside may be another disk, or not ours
+to write to. It is put in place by renaming, the file that makes it count last; a plan of it
+is written before, so that what is cut off in between can be undone by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from deepcpg_tf.errors import OutputError
+
+WORKSPACE, LOCK = ".export", ".export.lock"
+_PLAN = "plan.json"
+
+_NO_ROOM = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+
+
+class Place:
+    """A folder that this run holds.
+
+    Attributes
+    ----------
+    out
+        The folder.
+    new
+        Where to prepare what goes into it.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.workspace = out / WORKSPACE
+        self.new = self.workspace / "new"
+        self._old = self.workspace / "old"
+
+    def publish(self, placed: Sequence[str], removed: Sequence[str], last: str) -> None:
+        """Put what is prepared in place, in this order, or change nothing.
+
+        Parameters
+        ----------
+        placed
+            Paths within `new`, files or folders; each takes the place of what is there.
+        removed
+            Paths within the folder that are to go.
+        last
+            The file that makes the others count.
+
+        Raises
+        ------
+        OutputError
+            When something cannot be moved; all is as it was then.
+        """
+        plan = {"placed": [*placed], "removed": [*removed], "last": last}
+        partial = self.workspace / f"{_PLAN}.partial"
+        partial.write_text(json.dumps(plan))
+        partial.replace(self.workspace / _PLAN)
+        try:
+            for name in (*placed, *removed):
+                if (self.out / name).exists():
+                    _move(self.out / name, self._old / name)
+                if name in placed:
+                    _move(self.new / name, self.out / name)
+            (self.new / last).replace(self.out / last)
+        except BaseException as error:
+            self.undo()
+            if isinstance(error, OSError):
+                raise OutputError(
+                    f"{self.out}: cannot put the export in place: {error.strerror}; "
+                    "what was there is there still"
+                ) from error
+            raise
+        (self.workspace / _PLAN).unlink()
+
+    def undo(self) -> None:
+        """Take back what was not put in place to the end."""
+        path = self.workspace / _PLAN
+        if not path.exists():
+            return
+        plan = json.loads(path.read_text())
+        if (self.new / plan["last"]).exists():
+            for name in reversed(plan["placed"]):
+                if not (self.new / name).exists() and (self.out / name).exists():
+                    _move(self.out / name, self.new / name)
+            for name in (*plan["placed"], *plan["removed"]):
+                if (self._old / name).exists():
+                    _move(self._old / name, self.out / name)
+        path.unlink()
+
+    def clear(self) -> None:
+        """Remove what was prepared, unless it is needed to undo."""
+        if not cut_off(self.out):
+            shutil.rmtree(self.workspace, ignore_errors=True)
+
+
+@contextmanager
+def claim(out: Path) -> Iterator[Place]:
+    """Hold a folder, which is made if need be; nothing new stays in it but what is published.
+
+    Raises
+    ------
+    OutputError
+        When another run holds it, it cannot be written to, or its disk is full.
+    """
+    out = out.resolve()
+    made = [path for path in (out, *out.parents) if not path.exists()]
+    lock = _lock(out)
+    place = Place(out)
+    try:
+        with room_to_write(out):
+            place.undo()
+            place.clear()
+            place.new.mkdir(parents=True)
+            yield place
+    finally:
+        place.clear()
+        with suppress(OSError):
+            (out / LOCK).unlink()
+        for path in made:
+            with suppress(OSError):  # not empty: it stays
+                path.rmdir()
+        os.close(lock)
+
+
+def cut_off(out: Path) -> bool:
+    """Return whether an export is but partly in place."""
+    return (out / WORKSPACE / _PLAN).exists()
+
+
+@contextmanager
+def room_to_write(out: Path) -> Iterator[None]:
+    """Say where it was that there was no room: libraries do not, or have errors of their own."""
+    try:
+        yield
+    except Exception as error:
+        reason = _no_room(error)
+        if reason is None or isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{out}: cannot write there: {reason}") from error
+
+
+def _no_room(error: BaseException | None) -> str | None:
+    while error is not None:
+        for reason in _NO_ROOM:
+            if reason in str(error):
+                return reason
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _lock(out: Path) -> int:
+    """Return an open file in the folder that nothing else has locked."""
+    while True:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:
+            continue  # another run has just ended, and removed the folder
+        except OSError as error:
+            raise OutputError(f"{out}: cannot write there: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise OutputError(
+                f"{out}: expected no other export at work there, found one; wait for its end"
+            ) from None
+        except OSError as error:
+            os.close(lock)
+            raise OutputError(f"{out}: cannot be locked: {error.strerror}") from error
+        if os.fstat(lock).st_nlink:
+            return lock
+        os.close(lock)  # another run has just ended, and removed the file
+
+
+def _move(source: Path, target: Path) -> None:
+    """Rename, making the folders that lead there, and removing those that nothing is left in."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.rename(target)
+    with suppress(OSError):
+        source.parent.rmdir()
