@@ -60,9 +60,9 @@ class Place:
         """
         plan = {"placed": [*placed], "removed": [*removed], "last": last}
         partial = self.workspace / f"{_PLAN}.partial"
-        partial.write_text(json.dumps(plan))
-        partial.replace(self.workspace / _PLAN)
         try:
+            partial.write_text(json.dumps(plan))
+            partial.replace(self.workspace / _PLAN)
             for name in (*placed, *removed):
                 if (self.out / name).exists():
                     _move(self.out / name, self._old / name)
@@ -120,13 +120,15 @@ def claim(out: Path) -> Iterator[Place]:
             place.new.mkdir(parents=True)
             yield place
     finally:
-        place.clear()
-        with suppress(OSError):
-            (out / LOCK).unlink()
-        for path in made:
-            with suppress(OSError):  # not empty: it stays
-                path.rmdir()
-        os.close(lock)
+        try:
+            place.clear()
+            with suppress(OSError):
+                (out / LOCK).unlink()
+            for path in made:
+                with suppress(OSError):  # not empty: it stays
+                    path.rmdir()
+        finally:
+            os.close(lock)
 
 
 def cut_off(out: Path) -> bool:
