@@ -80,6 +80,8 @@ def test_tensorboard(run, table, tmp_path):
     more = ("--epochs", "2", "--tensorboard", logs)
     assert run(*train(table, out, *more, model=SMALL)).code == 0
     (file,) = logs.iterdir()
+    for folder in (tmp_path, table.parent, RUN):
+        assert str(folder).encode() not in file.read_bytes()
     values = [
         (event.step, value.tag)
         for event in summary_iterator(str(file))

@@ -88,6 +88,9 @@ class RandomExamples:
     def labels(self, indices):
         return self._labels[indices].astype(np.int8)
 
+    def origins(self):
+        return {"arrays": "random"}
+
 
 def test_every_module_is_here():
     assert SMALL.keys() == MODELS.keys() == CONFIGS.keys()

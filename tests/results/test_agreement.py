@@ -1,7 +1,8 @@
 """All endings hold the same, read back by the libraries that their readers use."""
 
 import gzip
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import anndata
 import h5py
@@ -24,10 +25,10 @@ class Found(NamedTuple):
     """Sites by chromosome and position, sorted, with values and labels (-1 missing) by cell."""
 
     sites: list[tuple[str, int]]
-    values: np.ndarray
-    observed: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
+    values: Any
+    observed: Any = None
+    labels: Any = None
+    probabilities: Any = None
 
 
 def shards(kind):
@@ -109,7 +110,7 @@ def of_tracks(by_cell):
     return Found(sites[0], np.array([[row[3] for row in rows] for rows in by_cell]).T)
 
 
-READERS = {
+READERS: dict[str, Callable[..., Found]] = {
     ".parquet": of_parquet,
     ".tsv": of_tsv,
     ".tsv.gz": of_tsv,

@@ -40,6 +40,9 @@ class ArrayExamples:
     def labels(self, indices):
         return self._labels[indices]
 
+    def origins(self):
+        return {"windows": "in memory"}
+
 
 def config(cells=2, **fields):
     return DeepCpgDnaConfig(**{**CONFIG, "num_labels": cells, **fields})

@@ -10,7 +10,7 @@ import pytest
 
 from deepcpg_tf import TrainingSettings, build_table, chromosome_split, load_model, train
 from deepcpg_tf.errors import OutputError, SplitError
-from deepcpg_tf.resume import owned_folder
+from deepcpg_tf.resume import held_folder, owned_folder
 from deepcpg_tf.workflows import train as train_workflow
 from tests.conftest import DATA
 from tests.counting import Counting
@@ -90,9 +90,10 @@ def test_another_model_to_start_from(tmp_path, model):
 def test_other_settings_split_and_threads_are_named(tmp_path, model, monkeypatch, fails):
     out = tmp_path / "out"
     cut_off(LEGACY, out, start=model)
-    seed, epochs = (TrainingSettings(batch_size=512, **one) for one in ({"seed": 3}, {"epochs": 3}))
-    refused("settings.epochs, settings.seed", LEGACY, out, start=model, settings=seed)
-    refused("settings.epochs", LEGACY, out, start=model, settings=epochs)
+    longer, other = TrainingSettings(epochs=3, batch_size=512), TrainingSettings(seed=3, l2=0)
+    refused("settings.epochs", LEGACY, out, start=model, settings=longer)
+    differing = "settings.batch_size, settings.epochs, settings.l2, settings.seed"
+    refused(differing, LEGACY, out, start=model, settings=other)
     refused("freeze", LEGACY, out, start=model, freeze="backbone")
     command = ("train", *LEGACY, "--train", "1", "--epochs", "2", "--batch-size", "512")
     error = fails(*command, "--seed", "4", "--from", model, "--out", out)
@@ -120,12 +121,12 @@ def test_the_second_of_two_at_once_is_refused_before_it_reads(tmp_path, fails):
 
 
 def test_a_folder_that_another_has_just_finished_is_seen_before_reading(tmp_path, monkeypatch):
-    out, held = tmp_path / "out", train_workflow.held_folder
+    out = tmp_path / "out"
 
     def after_another(state, result):
         out.mkdir()
         (out / "weights.h5").touch()
-        return held(state, result)
+        return held_folder(state, result)
 
     monkeypatch.setattr(train_workflow, "held_folder", after_another)
     with pytest.raises(OutputError, match="out: expected a new folder, found that it is there"):
