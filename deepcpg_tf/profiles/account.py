@@ -140,6 +140,7 @@ class Fit:
         self.sites = 0
         self.on_cpg = {0: 0, -1: 0, 1: 0}
         self._free = {0: 0, -1: 0}
+        self._exchanged = 0
 
     def add(self, is_cg: dict[int, npt.NDArray[np.bool_]], strands: npt.NDArray[np.int64]) -> None:
         """Count some sites.
@@ -155,6 +156,8 @@ class Fit:
         for move in self.on_cpg:
             on = (is_cg[move] & (strands >= 0)) | (is_cg[move - 1] & (strands <= 0))
             self.on_cpg[move] += int(on.sum())
+        on_other = (is_cg[0] & (strands < 0)) | (is_cg[-1] & (strands > 0))
+        self._exchanged += int(on_other.sum())
         for move in self._free:
             self._free[move] += int((is_cg[move] & (strands == 0)).sum())
 
@@ -168,7 +171,14 @@ class Fit:
                 result.on_cpg[move] += fit.on_cpg[move]
             for move in result._free:
                 result._free[move] += fit._free[move]
+            result._exchanged += fit._exchanged
         return result
+
+    def has_strands_exchanged(self) -> bool:
+        """Return whether the sites fit clearly better on the other strand, and by no move."""
+        there, here = self._exchanged, self.on_cpg[0]
+        is_clear = there - here >= _FEWEST and 4 * here <= 3 * there
+        return 2 * there > self.sites and is_clear and there > max(self.on_cpg.values())
 
     def better_move(self) -> int | None:
         """Return the move by which the sites fit clearly better than where they are, if any.

@@ -282,6 +282,11 @@ class _Reading:
             f"{path}: expected sites on a CG of the reference, received {fit.sites} "
             f"as {account.format} with {at.replace('+0', 'offset 0')}"
         )
+        if fit.has_strands_exchanged():
+            raise ProfileError(
+                f"{where}: its strands are exchanged: its C are marked - and its G +; exchange + "
+                "and - in its column of strands"
+            )
         if move:
             other = _ALTERNATIVES.get((account.format, move))
             if other and layouts_of(other)[0].fault(self._lines.example) is None:

@@ -72,6 +72,21 @@ def test_files_a_base_off(tmp_path, mini, form, base, format_, remedy, strands):
     assert received.endswith(f": {remedy}")
 
 
+@pytest.mark.parametrize(("form", "base"), [("allc", 1), ("report", 1), ("bedmethyl", 0)])
+@pytest.mark.parametrize("share", [1, 2])
+def test_strands_exchanged(tmp_path, mini, form, base, share):
+    exchanged = {"+": "-", "-": "+"}
+    calls = [(name, p, exchanged[strand]) for name, p, strand in cytosines()]
+    # Every second line of one of the strands is as good.
+    calls = [call for i, call in enumerate(calls) if i % 2 or i % (2 * share) == 0]
+    received = refusal(tmp_path / "cell", file_of(calls, form, base), mini)
+    assert received.startswith(f": expected sites on a CG of the reference, received {len(calls)} ")
+    assert received.endswith(
+        ": its strands are exchanged: its C are marked - and its G +; exchange + and - in its "
+        "column of strands"
+    )
+
+
 def test_a_few_sites_a_base_off(tmp_path, mini):
     text = file_of(cytosines("+")[:2], "ranged cov", 0)
     assert refusal(tmp_path / "cell", text, mini) == (
