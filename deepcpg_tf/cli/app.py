@@ -24,6 +24,7 @@ from deepcpg_tf.cli import (
     train,
 )
 from deepcpg_tf.cli.command import Command, ManyValues
+from deepcpg_tf.cli.lines import one_line
 from deepcpg_tf.errors import DeepCpgError
 
 app = typer.Typer(
@@ -102,12 +103,12 @@ def _tell(error: Exception) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"deepcpg-tf: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"deepcpg-tf: error: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 
 def _show_warning(message: Warning | str, *where: object, **how: object) -> None:
-    print(f"deepcpg-tf: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"deepcpg-tf: warning: {one_line(str(message))}", file=sys.stderr)
 
 
 def _silence_tensorflow() -> None:

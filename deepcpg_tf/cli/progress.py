@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from deepcpg_tf.cli.lines import one_line
 from deepcpg_tf.progress import Progress
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class _Lines:
         pass
 
     def tells(self, line: str) -> None:
-        print(line, file=sys.stderr)
+        print(one_line(line), file=sys.stderr)
 
 
 class _Bar:
@@ -44,7 +45,7 @@ class _Bar:
             self._bar.advance(self._task, units)
 
     def tells(self, line: str) -> None:
-        self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._bar.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
