@@ -35,27 +35,26 @@ _STARTS = {
 }
 
 
-def kind_by_header(lines: Sequence[str]) -> str | None:
-    """Return what a file is by the lines before its first site, that one included."""
-    for line in lines:
-        text = line.strip()
-        for start, kind in _STARTS.items():
-            if text.startswith(start):
-                return kind
-        if text.startswith("track"):
-            # The words of MethylDackel.
-            if "methylation counts" in text:
-                return (
-                    "the coverage of sites, without their methylation, as MethylDackel "
-                    "--counts writes: run it without --counts"
-                )
-            if "logit transformed" in text:
-                return "logits, as MethylDackel --logit writes: run it without --logit"
-        names = text.lower().split()
-        if "eff_ct_count" in names:
-            return f"BSMAP's ratios: make them Bismark coverage, {_BSMAP}"
-        if names == ["chr", "pos", "n", "x"]:
-            return f"DSS's table: make it Bismark coverage, {_DSS}"
+def kind_by_header(line: str) -> str | None:
+    """Return what a file is by a line before its first site, or by that one."""
+    text = line.strip()
+    for start, kind in _STARTS.items():
+        if text.startswith(start):
+            return kind
+    if text.startswith("track"):
+        # The words of MethylDackel.
+        if "methylation counts" in text:
+            return (
+                "the coverage of sites, without their methylation, as MethylDackel "
+                "--counts writes: run it without --counts"
+            )
+        if "logit transformed" in text:
+            return "logits, as MethylDackel --logit writes: run it without --logit"
+    names = text.lower().split()
+    if "eff_ct_count" in names:
+        return f"BSMAP's ratios: make them Bismark coverage, {_BSMAP}"
+    if names == ["chr", "pos", "n", "x"]:
+        return f"DSS's table: make it Bismark coverage, {_DSS}"
     return None
 
 

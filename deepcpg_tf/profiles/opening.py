@@ -9,7 +9,7 @@ from typing import NamedTuple
 from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.profiles.blocks import Block, read_blocks
 from deepcpg_tf.profiles.foreign import kind_by_columns, kind_by_header
-from deepcpg_tf.profiles.formats import LAYOUTS, TRAILING_TAB, Layout, layouts_of
+from deepcpg_tf.profiles.formats import FORMATS, LAYOUTS, TRAILING_TAB, Layout, layouts_of
 
 _HEAD = 1 << 12  # letters that tell a header
 
@@ -56,15 +56,10 @@ def open_profile(path: Path, format: str | None = None) -> OpenProfile:  # noqa:
     header_may_follow = True
     for block in blocks:
         if header_may_follow:
-            head = _head(block)
+            for number, text in enumerate(_head(block), block.first):
+                _refuse(kind_by_header(text), f"{path}, line {number}")
             header_may_follow = next(block.lines(), None) is None
             block = block.without_header()
-            kind = kind_by_header(head)
-            if kind is not None:
-                raise ProfileError(
-                    f"{path}, line {block.first}: expected a methylation profile "
-                    f"({', '.join(_names())}), received {kind}"
-                )
         number, line = next(block.lines(), (0, b""))
         if number:
             break
@@ -112,11 +107,7 @@ def _choose(
             f"{where}: expected no tab at the end of a line, received {len(fields)} columns"
             f"{TRAILING_TAB} (sed 's/\\t*$//' FILE removes it)"
         )
-    kind = kind_by_columns(fields)
-    if kind is not None:
-        raise ProfileError(
-            f"{where}: expected a methylation profile ({', '.join(_names())}), received {kind}"
-        )
+    _refuse(kind_by_columns(fields), where)
     if like:
         return like[0]
     known = ", ".join(f"{each.format} {len(each.columns)}" for each in LAYOUTS)
@@ -128,8 +119,11 @@ def _choose(
     )
 
 
-def _names() -> list[str]:
-    return list(dict.fromkeys(layout.format for layout in LAYOUTS))
+def _refuse(kind: str | None, where: str) -> None:
+    if kind is not None:
+        raise ProfileError(
+            f"{where}: expected a methylation profile ({', '.join(FORMATS)}), received {kind}"
+        )
 
 
 def _fields(line: bytes, spaced: bool) -> list[str]:

@@ -100,8 +100,8 @@ def test_what_is_told_to_do_makes_a_profile(tmp_path, genome, text, kind, format
 )
 @pytest.mark.parametrize("format_", [None, "bedgraph"])
 def test_headers_that_tell_what_a_file_is(tmp_path, genome, text, kind, format_):
-    message = refusal(tmp_path / "cell.txt", text, genome, format=format_)
-    assert message.startswith(", line 1: expected a methylation profile (deepcpg, ")
+    message = refusal(tmp_path / "cell.txt", f"# c\n\n{text}", genome, format=format_)
+    assert message.startswith(", line 3: expected a methylation profile (deepcpg, ")
     assert message.endswith(f"received {kind}")
 
 
