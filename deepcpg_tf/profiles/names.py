@@ -12,7 +12,7 @@ from deepcpg_tf.errors import ProfileError
 _ENDING = re.compile(
     r"(?<=.)("
     # Compression and formats.
-    r"\.(gz|bgz|tsv|txt|csv|bed|bedmethyl|bedgraph|bdg|bg|cov|zero|allc)"
+    r"\.(gz|bgz|bz2|xz|tsv|txt|csv|bed|bedmethyl|bedgraph|bdg|bg|cov|zero|allc)"
     # Bismark's coverage and reports, and bedGraphs of MethylDackel.
     r"|(_pe)?\.bismark|\.c(g|p|x)+_report|\.merged_cpg_evidence|\.nome(\.(cpg|gpc))?|_cpg"
     # Bismark's alignments, as they are, merged and without duplicates.
