@@ -29,8 +29,8 @@ VERSIONED = "saved_model"
 CARD_FILE = "README.md"
 
 _WINDOWS = "parity"
-_NOT_BUILT_IN = ("hidden_dropout", "layer_names")
-"""Of a configuration, what the interface and the shapes of weights do not depend on."""
+_NOT_BUILT_IN = ("cells", "num_labels", "sequence_length", "hidden_dropout", "layer_names")
+"""Of a configuration, what is compared on its own, or what nothing depends on that is exported."""
 
 
 class Found(NamedTuple):

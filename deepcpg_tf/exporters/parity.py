@@ -184,7 +184,7 @@ def _compare(
             f"expected the cells {', '.join(description['cells'])}, it has {', '.join(said.cells)}"
         )
     expected = {**description, "precision": artefact.precision}
-    names = sorted({*expected, *said.description})
+    names = sorted({*expected, *said.description}, key=lambda name: (name != "weights", name))
     for name in names:
         one, other = _text(expected.get(name)), _text(said.description.get(name))
         if one != other:

@@ -1,9 +1,11 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from deepcpg_tf.exporters.manifest import digest
 from deepcpg_tf.exporters.samples import draw_windows
 from deepcpg_tf.exporters.session import ServingSession
 from tests.conftest import DATA
@@ -36,3 +38,17 @@ def exported(tiny_export):
 def session(exported):
     with ServingSession(exported.folder / "saved_model" / "1") as session:
         yield session
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    return shutil.copytree(exported.folder, tmp_path / "copy")
+
+
+def edit(folder, change):
+    """Change the manifest as who means harm does: its own checksum goes with it."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    change(content)
+    content["digest"] = digest(content)
+    path.write_text(json.dumps(content))

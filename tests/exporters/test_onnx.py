@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import onnx
@@ -6,6 +7,7 @@ import onnxruntime
 import pytest
 import tensorflow as tf
 
+import deepcpg_tf
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.exporters.describe import describe
 from deepcpg_tf.exporters.formats import Job
@@ -142,3 +144,22 @@ def test_the_five_channels_of_multimolecule(tmp_path):
     )
     expected = model.predict_windows(windows)
     np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(model.config))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_says_what_it_is(exported, name):
+    """To who opens it in Netron, say; and nothing of the converter's counting is left."""
+    model = load(exported, name)
+    assert (model.producer_name, model.producer_version) == ("deepcpg_tf", deepcpg_tf.__version__)
+    assert (model.model_version, model.graph.name) == (1, "tiny")
+    for text in (model.doc_string, model.graph.doc_string):
+        assert text.startswith(
+            "tiny: DeepCpG's DNA module, architecture custom. From a window of 1"
+        )
+    docs = {value.name: value.doc_string for value in (*model.graph.input, *model.graph.output)}
+    assert "ASCII codes of 101 letters" in docs["tokens"]
+    assert "at index 50, counted from 0" in docs["tokens"]
+    assert all("in the order of the metadata's `cells`" in docs[x] for x in docs if x != "tokens")
+    names = {name for node in model.graph.node for name in (node.name, *node.input, *node.output)}
+    others = {name for name in names if not re.fullmatch(r"[A-Za-z]+_\d+(_\d|_out)?", name)}
+    assert others == {"tokens", "logits", "probabilities"}

@@ -146,7 +146,8 @@ def copies(folder, files):
 def test_what_cannot_be_moved_is_undone(tmp_path, monkeypatch, files):
     """Wherever it fails, as where the folder is a mount point that is busy."""
     outs, error = copies(tmp_path, files), OSError(errno.EBUSY, "Device or resource busy")
-    for number in every_rename(monkeypatch, error):
+    tried = 0
+    for tried in every_rename(monkeypatch, error):  # noqa: B007
         out = next(outs)
         said = None
         try:
@@ -158,7 +159,7 @@ def test_what_cannot_be_moved_is_undone(tmp_path, monkeypatch, files):
         assert said.startswith(f"{out}: cannot put the export in place: Device or resource busy;")
         assert read(out) == files
         assert not (out / WORKSPACE).exists()
-    assert number == (8 if files is OLD else 5)
+    assert tried == (8 if files is OLD else 5)
 
 
 @pytest.mark.parametrize("files", [OLD, {}])

@@ -1,8 +1,10 @@
 import json
+import re
 import zipfile
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
 from deepcpg_tf.exporters.parity import BOUNDS
@@ -93,3 +95,39 @@ def test_cells_and_provenance_can_be_read_with_unzip(exported, name):
         assert tuple(archive.read("labels.txt").decode().split()) == exported.model.cells
         description = json.loads(archive.read("description.json"))
     assert description["provenance"] == exported.model.provenance
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_first_graph_is_that_of_tokens(exported, name):
+    """For what runs a file without its signatures."""
+    loaded = interpreter(exported, name)
+    (given,), (logits, probabilities) = loaded.get_input_details(), loaded.get_output_details()
+    names = [tensor["name"] for tensor in (given, logits, probabilities)]
+    assert names == ["tokens", "logits", "probabilities"]
+    loaded.resize_tensor_input(given["index"], [1, 101])
+    loaded.allocate_tensors()
+    loaded.set_tensor(given["index"], exported.tokens[:1])
+    loaded.invoke()
+    found = loaded.get_tensor(probabilities["index"])
+    bound = BOUNDS[name.removesuffix("_batch1")]
+    np.testing.assert_allclose(found, exported.probabilities[:1], atol=bound)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_names_and_alignment(exported, name):
+    content = (exported.folder / "tflite" / f"{name}.tflite").read_bytes()
+    model = schema.Model.GetRootAs(content, 0)
+    assert schema.Model.ModelBufferHasIdentifier(content, 0)
+    assert model.Description().startswith(b"tiny: DeepCpG's DNA module, architecture custom.")
+    assert [model.SignatureDefs(i).SignatureKey() for i in range(2)] == [b"tokens", b"one_hot"]
+    for i, given in enumerate(("tokens", "one_hot")):
+        graph = model.Subgraphs(i)
+        assert (graph.Name().decode(), model.SignatureDefs(i).SubgraphIndex()) == (given, i)
+        names = [graph.Tensors(j).Name().decode() for j in range(graph.TensorsLength())]
+        assert len(set(names)) == len(names)
+        others = {name for name in names if not re.fullmatch(r"[a-z0-9_]+_\d+", name)}
+        assert others == {given, "logits", "probabilities"}
+    for i in range(model.BuffersLength()):
+        if model.Buffers(i).DataLength():
+            start = model.Buffers(i)._tab
+            assert start.Vector(start.Offset(4)) % 16 == 0
