@@ -162,7 +162,7 @@ def test_sites_that_are_no_cg_are_counted(run, tmp_path):
         (["--sequence", "ACGT"], "sequence: expected a window of 101 letters, received 4"),
         (["--sequence", "A" * 100 + "!"], "sequence, position 101: .* received '!'"),
         (["--sequences", "no.txt"], "no.txt: expected a file, found none there"),
-        (["--fasta", WINDOWS], "sequences.txt: expected FASTA with a window a record, found none"),
+        (["--fasta", WINDOWS], "sequences.txt, line 1: expected FASTA, whose first record begins"),
         (["--sites", GENOME, "--genome", GENOME], "mini.fa, line 1: chrom.*expected one of mini"),
         (["--sites", WINDOWS, "--genome", "no.fa"], "no.fa: expected a FASTA file, found none"),
     ],
