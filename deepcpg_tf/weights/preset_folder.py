@@ -118,7 +118,9 @@ def read_folder(folder: Path) -> Checkpoint:
         # Version 1 was first written when there was one module only, and did not name it.
         module = description.get("module", DeepCpgDnaConfig.module)
         config = config_class(module).from_dict(description["config"])
-        provenance = dict(description["provenance"])
+        provenance = description["provenance"]
+        if not isinstance(provenance, dict):
+            raise TypeError("its provenance is no object")
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from None
     except (ValueError, AttributeError, KeyError, TypeError) as error:

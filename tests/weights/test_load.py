@@ -110,6 +110,7 @@ def _edit(folder, **fields):
         ({"format": "other"}, "expected format 'deepcpg_tf' version 1, received 'other'"),
         ({"format_version": 2}, "received 'deepcpg_tf' version 2"),
         ({"provenance": 3}, "expected the description of a model"),
+        ({"provenance": [["format", "x"]]}, "a model, but its provenance is no object"),
         ({"config": {"vocab_size": 9}}, "config.json: vocab_size"),
         (
             {"config": {**DeepCpgDnaConfig().to_dict(), "sequence_length": 101}},
