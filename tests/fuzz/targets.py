@@ -270,7 +270,7 @@ def _read_legacy_data(folder: Path) -> None:
             labels = data.labels(np.arange(start)[rows])
             for cell, column in zip(data.cells, labels.T, strict=True):
                 expect((file[f"outputs/cpg/{cell}"][()] == column).all(), "read other labels")
-            if "inputs/dna" in file:
+            if file.get("inputs/dna") is not None:
                 try:
                     windows = data.windows(np.arange(start)[rows])
                 except LegacyDataError:
