@@ -197,11 +197,10 @@ class _Reading:
     def _name(self, calls: Calls) -> str | None:
         if calls.chromosome in self._names:
             return self._names[calls.chromosome]
-        where = f"{self._lines.path}, line {calls.line(0)}"
         try:
             name = find_name(calls.chromosome, self._genome.lengths)
         except GenomeError as error:
-            raise ProfileError(f"{where}: {error}") from None
+            raise ProfileError(f"{self._where(calls)}: {error}") from None
         if name is None:
             self._account.absent.append(calls.chromosome)
             self._names[calls.chromosome] = None
@@ -209,11 +208,14 @@ class _Reading:
         for other, its_name in self._names.items():
             if its_name == name:
                 raise ProfileError(
-                    f"{where}: expected one name a chromosome, "
+                    f"{self._where(calls)}: expected one name a chromosome, "
                     f"received {calls.chromosome} after {other}, both {name} of the reference"
                 )
         self._names[calls.chromosome] = name
         return name
+
+    def _where(self, calls: Calls) -> str:
+        return f"{self._lines.path}, line {calls.line(0)}"
 
     def _place(self, calls: Calls, name: str) -> _CpgReads:
         is_cg = {
