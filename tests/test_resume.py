@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -166,6 +167,20 @@ def test_a_folder_that_is_removed_while_waited_for(tmp_path, monkeypatch):
     with own(state):
         assert (state / "lock").exists()
         assert (state / "identity.json").exists()
+
+
+def test_a_disk_that_is_full_at_the_start_is_told_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    message = f"^{tmp_path}/state/identity.json: cannot write there: No space left on device$"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(OutputError, match=message), own(tmp_path / "state"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+    with own(tmp_path / "state"):
+        pass
 
 
 def test_a_place_that_cannot_be(tmp_path):

@@ -56,10 +56,11 @@ def convert(
         checkpoint = keras_legacy.read_model_h5(model_h5)
     elif multimolecule is not None:
         checkpoint = read_multimolecule(multimolecule)
-    from deepcpg_tf.models.registry import build_model
     from deepcpg_tf.quiet import import_tensorflow
 
     import_tensorflow()
+    from deepcpg_tf.models.registry import build_model
+
     model = build_model(checkpoint)
     model.save_to_preset(out)
     config = model.config

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -118,3 +120,18 @@ def test_out_is_a_file(fails, tmp_path):
     (tmp_path / "out").write_text("")
     arguments = ("--model-json", JSON, "--weights", WEIGHTS, "--out", tmp_path / "out")
     assert "expected the name of a folder to write, received a file" in fails("convert", *arguments)
+
+
+def test_tensorflow_is_imported_without_its_noise(tmp_path):
+    """So before any module of ours that imports it."""
+    code = (
+        "import sys, deepcpg_tf.quiet as quiet\n"
+        "def instead():\n"
+        "    sys.exit(7 if 'tensorflow' not in sys.modules else 8)\n"
+        "quiet.import_tensorflow = instead\n"
+        "from deepcpg_tf.cli.app import main\n"
+        "main()\n"
+    )
+    files = source(LEGACY / "keras1-distributed")
+    arguments = [sys.executable, "-c", code, "convert", *files, "--out", tmp_path / "model"]
+    assert subprocess.run(arguments, check=False).returncode == 7
