@@ -11,6 +11,8 @@ from deepcpg_tf.profiles.names import cell_name
     [
         ("BS27_4_SER.bed.gz", "BS27_4_SER"),
         ("c3.tsv.gz", "c3"),
+        ("c3.tsv.bz2", "c3"),
+        ("c3.cov.xz", "c3"),
         ("a.bedGraph", "a"),
         ("a.merged_CpG_evidence.cov.gz", "a"),
         ("a.CpG_report.merged_CpG_evidence.cov.gz", "a"),
