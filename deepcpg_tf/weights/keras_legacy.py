@@ -87,7 +87,8 @@ def _read_config(document: dict[str, Any], where: str) -> DeepCpgDnaConfig:
     try:
         return read_architecture(document)
     except CheckpointError as error:
-        raise CheckpointError(f"{where}: {error}") from None
+        # Names of layers may hold anything.
+        raise CheckpointError(f"{where}: {' '.join(str(error).split())}") from None
 
 
 def _weights_group(file: h5py.File, path: Path) -> tuple[h5py.Group, str]:

@@ -465,3 +465,12 @@ def test_long_lists_of_names_are_split_by_keras_2(checkpoint):
     _weights(checkpoint, split)
     for name, tensor in _read(checkpoint).tensors.items():
         np.testing.assert_array_equal(tensor, expected[name])
+
+
+def test_a_foreign_name_with_line_ends_is_told_in_one_line(tmp_path):
+    document = json.loads((DATA / "legacy" / "keras2-distributed" / "model.json").read_text())
+    document["config"]["input_layers"][0][0] = "a\nb"
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match="layer a b: referred to") as caught:
+        read_json_and_weights(tmp_path / "model.json", tmp_path / "none.h5")
+    assert "\n" not in str(caught.value)
