@@ -1,3 +1,4 @@
+import errno
 import io
 import json
 import shlex
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.exporters.place import claim
 from tests import tolerances
 from tests.conftest import DATA
 
@@ -21,6 +24,12 @@ PRECISIONS = ("float32", "float16", "int8")
 
 def manifest(folder):
     return json.loads((folder / "manifest.json").read_text())
+
+
+def run_of(content):
+    """Return what is said of the only export."""
+    (found,) = content["exports"].values()
+    return found
 
 
 def test_export_and_verify(run, tmp_path):
@@ -68,7 +77,7 @@ def test_calibrated_on_sites(run, tmp_path):
     assert result.err.count("\n") == 1
     assert result.out.splitlines()[-1].startswith(f"{out}: 2 artefacts, 1 left out; windows: ")
     content = manifest(out)
-    assert content["calibration"]["source"] == "sites.tsv, 1000 windows"
+    assert run_of(content)["calibration"]["source"] == "sites.tsv, 1000 windows"
     assert set(content["artefacts"]) == {"keras/model.keras", "onnx/float32.onnx"}
     assert set(content["left_out"]) == {"onnx/int8.onnx"}
     assert run("verify", out).code == 0
@@ -81,7 +90,7 @@ def test_calibrated_on_fasta(run, tmp_path):
     more = ("--calibration", fasta, "--formats", "onnx")
     result = run("export", LEGACY, "--out", tmp_path / "out", *more)
     assert result.code == 0, result.err
-    source = manifest(tmp_path / "out")["calibration"]["source"]
+    source = run_of(manifest(tmp_path / "out"))["calibration"]["source"]
     assert source == f"windows.fa, {len(letters)} windows and {1280 - len(letters)} generated"
 
 
@@ -127,11 +136,11 @@ def test_windows_and_labels_of_the_training_data(run, tmp_path, trained, monkeyp
     result = run("export", model, "--out", out, "--formats", "onnx")
     assert result.code == 0, result.err
     content = manifest(out)
-    assert content["calibration"]["source"] == "the training data"
+    assert run_of(content)["calibration"]["source"] == "the training data"
     changes = [entry["auc_change"] for entry in content["artefacts"].values()]
     assert len(changes) == 3
     assert all(abs(change) <= 0.002 for change in changes)
-    assert content["genome"] == "dna"
+    assert run_of(content)["genome"] == "dna"
     assert "| training data | my table.h5ad |" in (out / "README.md").read_text()
     (trained / "my table.h5ad").rename(trained / "x.h5ad")
     result = run("export", model, "--out", tmp_path / "again", "--formats", "onnx")
@@ -147,7 +156,7 @@ def test_calibrated_on_a_table(run, tmp_path, trained, monkeypatch):
     result = run("export", trained / "model", *more)
     assert result.code == 0, result.err
     content = manifest(out)
-    assert content["calibration"]["source"].startswith("my table.h5ad, ")
+    assert run_of(content)["calibration"]["source"].startswith("my table.h5ad, ")
     assert content["artefacts"]["onnx/float32.onnx"]["auc_change"] is not None
     result = run("export", trained / "model", "--calibration", table, "--out", out)
     assert result.code == 2
@@ -162,7 +171,7 @@ def test_calibrated_on_data_of_the_original(run, tmp_path):
     result = run("export", RUN / "model", *more)
     assert result.code == 0, result.err
     content = manifest(tmp_path / "out")
-    assert content["calibration"]["source"].startswith(f"{data.name}, ")
+    assert run_of(content)["calibration"]["source"].startswith(f"{data.name}, ")
     assert content["artefacts"]["onnx/float32.onnx"]["auc_change"] is not None
 
 
@@ -208,7 +217,7 @@ def test_no_file_holds_a_folder_of_this_machine(run, tmp_path, trained, monkeypa
         for name, data in found.items():
             for folder in forbidden:
                 assert folder not in data, name
-    content = manifest(tmp_path / "export of old")["provenance"]
+    content = run_of(manifest(tmp_path / "export of old"))["provenance"]
     assert content["command"] == "deepcpg-tf train 'my table.h5ad' --genome=mm10.fa"
     assert (content["files"], content["genome"]) == (["my table.h5ad"], "mm10.fa")
 
@@ -251,3 +260,60 @@ def test_no_such_model(fails, tmp_path):
 
 def test_verify_of_another_folder(fails, tmp_path):
     assert "expected an export with its manifest.json" in fails("verify", tmp_path)
+
+
+def test_two_at_once(fails, tmp_path):
+    """The second is told at once, before anything is loaded."""
+    out = tmp_path / "out"
+    with claim(out):
+        expected = "out: expected no other export at work there, found one; wait for its end"
+        assert expected in fails("export", "smallwood2014-serum", "--out", out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_to(fails, tmp_path, monkeypatch):
+    """Before the model is loaded, which would take the network here."""
+
+    real = Path.mkdir
+
+    def refuse(path, *given, **more):
+        if path.name == "out":
+            raise OSError(errno.EROFS, "Read-only file system")
+        real(path, *given, **more)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    expected = "out: cannot write there: Read-only file system"
+    assert expected in fails("export", "smallwood2014-serum", "--out", tmp_path / "out")
+
+
+def test_a_full_disk(fails, tmp_path, monkeypatch):
+    """As TensorFlow tells it."""
+
+    def save(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "x/data; No space left on device [Op:S]")
+
+    monkeypatch.setattr(tf.saved_model, "save", save)
+    out = tmp_path / "out"
+    line = fails("export", LEGACY, "--out", out, "--formats", "saved_model")
+    assert line == f"deepcpg-tf: error: {out}: cannot write there: No space left on device\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_model_takes_an_option(run, tmp_path):
+    out, other = tmp_path / "out", tmp_path / "other"
+    config = DeepCpgDnaForSequencePrediction.from_preset(LEGACY).config.to_dict()
+    config = DeepCpgDnaConfig.from_dict({**config, "cells": ("x", "y", "z")})
+    DeepCpgDnaForSequencePrediction(config).save_to_preset(other)
+    more = ("--out", out, "--formats", "onnx", "--no-int8")
+    assert run("export", LEGACY, *more).code == 0
+    result = run("export", other, *more)
+    assert result.code == 2
+    assert result.err == (
+        f"deepcpg-tf: error: {out}: expected a model with the cells of keras1-distributed, whose "
+        "export is there, received other with others; another folder takes it, and --replace "
+        "removes what is there\n"
+    )
+    result = run("export", other, *more, "--replace")
+    assert result.code == 0, result.err
+    assert manifest(out)["cells"] == ["x", "y", "z"]
+    assert run("verify", out).code == 0
