@@ -15,7 +15,7 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*header, box=None, pad_edge=False)
+    table = Table(*header, box=None, collapse_padding=True, pad_edge=False)
     for row in rows:
         table.add_row(*map(str, row))
     Console().print(table)
