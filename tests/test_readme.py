@@ -196,7 +196,7 @@ def test_deploy(tmp_path, shell):
     assert (tmp_path / "exported" / "saved_model" / "1").is_dir()
 
 
-COMMAND = re.compile(r"deepcpg-tf ((?:data )?[a-z-]+)((?:[^`\n#]|\\\n)*)")
+COMMAND = re.compile(r"deepcpg-tf ((?:(?:data|cache) )?[a-z-]+)((?:[^`\n#]|\\\n)*)")
 
 
 def commands():
