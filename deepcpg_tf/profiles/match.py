@@ -120,5 +120,5 @@ def _sum(counts: list[Count]) -> Count:
 
 
 def _described(names: str, count: Count) -> str:
-    past = f", {count.past_end} past the end" if count.past_end else ""
-    return f"{names} {count.percent} of {count.positions}{past}"
+    past = f" ({count.past_end} past the end)" if count.past_end else ""
+    return f"{names}: {count.percent} of {count.positions}{past}"

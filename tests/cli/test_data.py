@@ -293,7 +293,7 @@ def test_build_on_another_assembly(run, fails, tmp_path):
     (tmp_path / "other.fa").write_text(fasta)
     arguments = ("data", "build", "--genome", tmp_path / "other.fa", "--out", tmp_path / "t.h5ad")
     message = fails(*arguments, "--profiles", PROFILES[0])
-    assert "other.fa, as --min-reference-match asks, received 1 " in message
+    assert "other.fa, as --min-reference-match asks, received 1: " in message
     assert "is it of another assembly?" in message
     assert not (tmp_path / "t.h5ad").exists()
     done = run(*arguments, "--profiles", PROFILES[0], "--min-reference-match", 0)

@@ -405,5 +405,5 @@ def test_files_of_another_assembly(tmp_path):
     letters["1"] = letters["1"][:half] + "A" + letters["1"][half:]
     fasta = "".join(f">{name}\n{text}\n" for name, text in letters.items())
     (tmp_path / "g.fa").write_text(fasta)
-    with pytest.raises(LegacyDataError, match=r"on a C of g.fa, received 1 \d\d\.\d% of 1480: is"):
+    with pytest.raises(LegacyDataError, match=r"on a C of g.fa, received 1: \d\d\.\d% of 1480: is"):
         table_of_legacy_data(LegacyData(LEGACY_FILES), Genome(tmp_path / "g.fa"))
