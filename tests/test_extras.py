@@ -107,4 +107,5 @@ def test_what_stands_at_the_top_of_modules():
         ("evaluation/plots.py", "matplotlib"),
         ("exporters/formats/onnx.py", "onnx"),
         ("exporters/onnx_passes.py", "onnx"),
+        ("exporters/tflite_names.py", "ai_edge_litert"),
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
-from deepcpg_tf.files import sha256
+from deepcpg_tf.files import check_writable, sha256
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.settings import TrainingSettings
@@ -183,6 +183,7 @@ def _check(
     tensorboard: PathLike | None,
 ) -> None:
     _check_new(out)
+    check_writable(out)
     require("matplotlib", extra="plots")
     if tensorboard is not None:
         require("tensorboard", extra="tensorboard")

@@ -80,7 +80,7 @@ def test_an_annotation_without_sites(run, fails, tmp_path):
     rows = (out / "metrics_by_annotation.tsv").read_text().splitlines()
     within = {tuple(row.split("\t")[:3]): row.split("\t")[3] for row in rows}
     assert within["x", "n", "cpg/c1"] == "0.0"
-    assert within["x", "auc", "cpg/c1"] == "nan"
+    assert within["x", "auc", "cpg/c1"] == ""
     (tmp_path / "y.bed").write_text("chrY\t0\t3000\n")
     assert "asked for (1, 2, X), found chrY" in fails(*evaluate, tmp_path / "y.bed")
 
