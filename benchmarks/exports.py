@@ -51,7 +51,8 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     import keras
 
     from deepcpg_tf.configs.dna import DeepCpgDnaConfig
-    from deepcpg_tf.exporters.bundle import WINDOWS_FILE, export
+    from deepcpg_tf.exporters.bundle import export
+    from deepcpg_tf.exporters.contents import windows_file
     from deepcpg_tf.exporters.formats import open_artefact
     from deepcpg_tf.exporters.manifest import artefacts_of
     from deepcpg_tf.exporters.parity import Reference
@@ -66,7 +67,7 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     model = DeepCpgDnaForSequencePrediction(config)
     out = folder / architecture
     content = export(model, architecture, out, draw_windows(model))
-    arrays = Reference.load(out / WINDOWS_FILE).arrays
+    arrays = Reference.load(out / windows_file(1)).arrays
     artefacts = {artefact.path: artefact for artefact in artefacts_of(content)}
 
     def latency(name: str) -> float:

@@ -84,7 +84,7 @@ def export_variant(name: str, model: str, folder: Path) -> str:
             f"{model}: expected the cells of {name} ({PRESETS[name].cells[0]} and others), "
             f"received {loaded.cells[0]} and others"
         )
-    return count(export(loaded, name, folder, draw_windows(loaded)))
+    return count(export(loaded, name, folder, draw_windows(loaded), replace=True))
 
 
 def is_verified(folder: Path) -> bool:

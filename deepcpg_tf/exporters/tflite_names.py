@@ -63,7 +63,7 @@ def _name(graph: Any, signature: Any, codes: Any) -> None:
         graph.tensors[given.tensorIndex].name = given.name.decode()
 
 
-class _Buffer(schema.BufferT):  # type: ignore[misc]
+class _Buffer(schema.BufferT):
     def Pack(self, builder: Any) -> Any:  # noqa: N802
         if self.data is None or not len(self.data):
             return super().Pack(builder)

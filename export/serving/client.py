@@ -9,8 +9,11 @@ Needs nothing but Python for --rest, and tensorflow-serving-api for --grpc.
 from __future__ import annotations
 
 import argparse
+import bz2
 import gzip
+import io
 import json
+import lzma
 import os
 import shutil
 import signal
@@ -36,7 +39,8 @@ _TIMEOUT = 60.0
 
 # ---- Windows and the table: the same lines in every kit, so that each is one file ----
 
-_LETTERS = b"ACGTUNRYSWKMBDHVacgtunryswkmbdhv"
+_LETTERS = "ACGTUNRYSWKMBDHVacgtunryswkmbdhv"
+_BLOCK_HEADER, _LAST_BLOCK = 18, 28  # bytes of a block of bgzip: its header, the empty one
 
 
 class Fault(Exception):  # noqa: N818
@@ -48,7 +52,7 @@ class Record(NamedTuple):
 
     name: str
     where: str
-    letters: bytes
+    letters: str
     size: int
 
 
@@ -60,7 +64,7 @@ class Windows:
     Parameters
     ----------
     file
-        Plain or gzip, at any position.
+        Plain or compressed (gzip, bgzip, bzip2, xz), at any position.
     name
         What an error calls the file.
     length
@@ -76,43 +80,57 @@ class Windows:
         for name, where, letters, size in self._records():
             if size != self.length:
                 raise Fault(f"{where}: expected a window of {self.length} letters, received {size}")
-            if foreign := letters.translate(None, _LETTERS):
+            if foreign := letters.lstrip(_LETTERS):
                 raise Fault(
-                    f"{where}, position {letters.index(foreign[:1]) + 1}: expected a nucleotide "
+                    f"{where}, position {size - len(foreign) + 1}: expected a nucleotide "
                     "letter (A, C, G, T, U, N or another of IUPAC), "
-                    f"received {foreign.decode('utf-8', 'replace')[0]!r}"
+                    f"received {foreign[0]!r}"
                 )
-            yield name, letters
+            yield name, letters.encode()
 
     def _records(self) -> Iterator[Record]:
-        numbered = enumerate((line.strip() for line in self._lines()), 1)
-        filled = dropwhile(lambda numbered: not numbered[1], numbered)
+        numbered = enumerate(self._lines(), 1)
+        filled = dropwhile(lambda numbered: not numbered[1].strip(), numbered)
         first = next(filled, None)
         if first is None:
             raise Fault(f"{self.name}: expected FASTA, or a window a line, found none")
-        read = self._fasta if first[1].startswith(b">") else self._plain
+        read = self._fasta if first[1].startswith((">", ";")) else self._plain
         return read(chain([first], filled))
 
-    def _fasta(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[Record]:
+    def _fasta(self, lines: Iterator[tuple[int, str]]) -> Iterator[Record]:
         number, name, size = 0, "", 0
-        parts: list[bytes] = []
-        for _, line in chain(lines, [(0, b">")]):
-            if not line.startswith(b">"):
+        parts: list[str] = []
+        for line_number, line in chain(lines, [(0, ">")]):
+            text = line.strip()
+            if line.startswith(">"):
+                if number:
+                    yield Record(name, self._where(number, name), "".join(parts), size)
+                number, size, parts = number + 1, 0, []
+                name = next(iter(text[1:].split()), str(number))
+                if '"' in name:
+                    raise Fault(
+                        f"{self._where(number, name)}: expected a name without quotation marks"
+                    )
+            elif number:
                 # Of a chromosome, given by mistake, no more is kept than tells its length.
-                parts += [line] if size <= self.length else []
-                size += len(line)
-                continue
-            if number:
-                where = f"{self.name}, record {number} ({name})"
-                yield Record(name, where, b"".join(parts), size)
-            number, size, parts = number + 1, 0, []
-            words = line[1:].decode("utf-8", "replace").split()
-            name = words[0] if words else str(number)
+                parts += [text] if size <= self.length else []
+                size += len(text)
+            elif text and not text.startswith(";"):
+                raise Fault(
+                    f"{self.name}, line {line_number}: expected FASTA, whose first record begins "
+                    f"with '>', received {text[:60]!r}"
+                )
+        if number == 1:  # the line that ends the last record
+            raise Fault(f"{self.name}: expected FASTA with a window a record, found none")
 
-    def _plain(self, lines: Iterator[tuple[int, bytes]]) -> Iterator[Record]:
+    def _where(self, number: int, name: str) -> str:
+        return f"{self.name}, record {number} ({name})"
+
+    def _plain(self, lines: Iterator[tuple[int, str]]) -> Iterator[Record]:
         empty = 0
         for number, line in lines:
-            if not line:
+            text = line.strip()
+            if not text:
                 empty = empty or number
                 continue
             if empty:
@@ -120,16 +138,46 @@ class Windows:
                     f"{self.name}, line {empty}: expected a window of {self.length} letters, "
                     "received an empty line"
                 )
-            yield Record(str(number), f"{self.name}, line {number}", line, len(line))
+            yield Record(str(number), f"{self.name}, line {number}", text, len(text))
 
-    def _lines(self) -> Iterator[bytes]:
+    def _lines(self) -> Iterator[str]:
+        """Yield lines, whatever ends them, without the mark that may begin a text."""
+        self.file.seek(0)
+        start = self.file.read(_BLOCK_HEADER)
+        self.file.seek(0)
+        file: Any = self.file
+        if start.startswith(b"\x1f\x8b"):
+            _check_bgzip(self.file, self.name)
+            file = gzip.GzipFile(fileobj=self.file)
+        elif start.startswith(b"BZh") and start[3:4].isdigit():
+            file = bz2.BZ2File(self.file)
+        elif start.startswith(b"\xfd7zXZ\0"):
+            file = lzma.LZMAFile(self.file)  # noqa: SIM115
+        text = io.TextIOWrapper(file, encoding="utf-8-sig")
         try:
-            self.file.seek(0)
-            zipped = self.file.read(2) == b"\x1f\x8b"
-            self.file.seek(0)
-            yield from gzip.GzipFile(fileobj=self.file) if zipped else self.file
-        except (OSError, EOFError, zlib.error) as error:
+            yield from text
+        except UnicodeDecodeError as error:
+            raise Fault(f"{self.name}: expected text, plain or compressed, but {error}") from None
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise Fault(f"{self.name}: cannot be read: {error}") from None
+        finally:
+            text.detach()
+
+
+def _check_bgzip(file: IO[bytes], name: str) -> None:
+    """Refuse bgzip that was cut off between two of its blocks, which looks whole."""
+    size = file.seek(0, io.SEEK_END)
+    place = length = 0
+    while place < size:
+        file.seek(place)
+        header = file.read(_BLOCK_HEADER)
+        if header[:4] != b"\x1f\x8b\x08\x04" or header[12:16] != b"BC\x02\0":
+            break  # gzip of another program
+        length = int.from_bytes(header[16:18], "little") + 1
+        place += length
+    file.seek(0)
+    if length and place >= size and length != _LAST_BLOCK:
+        raise Fault(f"{name}: cannot be read: it is cut off, as bgzip ends with an empty block")
 
 
 @contextmanager
@@ -379,7 +427,7 @@ def main() -> None:
     server.add_argument("--grpc", metavar="HOST:PORT", help="as in localhost:8500")
     parser.add_argument("--model", default="deepcpg", help="its name on the server")
     parser.add_argument(
-        "input", metavar="INPUT", help="FASTA or a window a line, plain or gzip; - is stdin"
+        "input", metavar="INPUT", help="FASTA or a window a line, plain or compressed; - is stdin"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
     arguments = parser.parse_args()

@@ -301,8 +301,8 @@ def test_a_full_disk(fails, tmp_path, monkeypatch):
 
 def test_another_model_takes_an_option(run, tmp_path):
     out, other = tmp_path / "out", tmp_path / "other"
-    config = DeepCpgDnaForSequencePrediction.from_preset(LEGACY).config.to_dict()
-    config = DeepCpgDnaConfig.from_dict({**config, "cells": ("x", "y", "z")})
+    fields = DeepCpgDnaForSequencePrediction.from_preset(LEGACY).config.to_dict()
+    config = DeepCpgDnaConfig.from_dict({**fields, "cells": ("x", "y", "z")})
     DeepCpgDnaForSequencePrediction(config).save_to_preset(other)
     more = ("--out", out, "--formats", "onnx", "--no-int8")
     assert run("export", LEGACY, *more).code == 0

@@ -9,6 +9,7 @@ import pytest
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
 from deepcpg_tf.errors import ConfigError, ExportError, OutputError
 from deepcpg_tf.exporters import bundle, formats, parity
+from deepcpg_tf.exporters.artefact import BOUNDS
 from deepcpg_tf.exporters.bundle import export, verify
 from deepcpg_tf.exporters.manifest import artefacts_of, description_of, fingerprint
 from deepcpg_tf.exporters.samples import draw_windows
@@ -43,7 +44,7 @@ def test_the_manifest_of_each_artefact(exported, name):
     if path.is_file():
         assert (entry["bytes"], entry["sha256"]) == (path.stat().st_size, sha256(path))
     assert entry["windows"] >= 512
-    assert entry["maximum_difference"] <= parity.BOUNDS[entry["precision"]]
+    assert entry["maximum_difference"] <= BOUNDS[entry["precision"]]
     assert entry["mean_difference"] <= entry["maximum_difference"]
     assert 0 <= entry["calls_changed"] < 0.05
     assert entry["auc_change"] is None
@@ -290,7 +291,7 @@ def test_the_name_of_a_model_says_nothing_of_its_artefacts(exported, tmp_path, n
 
 
 def test_a_model_named_int8_is_held_to_the_bound_of_float32(exported, tmp_path, monkeypatch):
-    monkeypatch.setitem(parity.BOUNDS, "float32", 1e-12)
+    monkeypatch.setitem(BOUNDS, "float32", 1e-12)
     with pytest.raises(ExportError, match=r"^keras/int8-trial.keras: expected .* within 1e-12"):
         export(exported.model, "int8-trial", tmp_path / "x", exported.drawn, formats=["onnx"])
 
@@ -360,7 +361,7 @@ def test_nothing_is_there_until_everything_was_measured(exported, tmp_path, monk
 
 
 def test_an_artefact_out_of_bounds_is_left_out(exported, tmp_path, monkeypatch):
-    monkeypatch.setitem(parity.BOUNDS, "int8", 1e-6)
+    monkeypatch.setitem(BOUNDS, "int8", 1e-6)
     out = tmp_path / "out"
     with pytest.warns(UserWarning, match="left out") as warned:
         content = export(exported.model, "tiny", out, exported.drawn, formats=["onnx", "tflite"])
@@ -419,7 +420,7 @@ def test_what_does_not_run_is_left_out(exported, tmp_path, monkeypatch):
 
 
 def test_strict(exported, tmp_path, monkeypatch):
-    monkeypatch.setitem(parity.BOUNDS, "int8", 1e-6)
+    monkeypatch.setitem(BOUNDS, "int8", 1e-6)
     with pytest.raises(ExportError, match=r"^onnx/int8.onnx: expected probabilities within 1e-06"):
         export(
             exported.model, "tiny", tmp_path / "out", exported.drawn, formats=["onnx"], strict=True

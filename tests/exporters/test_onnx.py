@@ -9,10 +9,10 @@ import tensorflow as tf
 
 import deepcpg_tf
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.exporters.artefact import BOUNDS
 from deepcpg_tf.exporters.describe import describe
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.formats import onnx as format_onnx
-from deepcpg_tf.exporters.parity import BOUNDS
 from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.models.registry import build_model

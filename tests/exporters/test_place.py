@@ -1,6 +1,7 @@
 """The folder of an export: who is at it, and what is in it when something goes wrong."""
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -11,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf.errors import ExportError, OutputError
-from deepcpg_tf.exporters import place as place_
 from deepcpg_tf.exporters.bundle import check_export_folder
 from deepcpg_tf.exporters.manifest import read_manifest
 from deepcpg_tf.exporters.place import LOCK, WORKSPACE, Place, claim, cut_off
@@ -298,14 +298,14 @@ def test_a_place_that_cannot_be_written_to(tmp_path):
 
 def test_a_lock_that_another_run_removes_meanwhile(tmp_path, monkeypatch):
     """Who opened it before must not believe that it holds the folder."""
-    out, real, gone = tmp_path / "out", place_.fcntl.flock, []
+    out, real, gone = tmp_path / "out", fcntl.flock, []
 
     def flock(handle, how):
         if not gone:
             gone.append((out / LOCK).unlink())
         return real(handle, how)
 
-    monkeypatch.setattr(place_.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     with claim(out):
         assert (out / LOCK).exists()
         with pytest.raises(OutputError, match="expected no other export"):

@@ -6,11 +6,11 @@ import pytest
 from onnx import numpy_helper
 
 from deepcpg_tf import DeepCpgDnaConfig
+from deepcpg_tf.exporters.artefact import BOUNDS
 from deepcpg_tf.exporters.describe import describe
 from deepcpg_tf.exporters.formats import Job, open_artefact
 from deepcpg_tf.exporters.formats import onnx as format_onnx
 from deepcpg_tf.exporters.formats import tflite as format_tflite
-from deepcpg_tf.exporters.parity import BOUNDS
 from deepcpg_tf.exporters.rounding import Fit, round_weights
 from deepcpg_tf.exporters.runtimes import run
 from deepcpg_tf.exporters.samples import draw_windows

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.exporters.artefact import BOUNDS
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from tests import tolerances
 

@@ -63,7 +63,7 @@ def test_from_a_folder(script, tmp_path, monkeypatch, capsys):
 
     real = bundle.export
     monkeypatch.setattr(
-        bundle, "export", lambda *given: real(*given, formats=("onnx",), int8=False)
+        bundle, "export", lambda *given, **more: real(*given, **more, formats=("onnx",), int8=False)
     )
     source, out = tmp_path / "checkpoints", tmp_path / "saved_models"
     source.mkdir()
@@ -87,6 +87,10 @@ def test_from_a_folder(script, tmp_path, monkeypatch, capsys):
     (out / name / "onnx" / "float32.onnx").write_bytes(b"x")
     assert not script.is_verified(out / name)
     assert "float32.onnx: expected" in capsys.readouterr().out
+    (out / name / "manifest.json").write_text("{}")
+    script.main(arguments)
+    assert f"{name:20} exported " in capsys.readouterr().out
+    assert script.is_verified(out / name)
 
 
 def test_no_such_folder(script, tmp_path, capsys):

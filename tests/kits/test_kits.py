@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.exporters.artefact import BOUNDS
 from tests.kits.conftest import KITS, LENGTH, LETTERS
 
 GOOD = "ACGTN" * 20 + "A"

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.exporters.artefact import BOUNDS
 from tests.kits.conftest import KITS, LETTERS, parse
 from tests.shell import ROOT, blocks, run_shell
 

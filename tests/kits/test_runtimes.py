@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.exporters.artefact import BOUNDS
 from tests.kits.conftest import LETTERS, TFLITE, parse
 
 

@@ -26,7 +26,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
-from deepcpg_tf.exporters.parity import BOUNDS
+from deepcpg_tf.exporters.artefact import BOUNDS
 from tests.kits.conftest import KITS, LENGTH, LETTERS
 
 KIT = KITS / "serving"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import importlib.util
 import io
 
+import pysam
 import pytest
 
 from tests.kits.conftest import KITS
@@ -31,6 +34,65 @@ def read(program, text):
 def test_windows(program, case):
     found = [(name, letters.decode()) for name, letters in read(program, case["text"])]
     assert found == [*zip(case["ids"], case["letters"], strict=True)]
+
+
+@pytest.mark.parametrize("case", WINDOWS["compressed"], ids=named(WINDOWS["compressed"]))
+def test_compressed(program, case):
+    file = io.BytesIO(base64.b64decode(case["base64"]))
+    windows = program.Windows(file, "FILE", WINDOWS["length"])
+    for _ in range(2):  # to check, and to compute
+        found = [(name, letters.decode()) for name, letters in windows]
+        assert found == [*zip(case["ids"], case["letters"], strict=True)]
+    assert not file.closed
+
+
+def test_fasta_with_lines_of_old_macs(program):
+    found = read(program, ">a of here\rACGTN\rCGTACA\r>b\rttttttttttt")
+    assert found == [("a", b"ACGTNCGTACA"), ("b", b"ttttttttttt")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("; of here\nACGT\n>a\n", "FILE, line 2: expected FASTA, whose first record begins with"),
+        ("; of here\n", "FILE: expected FASTA with a window a record, found none"),
+    ],
+)
+def test_fasta_without_a_record(program, text, message):
+    with pytest.raises(program.Fault) as error:
+        read(program, text)
+    assert str(error.value).startswith(message)
+
+
+def bgzip(tmp_path, text):
+    """Return two blocks, and the empty one that ends a file."""
+    parts = []
+    for half in (text[: len(text) // 2], text[len(text) // 2 :]):
+        with pysam.BGZFile(str(tmp_path / "x.gz"), "wb") as file:
+            file.write(half.encode())
+        parts.append((tmp_path / "x.gz").read_bytes())
+    last = parts[0][-28:]
+    return [*(part.removesuffix(last) for part in parts), last]
+
+
+def test_bgzip_that_is_cut_off(program, tmp_path):
+    """Between two blocks it looks whole, and would be a table of fewer windows."""
+    blocks = bgzip(tmp_path, "ACGTNCGTACA\n" * 4)
+    windows = program.Windows(io.BytesIO(b"".join(blocks)), "FILE", 11)
+    assert len([*windows]) == 4
+    for cut in (blocks[:1], blocks[:2]):
+        windows = program.Windows(io.BytesIO(b"".join(cut)), "FILE", 11)
+        with pytest.raises(program.Fault, match="FILE: cannot be read: it is cut off, as bgzip en"):
+            list(windows)
+    mixed = blocks[0] + gzip.compress(b"ACGTNCGTACA\n")
+    assert len([*program.Windows(io.BytesIO(mixed), "FILE", 11)]) == 3
+
+
+def test_what_is_no_text(program):
+    with pytest.raises(
+        program.Fault, match="FILE: expected text, plain or compressed, but 'utf-8'"
+    ):
+        [*program.Windows(io.BytesIO(b"\xff\xfeA\0C\0"), "FILE", 11)]
 
 
 @pytest.mark.parametrize("case", WINDOWS["faults"], ids=named(WINDOWS["faults"]))

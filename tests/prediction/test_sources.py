@@ -23,7 +23,7 @@ def read(source):
 
 def source_of(path, text):
     path.write_bytes(text.encode())
-    kind = FastaFile if text.strip().startswith(">") else SequenceFile
+    kind = FastaFile if text.lstrip("\ufeff\n").startswith((">", ";")) else SequenceFile
     return kind(path, WINDOWS["length"])
 
 
