@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 from typer.core import TyperCommand
@@ -11,14 +12,22 @@ from deepcpg_tf.errors import DeepCpgError
 
 
 class Command(TyperCommand):
-    """A command whose errors call an argument by the option that gave it."""
+    """A command whose errors and warnings call an argument by the option that gave it."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
+        shown = warnings.showwarning
+
+        def show(message: Warning | str, *where: Any, **how: Any) -> None:
+            shown(self._in_options(str(message)), *where, **how)
+
+        warnings.showwarning = show
         try:
             return super().invoke(ctx)
         except DeepCpgError as error:
             raise type(error)(self._in_options(str(error))) from error
+        finally:
+            warnings.showwarning = shown
 
     def _in_options(self, message: str) -> str:
         """Return a message with options where it has arguments."""
@@ -27,6 +36,12 @@ class Command(TyperCommand):
             for param in self.params
             if param.param_type_name == "option"
         }
+        off = {
+            param.name: param.secondary_opts[0]
+            for param in self.params
+            if param.param_type_name == "option" and param.secondary_opts
+        }
+        message = re.sub(r"`(\w+)=False`", lambda quoted: off.get(quoted[1], quoted[0]), message)
         # An error begins with the argument that it is about, and quotes others.
         message = re.sub(r"`(\w+)`", lambda quoted: options.get(quoted[1], quoted[0]), message)
         names, colon, rest = message.partition(":")

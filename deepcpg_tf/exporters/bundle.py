@@ -239,7 +239,8 @@ def export_into(
     place.publish(changes_.placed, changes_.removed, MANIFEST_FILE)
     for one in found:
         if one.fault:
-            warnings.warn(f"{one.artefact.path}: left out: {one.fault}", stacklevel=2)
+            text = f"{one.artefact.path}: left out: {one.fault}{_way_out(one)}"
+            warnings.warn(text, stacklevel=2)
     return content
 
 
@@ -328,7 +329,18 @@ def _check(found: Sequence[Found], strict: bool) -> None:
         needed = faulty
     if needed:
         more = f" (and {len(needed) - 1} more)" if len(needed) > 1 else ""
-        raise ExportError(f"{needed[0].artefact.path}: {needed[0].fault}{more}")
+        first = needed[0]
+        raise ExportError(f"{first.artefact.path}: {first.fault}{more}{_way_out(first)}")
+
+
+def _way_out(found: Found) -> str:
+    """Return what a user can do about int8, which is the precision that windows decide about."""
+    if found.artefact.precision != "int8":
+        return ""
+    return (
+        "; calibrated on windows like those to come (`calibration`) it may be within, and "
+        "`int8=False` writes none"
+    )
 
 
 def _leave_out(folder: Path, found: Sequence[Found]) -> None:

@@ -176,8 +176,8 @@ def merge(
     }
     units = {path if path.startswith(f"{VERSIONED}/") else path.split("/")[0] for path in new}
     # What a server looks for comes last: it is not to be taken back.
-    placed = [*sorted(units, key=lambda unit: unit.startswith(VERSIONED)), CARD_FILE]
-    placed.insert(0, windows_file(number))
+    others_first = sorted(units, key=lambda unit: (unit.startswith(VERSIONED), unit))
+    placed = [windows_file(number), CARD_FILE, *others_first]
     stay = {path if path.startswith(f"{VERSIONED}/") else path.split("/")[0] for path in artefacts}
     stay |= {*others, *placed, MANIFEST_FILE}
     removed = [unit for unit in _units(out) if unit not in stay]

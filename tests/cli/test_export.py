@@ -75,6 +75,7 @@ def test_calibrated_on_sites(run, tmp_path):
     assert result.code == 0, result.err
     assert "warning: onnx/int8.onnx: left out: expected probabilities within 0.02" in result.err
     assert result.err.count("\n") == 1
+    assert result.err.endswith("(--calibration) it may be within, and --no-int8 writes none\n")
     assert result.out.splitlines()[-1].startswith(f"{out}: 2 artefacts, 1 left out; windows: ")
     content = manifest(out)
     assert run_of(content)["calibration"]["source"] == "sites.tsv, 1000 windows"

@@ -82,6 +82,10 @@ def test_from_a_folder(script, tmp_path, monkeypatch, capsys):
     assert "expected a folder with a model" in words["smallwood2014-serum"]
     assert [path.name for path in out.iterdir()] == [name]
     assert json.loads((out / name / "manifest.json").read_text())["cells_of"] == name
+    terms = (
+        "If these are its weights, they are under the terms that their record states: https://ze"
+    )
+    assert terms in (out / name / "README.md").read_text()
     assert script.main(arguments) == 1
     assert f"{name:20} kept " in capsys.readouterr().out
     (out / name / "onnx" / "float32.onnx").write_bytes(b"x")
