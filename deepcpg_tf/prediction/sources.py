@@ -139,7 +139,7 @@ class FastaFile(_Letters):
         with reading_text(self.path, SequenceError) as file:
             for line_number, line in enumerate(file, 1):
                 text = line.strip()
-                if line.startswith(";"):  # a comment of early FASTA
+                if line.startswith(";") and not number:  # a comment of early FASTA
                     continue
                 if line.startswith(">"):
                     if number:
