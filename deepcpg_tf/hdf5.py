@@ -1,4 +1,4 @@
-"""HDF5 files that are written from beginning to end."""
+"""HDF5 files: written from beginning to end, and read no further than they hold."""
 
 from __future__ import annotations
 
@@ -53,3 +53,41 @@ def hdf5_file(path: Path) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
                 yield file, sink.check
         finally:
             sink.check()
+
+
+# What may be in memory whatever the file holds, and how often compression may pay.
+_MOST_OF_NOTHING = 1 << 30
+_MOST_COMPRESSED = 1 << 16
+
+
+def check_stored(item: h5py.Group | h5py.Dataset) -> None:
+    """Refuse what takes all memory, or never ends, to be read.
+
+    That are datasets said to be large, of which the file holds next to nothing, and groups
+    that are in themselves.
+
+    Parameters
+    ----------
+    item
+        A dataset, or a group with all in it.
+
+    Raises
+    ------
+    ValueError
+    """
+    _check_stored(item, ())
+
+
+def _check_stored(item: Any, above: tuple[Any, ...]) -> None:
+    if isinstance(item, h5py.Group):
+        if item in above:
+            raise ValueError(f"expected a tree, received {item.name} that is in itself")
+        for name in item:
+            _check_stored(item.get(name), (*above, item))
+    elif isinstance(item, h5py.Dataset) and item.size:
+        stored = item.id.get_storage_size()
+        if item.nbytes > _MOST_OF_NOTHING + _MOST_COMPRESSED * stored:
+            raise ValueError(
+                f"expected what the file holds, received {item.name[1:]} of {item.nbytes:,} bytes, "
+                f"of which it holds {stored:,}"
+            )

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+from deepcpg_tf.data.elements import read_element, read_sparse
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_reference import Checksum, Reference
 from deepcpg_tf.errors import OutputError, TableError
@@ -34,7 +35,10 @@ _VERSION = 1
 _KEY = "deepcpg_tf"
 _COVERAGE = "coverage"
 _NEEDED = ("X", "obs", "var/chromosome", "var/position", f"uns/{_KEY}")
-_READING_FAILED = (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError)
+_READING_FAILED = (
+    *(OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError),
+    MemoryError,
+)
 
 
 def check_table_path(path: Path) -> Path:
@@ -165,30 +169,34 @@ def _check_parts(path: Path, file: h5py.File) -> None:
 
 
 def _read(path: Path, file: h5py.File, *, coverage: bool) -> MethylationTable:
-    from anndata.io import read_elem
-
-    about = read_elem(file[f"uns/{_KEY}"])
-    if int(about["format_version"]) != _VERSION:
+    about = read_element(file, f"uns/{_KEY}")
+    if not isinstance(about, dict):
+        raise ValueError(f"expected entries in uns/{_KEY}, received {type(about).__name__}")
+    version = about["format_version"]
+    if not isinstance(version, int | float | np.number) or version != _VERSION:
+        shown = version if np.isscalar(version) else type(version).__name__
         raise TableError(
-            f"{path}: expected version {_VERSION} of the table format, "
-            f"received {about['format_version']}"
+            f"{path}: expected version {_VERSION} of the table format, received {shown}"
         )
-    ids, chromosomes, unused = _chromosomes(path, read_elem(file["var/chromosome"]))
+    settings = about.get("settings", {})
+    if not isinstance(settings, dict):
+        raise ValueError(f"expected entries in uns/{_KEY}/settings, received {settings!r}")
+    ids, chromosomes, unused = _chromosomes(path, read_element(file, "var/chromosome"))
     reference = _reference(path, about, chromosomes)
     if not reference.checksums:
         # Its digest is of all chromosomes that the table was made of.
         chromosomes += unused
-    obs = read_elem(file["obs"])
+    obs = read_element(file, "obs")
     return MethylationTable(
         tuple(map(str, obs.index)),
         chromosomes,
         ids,
-        _positions(path, read_elem(file["var/position"]), ids, chromosomes),
-        _calls(path, read_elem(file["X"])),
+        _positions(path, read_element(file, "var/position"), ids, chromosomes),
+        _calls(path, read_sparse(file, "X")),
         reference,
         _read_coverage(path, file) if coverage else None,
         obs,
-        _plain(about.get("settings", {})),
+        _plain(settings),
     )
 
 
@@ -207,6 +215,8 @@ def _chromosomes(
             )
     names = [str(name) for name in column.categories]
     codes = np.asarray(column.codes, np.int32)
+    if codes.ndim != 1:
+        raise ValueError(f"expected a name a site in var/chromosome, received {codes.shape}")
     # Categories may be in any order, and more than there are sites of: the sites decide.
     starts = codes[np.flatnonzero(np.diff(codes, prepend=-2))]
     used = list(dict.fromkeys(code for code in starts.tolist() if code >= 0))
@@ -216,17 +226,22 @@ def _chromosomes(
     return rank[codes], tuple(names[i] for i in used), tuple(names[i] for i in others)
 
 
-def _reference(path: Path, about: Any, chromosomes: tuple[str, ...]) -> Reference:
-    name = str(about["reference_name"])
+def _reference(path: Path, about: dict[str, Any], chromosomes: tuple[str, ...]) -> Reference:
+    for key in ("reference_name", "reference_digest"):
+        if not isinstance(about[key], str):
+            raise ValueError(f"expected text as uns/{_KEY}/{key}, received {about[key]!r}")
+    name = about["reference_name"]
     if "reference_chromosomes" not in about:
-        return Reference(name, str(about["reference_digest"]))
-    rows = zip(
-        np.atleast_1d(about["reference_chromosomes"]),
-        np.atleast_1d(about["reference_lengths"]),
-        np.atleast_1d(about["reference_sha256"]),
-        strict=True,
+        return Reference(name, about["reference_digest"])
+    names, lengths, checksums = (
+        np.atleast_1d(about[f"reference_{key}"]) for key in ("chromosomes", "lengths", "sha256")
     )
-    known = {str(own): Checksum(int(length), str(sha256)) for own, length, sha256 in rows}
+    if lengths.dtype.kind not in "iu":
+        raise ValueError(
+            f"expected whole numbers as uns/{_KEY}/reference_lengths, received {lengths.dtype}"
+        )
+    rows = zip(names.tolist(), lengths.tolist(), checksums.tolist(), strict=True)
+    known = {str(own): Checksum(length, str(sha256)) for own, length, sha256 in rows}
     found = {own: find_name(own, known) for own in chromosomes}
     for own, other in found.items():
         if other is None:
@@ -241,6 +256,13 @@ def _positions(
     path: Path, column: Any, ids: npt.NDArray[np.int32], chromosomes: tuple[str, ...]
 ) -> npt.NDArray[np.int64]:
     values = np.asarray(column)
+    if values.shape != ids.shape:
+        raise ValueError(
+            f"expected var/position of {len(ids)} sites, as var/chromosome has, received values "
+            f"of shape {values.shape}"
+        )
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"expected whole numbers as var/position, received {values.dtype}")
     if values.dtype.kind in "iu":
         return np.asarray(values, np.int64)
     values = np.asarray(values, np.float64)
@@ -264,18 +286,12 @@ def _plain(value: Any) -> Any:
 
 
 def _read_coverage(path: Path, file: h5py.File) -> scipy.sparse.csr_array:
-    from anndata.io import read_elem
-
     if f"layers/{_COVERAGE}" not in file:
         raise TableError(
             f"{path}: expected a table with the coverage of each call, as deepcpg-tf data build "
             f"--keep-coverage writes it, received one without layers/{_COVERAGE}"
         )
-    by_cell = read_elem(file[f"layers/{_COVERAGE}"])
-    if not scipy.sparse.issparse(by_cell):
-        raise TableError(
-            f"{path}: expected a sparse matrix as layers/{_COVERAGE}, received a dense one"
-        )
+    by_cell = read_sparse(file, f"layers/{_COVERAGE}")
     values = by_cell.data
     wrong = values[~((values >= 0) & (values <= MOST_READS) & (values == np.floor(values)))]
     if wrong.size:
@@ -288,8 +304,6 @@ def _read_coverage(path: Path, file: h5py.File) -> scipy.sparse.csr_array:
 
 
 def _calls(path: Path, by_cell: Any) -> scipy.sparse.csr_array:
-    if not scipy.sparse.issparse(by_cell):
-        raise TableError(f"{path}: expected a sparse matrix as X, received a dense one")
     values = by_cell.data
     wrong = values[(values != 1) & (values != -1) & (values != 0)]
     if wrong.size:
