@@ -193,7 +193,8 @@ def test_without_outputs(write, tmp_path):
         ({"chromo": np.array([b"\xff", b"1"])}, r"text in UTF-8 in chromo, received b'\\xff'"),
         ({"outputs/cpg/b": np.zeros((2, 2))}, r"a value a site in outputs/cpg/b, .*\(2, 2\)"),
         ({"outputs/cpg/b": np.array([1, np.nan])}, "in outputs/cpg/b, received nan in row 1"),
-        ({"outputs/cpg/b": np.array([b"1", b"0"])}, "in outputs/cpg/b, received b'1' in row 0"),
+        ({"outputs/cpg/b": np.array([b"1", b"0"])}, r"numbers in outputs/cpg/b, .* \|S1"),
+        ({"outputs/cpg/b": np.array([1, 0], np.complex64)}, "numbers in outputs/cpg/b, .* complex"),
         ({"outputs/cpg/b": None, "outputs/cpg/b/x": 1}, "a dataset as outputs/cpg/b, .* a group"),
         (
             {**NO_OUTPUTS, "outputs/cpg": np.zeros(2)},
@@ -213,6 +214,24 @@ def test_faults_of_a_file(write, parts, message):
     with pytest.raises(LegacyDataError, match=f"data.h5: .*{message}") as error:
         LegacyData([write(**parts)])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["pos", "chromo", "outputs/cpg/b", "inputs/dna"])
+def test_sizes_that_the_file_does_not_hold(write, name):
+    path = write()
+    with h5py.File(path, "a") as file:
+        data = file[name]
+        del file[name]
+        file.create_dataset(
+            name, (2**40, *data.shape[1:]), data.dtype, chunks=(16, *data.shape[1:])
+        )
+    with pytest.raises(LegacyDataError, match=rf"received {name} of .* bytes, .* holds 0$"):
+        LegacyData([path])
+
+
+def test_labels_as_truth_values(write):
+    data = LegacyData([write(**{"outputs/cpg/b": np.array([True, False])})])
+    assert data.labels(np.array([0, 1]))[:, 2].tolist() == [1, 0]
 
 
 def test_no_file(tmp_path):
@@ -385,6 +404,18 @@ def test_names_follow_the_genome(write, genome):
 def test_imports_that_cannot_be(write, genome, parts, error, message):
     with pytest.raises(error, match=message):
         table_of_legacy_data(LegacyData([write(**parts)]), genome)
+
+
+@pytest.mark.parametrize(
+    ("predictions", "found"),
+    [({}, "none"), ({"preds/cpg/b": np.zeros(2, np.float32)}, r"predictions \(preds\)")],
+)
+def test_nothing_was_observed(write, genome, predictions, found):
+    """As in the files that `predict` writes."""
+    nothing = {name: np.array([-1, -1], np.int8) for name in NO_OUTPUTS}
+    message = rf"data.h5: expected observations \(1 or 0 in outputs/cpg\), found {found}$"
+    with pytest.raises(LegacyDataError, match=message):
+        table_of_legacy_data(LegacyData([write(**nothing, **predictions)]), genome)
 
 
 def test_a_site_that_is_no_cg_is_left_out(write, tmp_path):

@@ -23,10 +23,11 @@ from deepcpg_tf.data.legacy.numbers import check_numbers, first_row, whole_numbe
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.sequence import N_CODE
+from deepcpg_tf.hdf5 import check_stored
 from deepcpg_tf.inputs import Arrays, Input, Inputs
 
 _CELLS = "outputs/cpg"
-_READING_FAILED = (OSError, KeyError, RuntimeError, TypeError, ValueError)
+_READING_FAILED = (OSError, KeyError, MemoryError, RuntimeError, TypeError, ValueError)
 
 
 class LegacyData:
@@ -53,6 +54,8 @@ class LegacyData:
         0-based positions of the forward-strand C.
     calls : scipy.sparse.csr_array of int8, shape (sites, cells)
         1 methylated, -1 unmethylated, absent where missing.
+    predicted : bool
+        Whether the first file has predictions.
 
     Raises
     ------
@@ -76,7 +79,7 @@ class LegacyData:
         if not any(len(part.positions) for part in parts):
             raise LegacyDataError(f"{self.paths[0]}: expected sites in pos, found none")
         self.cells = parts[0].cells
-        self._predicted = parts[0].predicted
+        self.predicted = parts[0].predicted
         counts = [len(part.positions) for part in parts]
         length = parts[0].length
         self._windows = None if length is None else LegacyWindows(self.paths, counts, length)
@@ -175,7 +178,7 @@ class LegacyData:
 
     def _windows_on_disk(self) -> LegacyWindows:
         if self._windows is None:
-            instead = "predictions (preds)" if self._predicted else "none"
+            instead = "predictions (preds)" if self.predicted else "none"
             raise LegacyDataError(f"{self.paths[0]}: expected windows ({WINDOWS}), found {instead}")
         return self._windows
 
@@ -266,7 +269,10 @@ def _chromosomes(path: Path, data: h5py.Dataset) -> tuple[list[str], npt.NDArray
 
 
 def _labels(path: Path, file: h5py.File, name: str, sites: int) -> npt.NDArray[np.int8]:
-    values = _column(path, file, name, sites)[()]
+    data = _column(path, file, name, sites)
+    if data.dtype.kind != "b":
+        check_numbers(path, name, data.dtype)
+    values = data[()]
     if (row := first_row(~np.isin(values, (-1, 0, 1)))) is not None:
         raise LegacyDataError(
             f"{path}: expected 1, 0 or -1 (missing) in {name}, received {values[row]} in row {row} "
@@ -280,6 +286,7 @@ def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:
     data = file[name]
     if not isinstance(data, h5py.Dataset):
         raise LegacyDataError(f"{path}: expected a dataset as {name}, received a group")
+    check_stored(data)
     return data
 
 

@@ -29,13 +29,18 @@ def table_of_legacy_data(data: LegacyData, genome: Genome) -> MethylationTable:
     Raises
     ------
     LegacyDataError
-        When there are no cells, a site is there twice, or the sites are those of another
-        genome. A few that are no CG are left out, with a warning.
+        When there are no cells, or nothing was observed in them, a site is there twice, or
+        the sites are those of another genome. A few that are no CG are left out, with a warning.
     GenomeError
         When the genome lacks a chromosome or position.
     """
     if not data.cells:
         raise LegacyDataError(f"{data.paths[0]}: expected cells (outputs/cpg), found none")
+    if not data.calls.nnz:
+        instead = "predictions (preds)" if data.predicted else "none"
+        raise LegacyDataError(
+            f"{data.paths[0]}: expected observations (1 or 0 in outputs/cpg), found {instead}"
+        )
     own_names = [genome.resolve(name) for name in data.chromosomes]
     chromosomes = tuple(name for name in genome.lengths if name in own_names)
     rank = np.array([chromosomes.index(name) for name in own_names], np.int32)
