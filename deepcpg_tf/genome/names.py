@@ -11,6 +11,7 @@ from collections.abc import Container, Sequence
 from deepcpg_tf.errors import GenomeError
 
 _MITOCHONDRION = ("M", "MT")
+_SHOWN = 60  # letters of a name
 
 
 def common_name(name: str) -> str:
@@ -65,8 +66,12 @@ def natural_order(name: str) -> tuple[bool, int, str]:
 
 def shown_names(names: Sequence[str], most: int = 5) -> str:
     """Return names for an error message: the first of them, and how many there are."""
-    shown = ", ".join(names[:most])
+    shown = ", ".join(map(_cut, names[:most]))
     return shown + (f", … ({len(names)} in all)" if len(names) > most else "")
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
 
 
 def _without_chr(name: str) -> str:

@@ -200,7 +200,7 @@ class Genome:
         codes = self.codes(chromosome)
         positions = np.asarray(positions, np.int64)
         result = np.zeros(len(positions), bool)
-        on = (positions >= 0) & (positions + 1 < len(codes))
+        on = (positions >= 0) & (positions < len(codes) - 1)
         at = positions[on]
         result[on] = is_cg(codes[at], codes[at + 1])
         return result

@@ -7,6 +7,7 @@ modkit and ENCODE (bedMethyl) and UCSC (bedGraph).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,14 @@ from deepcpg_tf.errors import ProfileError
 
 WHOLE_NUMBERS = ("start", "end", "methylated", "unmethylated", "other", "coverage")
 UPPER_LIMITS = {"value": 1.0, "score": 100.0, "percent": 100.0}
+MOST = 10**12
+"""The largest whole number of a line: no position, and no number of reads, is near it."""
 STRANDS = {"+": 1, "-": -1, ".": 0}
 _SHOWN = 60  # letters of a column
+
+# What Polars takes for numbers.
+_WHOLE = re.compile(r" *(?:\+?\d+|-0+)", re.ASCII)
+_NUMBER = re.compile(r" *[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -66,14 +73,14 @@ class Layout:
             if expected:
                 return f"expected {expected} in column {number} ({name}), received {shown(text)}"
         line = dict(zip(self.columns, fields, strict=True))
-        if self.spans and int(line["end"]) - int(line["start"]) not in self.spans:
+        if self.spans and whole_in(line["end"]) - whole_in(line["start"]) not in self.spans:
             ends = " or ".join(f"start + {span}" for span in self.spans)
             return (
                 f"expected {ends} in column 3 (end), "
                 f"received start {line['start']} and end {line['end']}"
             )
         if {"methylated", "coverage"} <= line.keys() and (
-            int(line["methylated"]) > int(line["coverage"])
+            whole_in(line["methylated"]) > whole_in(line["coverage"])
         ):
             return (
                 f"expected no more methylated reads than reads, "
@@ -93,8 +100,9 @@ class Layout:
             return None if text in STRANDS else "+, - or ."
         if name in WHOLE_NUMBERS:
             least = self.base if name == "start" else 0
-            right = text.isascii() and text.isdecimal() and int(text) >= least
-            return None if right else f"a whole number from {least}"
+            number = whole_in(text)
+            most = f" to {MOST}" if number > MOST else ""
+            return None if least <= number <= MOST else f"a whole number from {least}{most}"
         if name in limits:
             right = 0 <= number_in(text) <= limits[name]
             return None if right else f"a number from 0 to {limits[name]:g}"
@@ -154,10 +162,16 @@ def layouts_of(format: str | None) -> tuple[Layout, ...]:  # noqa: A002
 
 def number_in(text: str) -> float:
     """Return the number that a text is, or NaN."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return float(text) if _NUMBER.fullmatch(text) else math.nan
+
+
+def whole_in(text: str) -> int:
+    """Return the whole number that a text is; -1 where it is none, and more than `MOST` as one."""
+    if not _WHOLE.fullmatch(text):
+        return -1
+    digits = text.lstrip(" +-0")
+    # Python refuses to read thousands of digits.
+    return int(digits or "0") if len(digits) <= len(str(MOST)) else MOST + 1
 
 
 def shown(text: str) -> str:

@@ -14,12 +14,12 @@ import polars as pl
 from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.profiles.blocks import Block
 from deepcpg_tf.profiles.codes import HYDROXYMETHYLATION, Codes
-from deepcpg_tf.profiles.formats import STRANDS, UPPER_LIMITS, WHOLE_NUMBERS, shown
+from deepcpg_tf.profiles.formats import MOST, STRANDS, UPPER_LIMITS, WHOLE_NUMBERS, shown
 from deepcpg_tf.profiles.opening import open_profile
 from deepcpg_tf.profiles.percent import contradiction, rows_that_contradict
 
 # The reads of a site where a file tells a value only: many, so that no value is rounded.
-_READS = 10**12
+_READS = MOST
 _SHOWN = 5  # codes, or contexts
 
 
@@ -221,8 +221,15 @@ class ProfileLines:
         if self._file.spaced:
             text = text.replace(b" ", b"\t")
         try:
+            # The line in front keeps Polars from telling by the first bytes that the text is
+            # compressed, or marked: both was looked at when the file was opened.
             frame = pl.read_csv(
-                text, has_header=False, separator="\t", quote_char=None, schema=schema
+                b"#\n" + text,
+                skip_rows=1,
+                has_header=False,
+                separator="\t",
+                quote_char=None,
+                schema=schema,
             )
         except pl.exceptions.PolarsError as error:
             self._explain(block, str(error).splitlines()[0])
@@ -275,7 +282,8 @@ class ProfileLines:
         rules = [pl.nth(len(columns) - 1).is_not_null()]
         for name in columns:
             if name in WHOLE_NUMBERS:
-                rules.append(pl.col(name) >= (self.layout.base if name == "start" else 0))
+                least = self.layout.base if name == "start" else 0
+                rules.append(pl.col(name).is_between(least, MOST))
             elif name in self._limits:
                 rules.append(pl.col(name).is_between(0, self._limits[name]))
             elif name == "strand":

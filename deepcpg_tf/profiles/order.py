@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.profiles.formats import STRANDS
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
-from deepcpg_tf.profiles.sorting import UnsortedError
+from deepcpg_tf.profiles.sorting import UnsortedError, in_order
 
 
 class OrderedCalls:
@@ -40,7 +41,8 @@ class OrderedCalls:
         Raises
         ------
         UnsortedError
-            At a chromosome that comes back, or a position smaller than the one before.
+            At a chromosome that comes back, or a position smaller than the one before, or
+            the same and on the + strand after the -.
         ProfileError
             At a site that is there again with another label; and as `ProfileLines`.
         """
@@ -72,13 +74,17 @@ class OrderedCalls:
     def _without_duplicates(
         self, calls: Calls, sites: npt.NDArray[np.int64], before: npt.NDArray[np.int64]
     ) -> Calls:
-        falls = sites[0] < before[0]
+        # A site that is there again has to follow itself, whatever else is at its position.
+        falls = in_order(*sites[:2]) < in_order(*before[:2])
         again = (sites[:2] == before[:2]).all(axis=0)
         differs = again & (sites[2] != before[2])
         base = self._lines.layout.base
         if falls.any():
             index = int(np.argmax(falls))
-            received = f"{sites[0, index] + base} after {before[0, index] + base}"
+            (position, strand), (last, other) = sites[:2, index], before[:2, index]
+            received = f"{position + base} after {last + base}"
+            if position == last:
+                received = f"{position + base} {_SIGNS[strand]} after {_SIGNS[other]}"
             raise self._unsorted(calls, index, f"ascending positions, received {received}")
         if differs.any():
             index = int(np.argmax(differs))
@@ -99,6 +105,7 @@ class OrderedCalls:
         return UnsortedError(str(self._lines.error(line, f"expected {expected}")), line)
 
 
+_SIGNS = {number: sign for sign, number in STRANDS.items()}
 _START = np.array([[-1], [0], [0]])
 
 

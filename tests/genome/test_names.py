@@ -65,3 +65,4 @@ def test_natural_order():
 def test_many_names_are_counted():
     assert shown_names(["1", "2"]) == "1, 2"
     assert shown_names([str(i) for i in range(7)]) == "0, 1, 2, 3, 4, … (7 in all)"
+    assert shown_names(["1", "2" * 100]) == f"1, {'2' * 60}…"

@@ -188,6 +188,7 @@ def test_is_cg(fasta):
     genome = Genome(fasta)
     found = genome.is_cg("chrX", np.array([-1, 0, 1, 2, 3, 4]))
     assert found.tolist() == [False, True, False, True, False, False]
+    assert not genome.is_cg("chrX", np.array([5, 2**63 - 1, -(2**63)])).any()
 
 
 def test_missing_file(tmp_path):

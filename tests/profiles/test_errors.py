@@ -1,4 +1,5 @@
 import gzip
+import warnings
 
 import numpy as np
 import pytest
@@ -25,6 +26,32 @@ def genome(tmp_path):
 def refused(tmp_path, genome):
     """Return the message of the error that a file causes, without its path."""
     return lambda content, **options: refusal(tmp_path / "cell.txt", content, genome, **options)
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["x\x01", "x^", "x\u0680", b"x\x9c", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbfchr1"],
+)
+@pytest.mark.parametrize("before", ["# c\n", "chrom\tpos\tvalue\n", "chr1\t3\t1\n"])
+def test_text_is_not_taken_for_compressed_by_its_first_bytes(
+    tmp_path, genome, refused, monkeypatch, start, before
+):
+    """Where a block starts with the bytes of zlib, gzip or zstd, it is text all the same."""
+    monkeypatch.setattr(blocks, "_BLOCK", 12)
+    start = start if isinstance(start, bytes) else start.encode()
+    content = b"chr1\t3\t1\n" + before.encode() + start + b"\t5\t1\nchr2\t9\t0\n"
+    if before != "chr1\t3\t1\n":
+        content = content.removeprefix(b"chr1\t3\t1\n")
+    try:
+        start.decode()
+    except UnicodeDecodeError:
+        assert "received invalid utf-8 sequence" in refused(content)
+        return
+    (tmp_path / "cell.txt").write_bytes(content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        account = read_profile(tmp_path / "cell.txt", genome).account
+    assert account.read == content.count(b"\t1\n") + 1
 
 
 @pytest.mark.parametrize(
@@ -127,9 +154,45 @@ def refused(tmp_path, genome):
         ),
         (
             "1\t99999999999999999999\t1\n",
-            ", lines 1 to 1: expected the 3 columns of deepcpg (chrom, start, value), received "
-            "could not parse `99999999999999999999` as dtype `i64` at column 'start' (column "
-            "number 2)",
+            ", line 1: expected a whole number from 1 to 1000000000000 in column 2 (start), "
+            "received '99999999999999999999'",
+        ),
+        (
+            f"1\t3\t1\n1\t{2**63 - 1}\t1\n",
+            ", line 2: expected a whole number from 1 to 1000000000000 in column 2 (start), "
+            "received '9223372036854775807'",
+        ),
+        (
+            f"1\t3\t4\t100\n1\t{10**12 + 1}\t{10**12 + 2}\t100\n",
+            ", line 2: expected a whole number from 0 to 1000000000000 in column 2 (start), "
+            "received '1000000000001'",
+        ),
+        (
+            f"1\t3\t3\t50\t{2**63 - 1}\t{2**63 - 1}\n1\t7\t7\t0\t0\t2\n",
+            ", line 1: expected a whole number from 0 to 1000000000000 in column 5 (methylated), "
+            "received '9223372036854775807'",
+        ),
+        (
+            f"1\t7\t7\t0\t0\t2\n1\t7\t{'9' * 5000}\t0\t0\t2\n",
+            ", line 2: expected a whole number from 0 to 1000000000000 in column 3 (end), "
+            f"received '{'9' * 60}'…",
+        ),
+        (
+            f"1\t{'0' * 5000}7\t20\t0\t0\t2\n",
+            f", line 1: expected start + 0 or start + 1 in column 3 (end), received start "
+            f"{'0' * 5000}7 and end 20",
+        ),
+        (
+            "1\t3\t1\n1\t7\t1 \n",
+            ", line 2: expected a number from 0 to 1 in column 3 (value), received '1 '",
+        ),
+        (
+            "1\t 3\t1\n1\t+5\t 1\n1\tx\t1\n",
+            ", line 3: expected a whole number from 1 in column 2 (start), received 'x'",
+        ),
+        (
+            f"{'a' * 3000}\t3\t1\n",
+            f": expected chromosomes of genome.fa (chr1, chr2), received {'a' * 60}…",
         ),
     ],
 )

@@ -3,9 +3,11 @@
 import gzip
 import itertools
 import random
+import warnings
 
 import pytest
 
+from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles import blocks, sorting
 from deepcpg_tf.profiles.read import read_profile
@@ -71,6 +73,34 @@ def test_any_order_gives_the_same(read, monkeypatch, text, size):
 )
 def test_the_account_tells_that_a_file_was_sorted(read, text, line):
     assert f"; sorted, as its lines are out of order from line {line} on" in str(read(text).account)
+
+
+def report(*strands, position=3):
+    return "".join(f"1\t{position}\t{strand}\t3\t1\tCG\tCGT\n" for strand in strands)
+
+
+@pytest.mark.parametrize("strands", ["+-+", "-+-", "+-+-", "-+", ".+.", "-+.-"], ids="{}".format)
+@pytest.mark.parametrize("size", [9, 1 << 20])
+def test_a_site_that_is_there_again_after_another_strand(read, monkeypatch, strands, size):
+    """It is counted once, in any order."""
+    monkeypatch.setattr(blocks, "_BLOCK", size)
+    account = alternating(read, report(*strands)).account
+    assert account.duplicates == len(strands) - len(set(strands))
+    with pytest.raises(ProfileError, match="3 again, with another label"):
+        read(report(*strands, strands[0]).replace("3\t1\tCG", "1\t3\tCG", 1))
+
+
+def alternating(read, text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read(text + "1\t7\t+\t0\t1\tCG\tCGT\n", min_reference_match=0)
+
+
+def test_strands_of_a_position_in_the_order_of_sort_are_not_sorted(read, monkeypatch):
+    monkeypatch.setattr(sorting, "_MOST", 0)
+    assert alternating(read, report("+", "+", ".", "-", "-")).account.duplicates == 2
+    with pytest.raises(ProfileError, match=r"ascending positions, received 3 \+ after -"):
+        alternating(read, report("-", "+"))
 
 
 def test_sorted_files_are_not_held_in_memory(read, monkeypatch):
