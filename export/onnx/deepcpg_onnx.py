@@ -22,7 +22,7 @@ import tempfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, dropwhile, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, TextIO
@@ -154,7 +154,8 @@ class Windows:
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             raise Fault(f"{self.name}: cannot be read: {error}") from None
         finally:
-            text.detach()
+            with suppress(ValueError):  # who has stopped reading may have closed the file
+                text.detach()
 
 
 def _check_bgzip(file: IO[bytes], name: str) -> None:
