@@ -17,6 +17,7 @@ ORDER = (
         "files",
         "hdf5",
         "kinds",
+        "npz",
         "cache",
         "quiet",
         "inputs",

@@ -54,7 +54,7 @@ def _off(
         return np.abs(percent - share, out=share)
     # Of a percent and the reads alone: the least that there can be is one read's.
     least = 100.0 / np.maximum(counts[0], 1)
-    return np.where(percent == 0, 0, least - percent)
+    return np.where((percent == 0) | (counts[0] == 0), 0, least - percent)
 
 
 class _Reading(NamedTuple):

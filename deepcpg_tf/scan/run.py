@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from scipy.special import expit
@@ -92,7 +91,7 @@ def _kept(path: Path) -> list[Shard]:
     """Return what a run before has left, or nothing where that is none or damaged."""
     try:
         return load_shards(path)
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile):
+    except (OSError, ValueError):
         return []
 
 

@@ -10,6 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.files import atomic_file
+from deepcpg_tf.npz import read_npz
+
+_INT, _FLOAT = np.dtype(np.int64).str, np.dtype(np.float32).str
+_TYPES = {
+    "chromosomes": np.dtype("U1").str[0],
+    "sites": _INT,
+    "positions": _INT,
+    "probabilities": _FLOAT,
+}
 
 
 class Shard(NamedTuple):
@@ -54,11 +63,20 @@ def load_shards(path: Path) -> list[Shard]:
 
     Raises
     ------
-    OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile
-        When it is damaged.
+    OSError
+        When it cannot be read.
+    ValueError
+        When it is damaged, or something else.
     """
-    with path.open("rb") as opened, np.load(opened) as file:
-        chromosomes, ends = file["chromosomes"].tolist(), np.cumsum(file["sites"])[:-1]
-        positions = np.split(file["positions"], ends)
-        probabilities = np.split(file["probabilities"], ends)
-    return list(map(Shard, chromosomes, positions, probabilities))
+    arrays = read_npz(path)
+    found = {name: array.dtype.str.partition("U")[0] for name, array in arrays.items()}
+    if found != _TYPES:
+        raise ValueError(f"expected the arrays of a shard, received {', '.join(found)}")
+    chromosomes, sites, positions, probabilities = (arrays[name] for name in _TYPES)
+    count = int(sites.sum())
+    shapes = (chromosomes.shape, positions.shape, probabilities.shape[:1], probabilities.ndim)
+    if shapes != (sites.shape, (count,), (count,), 2) or sites.ndim != 1 or (sites < 0).any():
+        raise ValueError(f"expected the arrays of a shard, received shapes {shapes}")
+    ends = np.cumsum(sites)[:-1]
+    parts = zip(np.split(positions, ends), np.split(probabilities, ends), strict=True)
+    return [Shard(name, *part) for name, part in zip(chromosomes.tolist(), parts, strict=True)]

@@ -7,13 +7,13 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file, parse_json
+from deepcpg_tf.npz import read_npz
 
 Arrays = dict[str, npt.NDArray[Any]]
 Row = dict[str, float]
@@ -80,14 +80,34 @@ def load_state(folder: Path) -> State | None:
     if not path.is_file():
         return None
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            description = parse_json(str(arrays["text"]))
-            variables, best = (_of_kind(arrays, kind) for kind in ("variable", "best"))
-            return State(description["history"], description["kept"], variables, best)
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        arrays = read_npz(path)
+        if "text" not in arrays:
+            raise ValueError("it has no description")
+        history, kept = _described(parse_json(str(arrays["text"])))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
         raise OutputError(
-            f"{path}: expected the state of a training, but {error}; remove {folder} to start anew"
+            f"{path}: expected the state of a training, but {reason}; remove {folder} to start anew"
         ) from None
+    return State(history, kept, _of_kind(arrays, "variable"), _of_kind(arrays, "best"))
+
+
+def _described(description: Any) -> tuple[list[Row], int]:
+    """Return the history, and which epoch is kept."""
+    if not isinstance(description, dict) or {*description} != {"history", "kept"}:
+        raise ValueError("its description is another one")
+    history, kept = description["history"], description["kept"]
+    if not isinstance(history, list) or not all(
+        isinstance(row, dict) and _is_row(row, epoch) for epoch, row in enumerate(history, 1)
+    ):
+        raise ValueError("its history is none")
+    if type(kept) is not int or not min(1, len(history)) <= kept <= len(history):
+        raise ValueError(f"it keeps epoch {kept!r:.60} of {len(history)}")
+    return history, kept
+
+
+def _is_row(row: dict[str, Any], epoch: int) -> bool:
+    return all(type(value) in (int, float) for value in row.values()) and row.get("epoch") == epoch
 
 
 def _of_kind(file: Mapping[str, npt.NDArray[Any]], kind: str) -> Arrays:

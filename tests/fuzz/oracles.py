@@ -17,7 +17,10 @@ PROFILES = {
     "bismark-zero-cov": (0, "chrom start end percent methylated unmethylated"),
     "bismark-report": (1, "chrom start strand methylated unmethylated context _"),
     "allc": (1, "chrom start strand context methylated coverage _"),
-    "bedmethyl 18": (0, "chrom start end code _ strand _ _ _ _ percent methylated unmethylated"),
+    "bedmethyl 18": (
+        0,
+        "chrom start end code _ strand _ _ _ _ percent methylated unmethylated other _ _ _ _",
+    ),
     "bedmethyl 11": (0, "chrom start end _ _ strand _ _ _ coverage percent"),
 }
 _MANY = 10**12
@@ -46,14 +49,14 @@ def is_number(text):
         float(text)
     except ValueError:
         return False
-    return float(text) == float(text)
+    is_usual = text.isascii() and "_" not in text and "inf" not in text.lower()
+    return is_usual and float(text) == float(text)
 
 
 def data_lines(content):
     """Return the lines of a profile that hold data, a header left out."""
-    lines = [line for line in text_lines(content) if line.strip(" \t\n\v\f\r\ufeff")]
+    lines = [line for line in text_lines(content) if line.strip(" \t\n\v\f\r")]
     lines = [line for line in lines if not line.startswith(("#", "track", "browser"))]
-    lines[:1] = [line.removeprefix("\ufeff") for line in lines[:1]]
     has_header = lines and not any(is_number(field) for field in lines[0].split())
     return lines[1:] if has_header else lines
 
@@ -72,14 +75,14 @@ def profile(content, format, chromosomes):  # noqa: A002
             fields = line.replace(" ", "\t").split("\t")
         expect(len(fields) >= len(columns.split()), f"accepted too few columns: {line!r}")
         row = dict(zip(columns.split(), fields, strict=False))
-        for name in ("start", "end", "methylated", "unmethylated", "coverage"):
+        for name in ("start", "end", "methylated", "unmethylated", "coverage", "other"):
             if name in row:
                 expect(
-                    re.fullmatch(r" *[+-]?\d+ *", row[name], re.ASCII),
+                    re.fullmatch(r" *[+-]?\d+", row[name], re.ASCII),
                     f"accepted {name} {row[name]!r}",
                 )
                 row[name] = int(row[name])
-                expect(0 <= row[name] < 2**63, f"accepted {name} {row[name]}")
+                expect(0 <= row[name] <= _MANY, f"accepted {name} {row[name]}")
         expect(row["start"] >= base, f"accepted position {row['start']}")
         expect(row["chrom"], "accepted a chromosome without name")
         for name in ("value", "score", "percent"):
@@ -88,30 +91,44 @@ def profile(content, format, chromosomes):  # noqa: A002
                 row[name] = float(row[name])
                 expect(0 <= row[name] <= (1 if name == "value" else 100), f"accepted {row[name]}")
         expect(row.get("strand", ".") in ("+", "-", "."), f"accepted strand {row.get('strand')!r}")
-        is_5mc = row.get("code", "m") == "m" or row["code"].startswith("m,")
-        if is_5mc and row.get("context", "CG").startswith("CG"):
+        _agree(row)
+        if is_5mc(row.get("code", "m")) and row.get("context", "CG").startswith("CG"):
             rows.append(row)
+    # A last line without an end is read by itself, when the scale is known.
+    ended = len(data_lines(content[: content.rfind(b"\n") + 1]))
     scores = [row["score"] for row in rows if "score" in row]
+    scores = scores[:ended] if any(scores[:ended]) else scores
     scale = 100 if sum(s > 1 for s in scores) > sum(0 < s <= 1 for s in scores) else 1
     return len(lines), _labels(rows, base, scale, chromosomes)
+
+
+def is_5mc(code):
+    """Tell a code of bedMethyl, which may have a motif and a place in it behind."""
+    code, *motif = code.split(",")
+    is_motif = not motif or (len(motif) == 2 and motif[1].isdecimal())
+    return is_motif and (code == "C" or code.lower() in ("m", "5mc", "27551"))
+
+
+def _agree(row):
+    """Hold the percent of a line against its counts, if it has both and any reads."""
+    if "percent" not in row:
+        return
+    counts = [row[name] for name in ("methylated", "unmethylated", "other") if name in row]
+    off = 1.001 if row["percent"] == int(row["percent"]) else 0.1001
+    if counts and sum(counts):
+        share = 100 * counts[0] / sum(counts)
+        expect(abs(row["percent"] - share) <= off, f"accepted {row['percent']} for {share}")
+    elif row.get("coverage") and row["percent"]:
+        least = 100 / row["coverage"]
+        expect(row["percent"] >= least - off, f"accepted {row['percent']}, less than a read")
 
 
 def _labels(rows, base, scale, chromosomes):
     reads = defaultdict(lambda: [0, 0])
     states = {}
-    order, before = [], None
     for row in rows:
         name = known_name(row["chrom"], chromosomes)
-        if row["chrom"] != before:
-            expect(
-                row["chrom"] not in order, f"accepted chromosome {row['chrom']!r} that came back"
-            )
-            order.append(row["chrom"])
-            last = -1
-        before = row["chrom"]
         position = row["start"] - base
-        expect(position >= last, "accepted positions that fall")
-        last = position
         methylated, unmethylated = _reads(row, scale)
         strand = row.get("strand", ".")
         site, state = (row["chrom"], position, strand), np.sign(methylated - unmethylated)
@@ -133,7 +150,7 @@ def _labels(rows, base, scale, chromosomes):
 
 def _reads(row, scale):
     if "unmethylated" in row:
-        return row["methylated"], row["unmethylated"]
+        return row["methylated"] + row.get("other", 0), row["unmethylated"]
     coverage = row.get("coverage", _MANY)
     if "methylated" in row:
         expect(row["methylated"] <= coverage, "accepted more methylated reads than reads")

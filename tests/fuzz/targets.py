@@ -1,8 +1,10 @@
 """The readers that are tried, by name; none of them needs TensorFlow."""
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tempfile
 import zlib
 from functools import cache, partial
@@ -33,11 +35,11 @@ def genome() -> Genome:
 
 def unpacked(content: bytes) -> bytes:
     """Return what is in a file, that must be whole if it is compressed."""
-    if content[:2] != b"\x1f\x8b":
-        return content
+    kinds = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ\0": lzma}
+    kind = next((kinds[magic] for magic in kinds if content.startswith(magic)), None)
     try:
-        return gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
+        return kind.decompress(content) if kind else content
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise NonsenseError(f"accepted a damaged file: {error}") from None
 
 
@@ -384,19 +386,26 @@ def _read_state(folder: Path) -> None:
 
 
 def _shard_seeds() -> list[Files]:
-    from deepcpg_tf.scan.shards import Shard
+    from deepcpg_tf.scan.shards import Shard, save_shards
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "shard.npz")
-        Shard("chr1", np.arange(3), np.full((3, 2), 0.5, np.float32)).save(path)
+        half = np.full((3, 2), 0.5, np.float32)
+        save_shards(
+            [Shard("chr1", np.arange(3), half), Shard("chr2", np.arange(1), half[:1])], path
+        )
         return [{"shard.npz": path.read_bytes()}]
 
 
 def _read_shard(folder: Path) -> None:
-    from deepcpg_tf.scan.shards import Shard
+    from deepcpg_tf.scan.run import _kept
 
-    shard = Shard.load(folder / "shard.npz")
-    expect(len(shard.positions) == len(shard.probabilities), "accepted columns of two lengths")
+    for shard in _kept(folder / "shard.npz"):
+        expect(isinstance(shard.chromosome, str), f"accepted a name {shard.chromosome!r}")
+        shapes = shard.positions.shape, shard.probabilities.shape[:1]
+        expect(shapes[0] == shapes[1], f"accepted columns of shapes {shapes}")
+        expect(shard.positions.dtype == np.int64, f"accepted positions {shard.positions.dtype}")
+        expect(shard.probabilities.dtype == np.float32, f"accepted {shard.probabilities.dtype}")
 
 
 _SPLITS = (

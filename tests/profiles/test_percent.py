@@ -94,6 +94,9 @@ def test_rounded_percents_agree(tmp_path, genome, form):
 def test_lines_without_reads_agree_with_any_percent(tmp_path, genome):
     (tmp_path / "cell.cov").write_text("1\t2\t2\t0\t0\t0\n1\t5\t5\t50\t0\t0\n1\t8\t8\t100\t1\t0\n")
     assert labels(read_profile(tmp_path / "cell.cov", genome)) == {"1": {7: 1}}
+    rows = encode("1", 1, "+", 0, 33), encode("1", 4, "+", 0, 0.5), encode("1", 7, "+", 1, 100)
+    (tmp_path / "cell.bed").write_text("".join(rows))
+    assert labels(read_profile(tmp_path / "cell.bed", genome)) == {"1": {7: 1}}
 
 
 def test_bedmethyl_of_modkit(tmp_path, genome):
