@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
+
+import numpy as np
 
 from deepcpg_tf.errors import ConfigError
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 JIT = ("auto", "on", "off")
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": ((bool,), "True or False"),
+    "str": ((str,), "text"),
+}
 
 # NumPy's, which Keras sets too.
 _LARGEST_SEED = 2**32 - 1
@@ -47,7 +57,7 @@ class TrainingSettings:
     Raises
     ------
     ConfigError
-        When a value is out of range.
+        When a value is out of range, or of another type; NumPy's become Python's.
     """
 
     learning_rate: float = 1e-4
@@ -64,6 +74,9 @@ class TrainingSettings:
     devices: int = 1
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _plain(field.name, str(field.type), getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
         for name in ("batch_size", "epochs", "patience", "devices"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}: expected at least 1, received {getattr(self, name)}")
@@ -88,3 +101,12 @@ class TrainingSettings:
                 f"batch_size: expected a multiple of the {self.devices} devices, "
                 f"received {self.batch_size}"
             )
+
+
+def _plain(name: str, kind: str, value: Any) -> Any:
+    """Return a value in the type of Python that its field has, as JSON takes it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    types, words = _TYPES[kind]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise ConfigError(f"{name}: expected {words}, received {value!r:.60}")
+    return value
