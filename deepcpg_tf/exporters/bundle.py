@@ -38,7 +38,7 @@ from deepcpg_tf.exporters.manifest import (
     write_manifest,
 )
 from deepcpg_tf.exporters.paths import without_folders
-from deepcpg_tf.exporters.place import LOCK, WORKSPACE, Place, claim, cut_off
+from deepcpg_tf.exporters.place import PASSED_OVER, Place, claim, cut_off
 from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.sequence import encode_windows
@@ -81,8 +81,8 @@ def check_export_folder(out: Path) -> None:
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: expected the name of a folder to write, received a file")
-    check_writable(out)
-    found = {file.name for file in out.iterdir()} - {WORKSPACE, LOCK} if out.is_dir() else set()
+    check_writable(out, inside=True)
+    found = {file.name for file in out.iterdir()} - PASSED_OVER if out.is_dir() else set()
     others = sorted(found - {*formats_.names(), "parity", CARD_FILE, MANIFEST_FILE})
     if others or (found and MANIFEST_FILE not in found and not cut_off(out)):
         raise OutputError(

@@ -58,7 +58,7 @@ def windows_file(number: int | str) -> str:
 
 
 def next_number(out: Path) -> int:
-    """Return the number of the next export into a folder; none is used twice.
+    """Return the number of the next export into a folder, greater than all that are there.
 
     It is the version of the SavedModel too.
     """
@@ -119,7 +119,8 @@ def check_same(
             f"formats: expected {', '.join(others)} too, which {out} has of other weights, "
             f"received {', '.join(formats)}; `replace` removes what is there"
         )
-    faults = [*changes(out, dict(before), [*stay]), *unlisted(out, dict(before))]
+    windows = [windows_file(str(entry["export"])) for entry in stay.values()]
+    faults = [*changes(out, dict(before), [*stay, *windows]), *unlisted(out, dict(before))]
     if faults:
         raise OutputError(f"{out}/{faults[0]}; `replace` removes what is there")
 

@@ -16,13 +16,14 @@ from typing import Any
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.artefact import Artefact, bounds
 from deepcpg_tf.exporters.describe import COMMON, OWN, window_of
-from deepcpg_tf.exporters.place import LOCK, WORKSPACE, cut_off
+from deepcpg_tf.exporters.place import PASSED_OVER
 from deepcpg_tf.files import parse_json, sha256
 
 MANIFEST_FILE = "manifest.json"
 
 _FORMAT = "deepcpg_tf export"
 _VERSION = 3
+_LONGEST_NAME = 1000
 
 
 def files_of(path: Path) -> list[Path]:
@@ -117,12 +118,22 @@ def _check(content: dict[str, Any]) -> None:
     for name, entry in {**content["artefacts"], **content["other_files"]}.items():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise ValueError(f"{name}: expected a path within the export")
-        if not {"sha256", "bytes"} <= {*entry}:
-            raise ValueError(f"{name}: expected its bytes and sha256, received none")
+        _check_entry(name, entry)
     for artefact in artefacts_of(content):
         weights = description_of(content, artefact)["weights"]
         if content["artefacts"][artefact.path]["weights"] != weights:
             raise ValueError(f"{artefact.path}: expected the weights of its export {weights}")
+
+
+def _check_entry(name: str, entry: dict[str, Any]) -> None:
+    """Refuse an entry that does not tell size and checksum of its file, or of all in its folder."""
+    if not name.isprintable() or len(name) > _LONGEST_NAME or name in ("", "."):
+        raise ValueError(f"{name[:60]!r}: expected the name of a file")
+    if not isinstance(entry.get("sha256"), str) or not isinstance(entry.get("bytes"), int):
+        raise ValueError(f"{name}: expected its bytes and sha256, received {entry}"[:200])
+    files = entry.get("files", {})
+    if not isinstance(files, dict) or not all(isinstance(one, str) for one in files.values()):
+        raise ValueError(f"{name}: expected the sha256 of each of its files, received others")
 
 
 def artefacts_of(content: dict[str, Any]) -> list[Artefact]:
@@ -173,7 +184,7 @@ def changes(
 
 def unlisted(folder: Path, content: dict[str, Any]) -> Iterator[str]:
     """Yield what lies in the folder, and not in the manifest: what a server would serve too."""
-    known = {*content["artefacts"], *content["other_files"], MANIFEST_FILE, WORKSPACE, LOCK}
+    known = {*content["artefacts"], *content["other_files"], MANIFEST_FILE, *PASSED_OVER}
     leading = {str(parent) for name in known for parent in PurePosixPath(name).parents}
 
     def within(place: Path) -> Iterator[str]:

@@ -17,8 +17,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deepcpg_tf.errors import OutputError
+from deepcpg_tf.files import parse_json
 
 WORKSPACE, LOCK = ".export", ".export.lock"
+PASSED_OVER = (WORKSPACE, LOCK, "lost+found")
+"""What is in the folder and no part of an export; the last is of the root of a disk."""
+
 _PLAN = "plan.json"
 
 _NO_ROOM = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -61,7 +65,7 @@ class Place:
         plan = {"placed": [*placed], "removed": [*removed], "last": last}
         partial = self.workspace / f"{_PLAN}.partial"
         try:
-            partial.write_text(json.dumps(plan))
+            _write_through(partial, json.dumps(plan))
             partial.replace(self.workspace / _PLAN)
             for name in (*placed, *removed):
                 if (self.out / name).exists():
@@ -84,12 +88,20 @@ class Place:
         path = self.workspace / _PLAN
         if not path.exists():
             return
-        plan = json.loads(path.read_text())
+        try:
+            plan = parse_json(path.read_bytes())
+            moves = (*plan["placed"], *plan["removed"])
+        except (ValueError, KeyError, TypeError):
+            raise OutputError(
+                f"{path}: expected the plan of an export that was cut off, found it damaged; what "
+                f"was there before is in {self._old}: move it back to {self.out}, and remove "
+                f"{self.workspace}"
+            ) from None
         if (self.new / plan["last"]).exists():
             for name in reversed(plan["placed"]):
                 if not (self.new / name).exists() and (self.out / name).exists():
                     _move(self.out / name, self.new / name)
-            for name in (*plan["placed"], *plan["removed"]):
+            for name in moves:
                 if (self._old / name).exists():
                     _move(self._old / name, self.out / name)
         path.unlink()
@@ -180,6 +192,14 @@ def _lock(out: Path) -> int:
         if os.fstat(lock).st_nlink:
             return lock
         os.close(lock)  # another run has just ended, and removed the file
+
+
+def _write_through(path: Path, text: str) -> None:
+    """Write a file that is there whole even if the power fails now."""
+    with path.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _move(source: Path, target: Path) -> None:

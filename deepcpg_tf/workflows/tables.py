@@ -111,6 +111,7 @@ def build_table(
         "min_cells": min_cells,
         "min_reference_match": float(min_reference_match),
         "format": format or "told by content",
+        "hydroxymethylation": hydroxymethylation,
         "cell_name": cell_name or "told by the file",
         "versions": _versions(),
     }

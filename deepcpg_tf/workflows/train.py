@@ -169,8 +169,11 @@ def train(
             "kept": history.kept,
         }
         _write(model, out, history.rows)
-        remember(model.digest(), TrainingData(tuple(files), reference, data_digest))
         remove_owned(state)
+    try:
+        remember(model.digest(), TrainingData(tuple(files), reference, data_digest))
+    except OutputError as error:
+        progress.tells(f"an export will not find the training data by itself: {error}")
     return Trained(model, history.rows, history.kept, out)
 
 
