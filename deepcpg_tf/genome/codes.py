@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.cache import bound, cache_folder, make_room, note_use, writing_to_cache
 from deepcpg_tf.errors import GenomeError, SequenceError
-from deepcpg_tf.files import atomic_file
+from deepcpg_tf.files import atomic_file, parse_json
 from deepcpg_tf.genome.fasta import Letters
 from deepcpg_tf.genome.pieces import Pieces
 from deepcpg_tf.genome.sequence import encode
@@ -49,7 +49,7 @@ class CodeFile:
         with path.open("rb") as file:
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         size = int.from_bytes(self._map[-_TAIL:], "little")
-        index = json.loads(self._map[-_TAIL - size : -_TAIL])
+        index = parse_json(self._map[-_TAIL - size : -_TAIL])
         names, lengths = index["names"], index["lengths"]
         ends = np.cumsum(lengths).tolist()
         if sum(lengths) + size + _TAIL != len(self._map):

@@ -9,7 +9,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 import pysam
 
@@ -19,6 +19,9 @@ from deepcpg_tf.files import atomic_file, check_bgzip, is_gzip, what_is_there
 from deepcpg_tf.genome.names import natural_order
 
 _BYTES_AT_ONCE = 1 << 20
+_SHOWN = 60  # letters of a line
+# What lines of letters are of; htslib leaves out all others.
+_USUAL = bytes(range(33, 127)) + b" \t\n\v\f\r"
 _MEMBER = re.compile(r"[^.].*\.chromosome\.(.+)\.fa(?:\.gz)?")
 
 
@@ -48,7 +51,7 @@ class FastaReference:
     ------
     GenomeError
         When the file is missing, no FASTA, damaged, or compressed with plain gzip, or two
-        records have the same name.
+        records have the same name, or one has no letters.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,14 +133,17 @@ class FastaFolder:
             content = gzip.decompress(path.read_bytes()) if is_gzip(path) else path.read_bytes()
         except (OSError, EOFError, zlib.error) as error:
             raise GenomeError(f"{path}: expected FASTA, plain or gzipped, but {error}") from None
-        header, _, letters = content.partition(b"\n")
+        header, _, letters = content.replace(b"\r", b"\n").partition(b"\n")
         if not header.startswith(b">") or b">" in letters:
             received = f"{letters.count(b'>') + 1} records" if header[:1] == b">" else "none"
             raise GenomeError(
                 f"{path}: expected FASTA with the one record of chromosome {chromosome}, "
                 f"received {received}"
             )
-        return letters.translate(None, b"\r\n").decode("ascii", "replace")
+        letters = letters.translate(None, b"\n")
+        if not letters:
+            raise GenomeError(f"{path}: expected letters of chromosome {chromosome}, received none")
+        return letters.decode("ascii", "replace")
 
     def file(self, chromosome: str) -> Path:
         """Return the file that holds a chromosome."""
@@ -208,7 +214,7 @@ def _index(path: Path) -> tuple[Path, Path]:
     with tempfile.TemporaryDirectory() as folder:
         new_fai, new_gzi = Path(folder, "fai"), Path(folder, "gzi")
         pysam.faidx(str(path), "--fai-idx", str(new_fai), "--gzi-idx", str(new_gzi))
-        _check_names(path)
+        _check_records(path, new_fai)
         with writing_to_cache():
             fai.parent.mkdir(parents=True, exist_ok=True)
             for new, final in ((new_gzi, gzi), (new_fai, fai)):
@@ -218,27 +224,60 @@ def _index(path: Path) -> tuple[Path, Path]:
     return fai, gzi
 
 
-def _check_names(path: Path) -> None:
-    """Refuse two records of one name: an index has the first alone."""
+def _check_records(path: Path, fai: Path) -> None:
+    """Refuse two records of one name, and one without letters.
+
+    An index has the first record of a name alone, and none without letters.
+    """
+    indexed = {line.partition(b"\t")[0] for line in fai.read_bytes().split(b"\n")}
     records: dict[bytes, int] = {}
     for record, name in enumerate(_record_names(path), 1):
+        shown = repr(name.decode(errors="replace"))
         first = records.setdefault(name, record)
         if first != record:
             raise GenomeError(
-                f"{path}: expected a name of its own for each record, received "
-                f"{name.decode(errors='replace')!r} for records {first} and {record}"
+                f"{path}: expected a name of its own for each record, received {shown} for "
+                f"records {first} and {record}"
             )
+        if name not in indexed:
+            raise GenomeError(f"{path}: expected letters in each record, received none in {shown}")
 
 
 def _record_names(path: Path) -> Iterator[bytes]:
-    with gzip.open(path, "rb") if is_gzip(path) else path.open("rb") as file:
+    """Yield the name of each record; refuse other line ends, and bytes that are no letters."""
+    has_foreign = False
+    with _unpacked(path) as file:
         rest = b"\n"
         for block in iter(lambda: file.read(_BYTES_AT_ONCE), b""):
+            has_foreign = has_foreign or bool(block.translate(None, _USUAL))
             block = rest + block
             at = block.find(b">")
             while at >= 0 and (end := block.find(b"\n", at)) >= 0:
                 if block[at - 1 : at] == b"\n":
-                    yield (block[at + 1 : end].split(maxsplit=1) or [b""])[0]
+                    header = block[at + 1 : end].rstrip(b"\r")
+                    if b"\r" in header:
+                        raise GenomeError(
+                            f"{path}: expected lines that end in \\n or \\r\\n, received "
+                            f"one of {header[:_SHOWN]!r}"
+                        )
+                    yield re.split(rb"\s", header, maxsplit=1)[0]
                 at = block.find(b">", end)
             # The line that is not whole, or what may come before the next one.
             rest = block[-1:] if at < 0 else block[at - 1 :]
+    if has_foreign:
+        _check_letters(path)
+
+
+def _check_letters(path: Path) -> None:
+    """Refuse bytes in lines of letters that are none, as of a disk that lost what it held."""
+    with _unpacked(path) as file:
+        for number, line in enumerate(file, 1):
+            if not line.startswith(b">") and (foreign := line.translate(None, _USUAL)):
+                raise GenomeError(
+                    f"{path}, line {number}: expected letters, received the byte "
+                    f"0x{foreign[0]:02x}: is the file damaged?"
+                )
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path)) if is_gzip(path) else path.open("rb")

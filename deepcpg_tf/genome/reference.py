@@ -45,8 +45,8 @@ class Genome:
     Raises
     ------
     GenomeError
-        When the file is missing, no FASTA, damaged, or compressed with plain gzip, or two
-        records have the same name;
+        When the file is missing, no FASTA, damaged, or compressed with plain gzip, two
+        records have the same name, or one has no letters;
         when the folder has no chromosome, or two files of the same one. What needs
         bases raises it when a chromosome cannot be read, and `OutputError` when the
         cache cannot be written to.

@@ -171,11 +171,11 @@ def codes(letters):
 
 
 def fasta(content):
-    """Return the records of FASTA as name and letters."""
+    """Return the records of FASTA as the line of their name and letters."""
     records = []
     for line in text_lines(content):
         if line.startswith(">"):
-            records.append([(line[1:].split() or [""])[0], ""])
+            records.append([line[1:], ""])
         elif line.strip():
             expect(records, f"accepted letters before the first record: {line[:40]!r}")
             records[-1][1] += "".join(line.split())
@@ -183,10 +183,11 @@ def fasta(content):
 
 
 def fasta_genome(content):
-    records = fasta(content)
+    records = [(re.split(r"\s", line, flags=re.A)[0], codes(rest)) for line, rest in fasta(content)]
     names = [name for name, _ in records]
     expect(len(set(names)) == len(names), f"accepted a record twice: {names}")
-    return {name: codes(letters) for name, letters in records}
+    expect(all(letters for _, letters in records), f"accepted a record without letters: {names}")
+    return dict(records)
 
 
 def windows(content, length):

@@ -157,8 +157,8 @@ def _read_records(folder: Path) -> None:
     rows = [(batch.keys["id"], batch.windows.tolist()) for batch in source.batches()]
     found = [row for ids, windows in rows for row in zip(ids, windows, strict=True)]
     expected = [
-        (name or str(number), oracles.codes(letters))
-        for number, (name, letters) in enumerate(
+        ((line.split() or [str(number)])[0], oracles.codes(letters))
+        for number, (line, letters) in enumerate(
             oracles.fasta(unpacked((folder / "file").read_bytes())), 1
         )
     ]

@@ -157,6 +157,39 @@ def test_an_index_beside_is_not_looked_at(fasta, content):
 
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b">chr1\nACGT\n>chr2\n>chr3\nAC\n", "letters in each record, received none in 'chr2'"),
+        (b">chr1\nACGT\n>chr2 x", "expected FASTA"),
+        (b">chr1\nACGT\nAC\0\0\n", "line 3: expected letters, received the byte 0x00"),
+        (b">chr1\nACGT\nAC\0\0", "line 3: expected letters, received the byte 0x00"),
+        (">chr1 \u00e9\nACGT\nA\x05\n>chr2\nA".encode(), "line 3: .* received the byte 0x05"),
+        (b">chr1\nACGT\nAC\xff\n", "line 3: expected letters, received the byte 0xff"),
+        (b">chr1\rACG\nACGT\n>chr2\nA\n", r"end in .*, received one of b'chr1\\rACG'"),
+    ],
+)
+def test_records_that_an_index_would_leave_out_or_cut(
+    tmp_path, monkeypatch, compress, at_once, content, message
+):
+    monkeypatch.setattr("deepcpg_tf.genome.fasta._BYTES_AT_ONCE", at_once)
+    path = tmp_path / "g.fa"
+    path.write_bytes(content)
+    if compress:
+        pysam.tabix_compress(str(path), str(tmp_path / "g.fa.gz"))
+        path = tmp_path / "g.fa.gz"
+    with pytest.raises(GenomeError, match=f"{path}.*{message}"):
+        Genome(path)
+
+
+def test_spaces_and_other_alphabets_in_the_line_of_a_name(tmp_path):
+    (tmp_path / "g.fa").write_bytes(">chr1 \u00e9 >x\t\nACGT \nAC\n>\u00e9\nA\n".encode())
+    genome = Genome(tmp_path / "g.fa")
+    assert dict(genome.lengths) == {"chr1": 6, "\u00e9": 1}
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("at_once", [1, 7, 1 << 20])
 def test_two_records_of_one_name(tmp_path, monkeypatch, compress, at_once):
     monkeypatch.setattr("deepcpg_tf.genome.fasta._BYTES_AT_ONCE", at_once)
     path = tmp_path / "g.fa"
@@ -314,12 +347,21 @@ def test_the_folder_of_the_original_is_the_genome():
             b">2\n" + b"A" * (1 << 20) + b"\nACE\n",
             "g.chromosome.2.fa: chromosome 2, position 1048579: .*received 'E'",
         ),
+        ("g.chromosome.2.fa", b">2 dna\n\n", "expected letters of chromosome 2, received none"),
+        ("g.chromosome.2.fa", b">2 dna", "expected letters of chromosome 2, received none"),
+        ("g.chromosome.2.fa", b">2 dna\rACG\r>3\rA\r", "chromosome 2, received 2 records"),
     ],
 )
 def test_faults_of_a_file_in_a_folder(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(GenomeError, match=message):
         Genome(tmp_path).codes("2")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_any_line_ends_in_a_folder(tmp_path, end):
+    (tmp_path / "g.chromosome.2.fa").write_bytes(f">2 dna{end}ACGTAC{end}GT{end}".encode())
+    assert decode(Genome(tmp_path).codes("2")) == "ACGTACGT"
 
 
 def test_a_folder_without_chromosomes(tmp_path):
@@ -414,7 +456,8 @@ def test_a_damaged_file_of_codes_is_made_anew(fasta, home):
     Genome(fasta).codes("chr1")
     (codes,) = (home / "codes").iterdir()
     whole = codes.read_bytes()
-    for damaged in (b"", whole[:5], whole[1:], bytes(len(whole))):
+    deep = b"[" * 100_000 + (100_000).to_bytes(8, "little")
+    for damaged in (b"", whole[:5], whole[1:], whole[:-3], bytes(len(whole)), deep):
         codes.write_bytes(damaged)
         assert decode(Genome(fasta).codes("chrM")) == "AACG"
         assert codes.read_bytes() == whole
