@@ -320,7 +320,8 @@ def _read_table(folder: Path) -> None:
 
 
 def _manifest_seeds() -> list[Files]:
-    from deepcpg_tf.exporters.artefact import Artefact
+    from deepcpg_tf.exporters.artefact import Artefact, bounds
+    from deepcpg_tf.exporters.describe import COMMON, OWN, window_of
     from deepcpg_tf.exporters.manifest import fingerprint, write_manifest
 
     with tempfile.TemporaryDirectory() as text:
@@ -332,9 +333,19 @@ def _manifest_seeds() -> list[Files]:
             Artefact("model.onnx", "onnx"),
             Artefact("saved_model", "saved_model", "float16", 2),
         )
-        artefacts = {a.path: {**a.entry(), **fingerprint(folder / a.path)} for a in kinds}
-        others = {"card.md": fingerprint(folder / "card.md")}
-        write_manifest(folder, {"name": "x", "artefacts": artefacts, "other_files": others})
+        weights = {"sha256": "0" * 64}
+        artefacts = {
+            a.path: {**a.entry(), "weights": weights, **fingerprint(folder / a.path)} for a in kinds
+        }
+        content = {
+            **dict.fromkeys(COMMON, "x"),
+            "bounds": bounds(),
+            "window": window_of(LENGTH),
+            "exports": {"1": {**dict.fromkeys(OWN, "x"), "weights": weights}},
+            "artefacts": artefacts,
+            "other_files": {"card.md": fingerprint(folder / "card.md")},
+        }
+        write_manifest(folder, content)
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         return [{file.relative_to(folder).as_posix(): file.read_bytes() for file in files}]
 

@@ -9,9 +9,6 @@ from tests.fuzz.engine import NonsenseError, Target, example, try_example
 from tests.fuzz.targets import TARGETS
 
 EXAMPLES = 50
-# Targets with a known failure among their examples; whoever mends the last one takes the
-# name out.
-OPEN = ("manifest",)
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +17,7 @@ def fresh_genome():
     targets.genome.cache_clear()
 
 
-def _marked(name):
-    marks = pytest.mark.xfail(strict=True, reason="known") if name in OPEN else ()
-    return pytest.param(name, marks=marks)
-
-
-@pytest.mark.parametrize("name", [_marked(name) for name in TARGETS])
+@pytest.mark.parametrize("name", TARGETS)
 def test_damaged_files(name, tmp_path):
     target = TARGETS[name]
     seeds = target.seeds()
