@@ -82,7 +82,7 @@ def check_export_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out}: expected the name of a folder to write, received a file")
     check_writable(out, inside=True)
-    found = {file.name for file in out.iterdir()} - PASSED_OVER if out.is_dir() else set()
+    found = {file.name for file in out.iterdir()}.difference(PASSED_OVER) if out.is_dir() else set()
     others = sorted(found - {*formats_.names(), "parity", CARD_FILE, MANIFEST_FILE})
     if others or (found and MANIFEST_FILE not in found and not cut_off(out)):
         raise OutputError(

@@ -16,7 +16,7 @@ from typing import Any
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.artefact import Artefact, bounds
 from deepcpg_tf.exporters.describe import COMMON, OWN, window_of
-from deepcpg_tf.exporters.place import PASSED_OVER
+from deepcpg_tf.exporters.place import PASSED_OVER, cut_off
 from deepcpg_tf.files import parse_json, sha256
 
 MANIFEST_FILE = "manifest.json"
