@@ -174,7 +174,7 @@ def _read(path: Path, file: h5py.File, *, coverage: bool) -> MethylationTable:
         raise ValueError(f"expected entries in uns/{_KEY}, received {type(about).__name__}")
     version = about["format_version"]
     if not isinstance(version, int | float | np.number) or version != _VERSION:
-        shown = version if np.isscalar(version) else type(version).__name__
+        shown = str(version) if np.isscalar(version) else type(version).__name__
         raise TableError(
             f"{path}: expected version {_VERSION} of the table format, received {shown}"
         )

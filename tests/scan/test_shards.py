@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from deepcpg_tf.scan.run import _kept
 from deepcpg_tf.scan.shards import Shard, load_shards, save_shards
 
 HALF = np.full((4, 2), 0.5, np.float32)
-WHOLE = {
+WHOLE: dict[str, Any] = {
     "chromosomes": np.array(["1", "X"]),
     "sites": np.array([3, 1]),
     "positions": np.arange(4),

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,15 +48,16 @@ def test_values_at_the_edges_that_can():
 
 def test_numbers_of_numpy_are_those_of_python():
     """They go into JSON, and decide about what a run goes on from."""
-    given = TrainingSettings(
-        epochs=np.int64(3),
-        batch_size=np.uint8(64),
-        seed=np.uint32(7),
-        l1=np.float32(0.5),
-        decay=np.float64(0.25),
-        class_weights=np.bool_(False),
-        jit=np.str_("on"),
-    )
+    numbers: dict[str, Any] = {
+        "epochs": np.int64(3),
+        "batch_size": np.uint8(64),
+        "seed": np.uint32(7),
+        "l1": np.float32(0.5),
+        "decay": np.float64(0.25),
+        "class_weights": np.bool_(False),
+        "jit": np.str_("on"),
+    }
+    given = TrainingSettings(**numbers)
     plain = TrainingSettings(
         epochs=3, batch_size=64, seed=7, l1=0.5, decay=0.25, class_weights=False, jit="on"
     )

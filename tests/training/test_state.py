@@ -1,6 +1,7 @@
 """States of a training that are damaged; whole ones are in test_trainer.py."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ ROWS = [{"epoch": 1, "loss": 0.5, "validation_loss": 0.4}, {"epoch": 2, "loss": 
 
 
 def write(folder, text):
-    np.savez(folder / "state.npz", **{"text": np.array(text), "variable:a": np.ones(2)})
+    arrays: dict[str, Any] = {"text": np.array(text), "variable:a": np.ones(2)}
+    np.savez(folder / "state.npz", **arrays)
 
 
 def test_a_state_comes_back(tmp_path):
