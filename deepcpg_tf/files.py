@@ -91,10 +91,12 @@ def open_bytes(path: Path) -> IO[bytes]:
     OSError
         When the file cannot be opened.
     NoTextError
-        When its first bytes are those of something that is no text.
+        When it is a pipe or device, or its first bytes are those of something that is no text.
     EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, OSError without number
         When its compression is damaged.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise NoTextError(f"expected a file, found {what_is_there(path)}")
     with path.open("rb") as raw:
         magic = raw.read(len(_XZ_MAGIC))
     file: Any
@@ -254,12 +256,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         with _room_to_write(path):
             yield filled
         old = workspace / "old"
-        if path.exists():
-            path.rename(old)
         try:
+            if path.exists():
+                path.rename(old)
             filled.rename(path)
-        except OSError:
-            if old.exists():
+        except BaseException:  # a signal, too
+            if old.exists() and not path.exists():
                 old.rename(path)
             raise
     finally:

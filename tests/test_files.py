@@ -1,4 +1,5 @@
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,32 @@ def test_a_folder_is_replaced_whole(tmp_path):
         with atomic_folder(tmp_path / "out") as new:
             (new / name).write_text(name)
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["b"]
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_signal_leaves_the_old_folder_or_the_new(tmp_path, monkeypatch, number, at):
+    """Whenever it comes while the new one takes the place of the old."""
+    with atomic_folder(tmp_path / "out") as new:
+        (new / "a").touch()
+    rename, calls = Path.rename, []
+
+    def interrupted(self, target):
+        calls.append(target)
+        if at == "after" or len(calls) != number:
+            rename(self, target)
+        if len(calls) == number:
+            raise SystemExit(143)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(Path, "rename", interrupted)
+        with atomic_folder(tmp_path / "out") as new:
+            (new / "b").touch()
+    whole = "b" if (number, at) == (2, "after") else "a"
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == [
+        "out",
+        f"out/{whole}",
+    ]
 
 
 def test_the_cache_can_be_moved(home):

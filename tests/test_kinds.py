@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zipfile
 
 import h5py
@@ -12,8 +13,9 @@ import polars as pl
 import pysam
 import pytest
 
-from deepcpg_tf.errors import GenomeError, ProfileError, SequenceError, SiteError
+from deepcpg_tf.errors import AnnotationError, GenomeError, ProfileError, SequenceError, SiteError
 from deepcpg_tf.files import open_text
+from deepcpg_tf.genome.intervals import read_annotation
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sites import count_cpgs
 from deepcpg_tf.kinds import kind_of_no_text
@@ -80,6 +82,21 @@ def test_what_is_no_text_is_named(tmp_path, genome, kind):
         assert message.startswith(f"{path}: expected text, plain or compressed (gzip, bgzip, ")
         assert kind in message.partition("received ")[2]
         assert message.isprintable()
+
+
+def test_a_pipe_is_refused_and_not_read(tmp_path, genome):
+    """It would have to be read twice."""
+    path = tmp_path / "cell.tsv"
+    os.mkfifo(path)
+    for fault, read in (
+        (ProfileError, lambda: read_profile(path, genome)),
+        (SiteError, lambda: count_cpgs(path, genome)),
+        (AnnotationError, lambda: read_annotation(path, ["1"])),
+        (SequenceError, FastaFile(path, 5).check),
+    ):
+        message = f"^{path}: expected a file, found a pipe or device, which cannot be read twice$"
+        with pytest.raises(fault, match=message):
+            read()
 
 
 def test_text_is_text():

@@ -127,8 +127,6 @@ def read_profile(
     try:
         sites, account = _Reading(lines, OrderedCalls(lines), *how).result()
     except UnsortedError as fault:
-        if not path.is_file():  # it can be read once only
-            raise
         lines = ProfileLines(path, format, hydroxymethylation=hydroxymethylation, grouped=True)
         ordered = OrderedCalls(lines, SortedCalls(lines, fault))
         sites, account = _Reading(lines, ordered, *how).result()
