@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import errno
+import fcntl
 import gzip
 import hashlib
 import io
@@ -26,6 +27,8 @@ _BZIP2_MAGIC = b"BZh"
 _XZ_MAGIC = b"\xfd7zXZ\0"
 # The block without content that ends a file of bgzip (SAM specification, 4.1.2).
 _BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+_ATTEMPTS = 100  # to open a lock whose folder other runs remove as they end
 
 DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error)
 """What reading a damaged compressed file raises; bzip2 raises an `OSError` without number."""
@@ -316,6 +319,48 @@ def atomic_files(folder: Path, stale: Collection[str] = ()) -> Iterator[Path]:
         for path in made:
             with suppress(OSError):  # not empty: it stays
                 path.rmdir()
+
+
+def lock_file(path: Path) -> int:
+    """Return an open file that this process alone has locked; its folder is made if need be.
+
+    Raises
+    ------
+    BlockingIOError
+        When another process has locked it.
+    OutputError
+        When the folder cannot be written to, or its file system cannot lock.
+    """
+    attempts = 0
+    while True:
+        attempts += 1
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            # Another run that has just ended may have moved the folder away in between.
+            moved = isinstance(error, FileNotFoundError | FileExistsError)
+            if moved and attempts < _ATTEMPTS:
+                continue
+            raise OutputError(f"{path.parent}: cannot write there: {error.strerror}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            if isinstance(error, BlockingIOError):
+                raise
+            raise OutputError(f"{path.parent}: cannot be locked: {error.strerror}") from error
+        if is_locked(path, lock):
+            return lock
+        os.close(lock)  # another run has just ended, and removed the file
+
+
+def is_locked(path: Path, lock: int) -> bool:
+    """Return whether the file in a place is still the one that `lock_file` returned."""
+    try:
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except OSError:
+        return False
 
 
 @contextmanager

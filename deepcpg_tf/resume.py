@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 
 import deepcpg_tf
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import atomic_file, parse_json
+from deepcpg_tf.files import atomic_file, is_locked, lock_file, parse_json
 
 _IDENTITY, _LOCK = "identity.json", "lock"
 _REMOVED = ".removed"
@@ -87,10 +86,15 @@ def held_folder(path: Path, result: Path) -> Iterator[Callable[[Mapping[str, Any
     Raises
     ------
     OutputError
-        When another process holds the folder, or it cannot be written to.
+        When another process holds the folder, or it cannot be written to, or not be locked.
     """
     made = [parent for parent in path.parents if not parent.exists()]
-    lock = _lock(path, result)
+    try:
+        lock = lock_file(path / _LOCK)
+    except BlockingIOError:
+        raise OutputError(
+            f"{result}: expected nothing else to write it, found another run"
+        ) from None
 
     def begin(identity: Mapping[str, Any]) -> None:
         if _has_results(path):
@@ -103,7 +107,7 @@ def held_folder(path: Path, result: Path) -> Iterator[Callable[[Mapping[str, Any
         _remove(_aside(path))
         yield begin
     finally:
-        if _is_locked(path, lock) and not _has_results(path):
+        if is_locked(path / _LOCK, lock) and not _has_results(path):
             with suppress(OSError):
                 remove_owned(path)
         os.close(lock)
@@ -154,34 +158,6 @@ def _has_results(path: Path) -> bool:
         file.name not in (_IDENTITY, _LOCK) and not file.name.startswith(".")
         for file in path.iterdir()
     )
-
-
-def _lock(path: Path, result: Path) -> int:
-    """Return an open file in the folder that nothing else has locked."""
-    while True:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(lock)
-            raise OutputError(
-                f"{result}: expected nothing else to write it, found another run"
-            ) from None
-        if _is_locked(path, lock):
-            return lock
-        os.close(lock)  # another run has just ended, and removed the folder
-
-
-def _is_locked(path: Path, lock: int) -> bool:
-    """Return whether the folder is still the one whose lock this is."""
-    try:
-        return os.path.samestat(os.fstat(lock), (path / _LOCK).stat())
-    except OSError:
-        return False
 
 
 def _read_identity(folder: Path) -> dict[str, Any]:

@@ -169,6 +169,40 @@ def test_a_folder_that_is_removed_while_waited_for(tmp_path, monkeypatch):
         assert (state / "identity.json").exists()
 
 
+def test_a_folder_that_is_moved_away_before_it_is_locked(tmp_path, monkeypatch):
+    """As the run that held it does in the end, after this one has made or seen it."""
+    state, opened, mkdir = tmp_path / "state", os.open, Path.mkdir
+    moved, seen = [], []
+
+    def move_first(path, *how):
+        if path == state / "lock" and not moved:
+            moved.append(state.rename(tmp_path / "aside"))
+        return opened(path, *how)
+
+    def gone_meanwhile(self, *how, **options):
+        if self == state and not seen:
+            seen.append(self)
+            raise FileExistsError(errno.EEXIST, "File exists")
+        mkdir(self, *how, **options)
+
+    monkeypatch.setattr(os, "open", move_first)
+    monkeypatch.setattr(Path, "mkdir", gone_meanwhile)
+    with own(state):
+        assert {file.name for file in state.iterdir()} == {"identity.json", "lock"}
+    assert moved
+    assert seen
+
+
+def test_a_file_system_that_cannot_lock_is_no_other_run(tmp_path, monkeypatch):
+    def none(lock, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", none)
+    message = f"^{tmp_path}/state: cannot be locked: No locks available$"
+    with pytest.raises(OutputError, match=message), own(tmp_path / "state"):
+        pass
+
+
 def test_a_disk_that_is_full_at_the_start_is_told_and_leaves_nothing(tmp_path, monkeypatch):
     def full(self, text):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -8,7 +8,6 @@ is written before, so that what is cut off in between can be undone by whoever c
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import parse_json
+from deepcpg_tf.files import lock_file, parse_json
 
 WORKSPACE, LOCK = ".export", ".export.lock"
 PASSED_OVER = (WORKSPACE, LOCK, "lost+found")
@@ -123,7 +122,12 @@ def claim(out: Path) -> Iterator[Place]:
     """
     out = out.resolve()
     made = [path for path in (out, *out.parents) if not path.exists()]
-    lock = _lock(out)
+    try:
+        lock = lock_file(out / LOCK)
+    except BlockingIOError:
+        raise OutputError(
+            f"{out}: expected no other export at work there, found one; wait for its end"
+        ) from None
     place = Place(out)
     try:
         with room_to_write(out):
@@ -167,31 +171,6 @@ def _no_room(error: BaseException | None) -> str | None:
                 return reason
         error = error.__cause__ or error.__context__
     return None
-
-
-def _lock(out: Path) -> int:
-    """Return an open file in the folder that nothing else has locked."""
-    while True:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            lock = os.open(out / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:
-            continue  # another run has just ended, and removed the folder
-        except OSError as error:
-            raise OutputError(f"{out}: cannot write there: {error.strerror}") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise OutputError(
-                f"{out}: expected no other export at work there, found one; wait for its end"
-            ) from None
-        except OSError as error:
-            os.close(lock)
-            raise OutputError(f"{out}: cannot be locked: {error.strerror}") from error
-        if os.fstat(lock).st_nlink:
-            return lock
-        os.close(lock)  # another run has just ended, and removed the file
 
 
 def _write_through(path: Path, text: str) -> None:
