@@ -42,7 +42,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
         _received.append(number)
         if number in _QUIET:
             _silence_stderr()
-            signal.signal(signal.SIGALRM, _raise)
+            signal.signal(signal.SIGALRM, _raise_if_lost)
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
     _raise(number, frame)
 
@@ -51,6 +51,11 @@ def _raise(number: int, frame: FrameType | None) -> None:
     if _received[0] == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + _received[0])
+
+
+def _raise_if_lost(number: int, frame: FrameType | None) -> None:
+    if not isinstance(sys.exc_info()[1], SystemExit):  # else what is on its way out cleans up
+        _raise(number, frame)
 
 
 def _silence_stderr() -> None:

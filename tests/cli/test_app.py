@@ -167,6 +167,16 @@ def lost(path: Path) -> None:
         Waits()
         time.sleep(600)
 
+@app.command()
+def slow(path: Path) -> None:
+    with atomic_file(path):
+        try:
+            print("at work", flush=True)
+            time.sleep(600)
+        finally:
+            time.sleep(3 * signals.PATIENCE)
+            path.with_name("cleaned").touch()
+
 main()
 """
 
@@ -179,6 +189,19 @@ def test_a_signal_that_a_library_makes_something_else_of(tmp_path, name, command
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         errors = stop(process, name, lambda: list(tmp_path.iterdir()))
     assert errors == b""
+
+
+def test_a_slow_end_is_not_interrupted(tmp_path):
+    """What an exit on its way out does is done to the end, however long it takes."""
+    folder = tmp_path / "out"
+    folder.mkdir()
+    arguments = [sys.executable, "-c", LOSE, "slow", str(folder / "table.tsv")]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"at work\n"
+        process.terminate()
+        assert process.wait(60) == 143
+    assert [file.name for file in folder.iterdir()] == ["cleaned"]
 
 
 def test_an_interrupt_that_a_library_makes_something_else_of(tmp_path):
