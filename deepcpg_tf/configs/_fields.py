@@ -54,3 +54,18 @@ def check_rate(name: str, value: object) -> None:
         raise ConfigError(f"{name}: expected a number, received {value!r}")
     if not 0 <= value < 1:
         raise ConfigError(f"{name}: expected a rate of at least 0 and below 1, received {value!r}")
+
+
+def check_layer_names(names: Sequence[str], kinds: Sequence[str], others: Sequence[str]) -> None:
+    """Refuse names that are not one for each kind of layer, or that stand for something else."""
+    if len(names) != len(kinds):
+        raise ConfigError(
+            f"layer_names: expected {len(kinds)} names ({', '.join(kinds)}), received {len(names)}"
+        )
+    for name in names:
+        if "/" in name or name in (*others, ".", ".."):
+            raise ConfigError(
+                f"layer_names: expected names without '/' and other than {' and '.join(others)} "
+                f"(of inputs and modules), received {name!r}"
+            )
+    check_unique("layer_names", names)

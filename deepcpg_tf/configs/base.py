@@ -14,6 +14,8 @@ from deepcpg_tf.configs._fields import (
     positive_integers,
     strings,
 )
+from deepcpg_tf.configs.layers import LayerSpec, head_layer
+from deepcpg_tf.configs.names import HEAD
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.files import parse_json
 from deepcpg_tf.inputs import Inputs
@@ -125,8 +127,8 @@ class ModuleConfig:
         raise NotImplementedError
 
     @property
-    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor of weights by its name, in order; the head's come last."""
+    def layers(self) -> tuple[LayerSpec, ...]:
+        """The hidden layers in order, with their lengths and costs."""
         raise NotImplementedError
 
     @property
@@ -135,9 +137,36 @@ class ModuleConfig:
         raise NotImplementedError
 
     @property
+    def hidden_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor of weights but the head's, by its name, in order."""
+        raise NotImplementedError
+
+    @property
+    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor of weights by its name, in order; the head's come last."""
+        cells = len(self.cells)
+        head = {f"{HEAD}/kernel": (self.embedding_size, cells), f"{HEAD}/bias": (cells,)}
+        return self.hidden_shapes | head
+
+    @property
+    def head_layer(self) -> LayerSpec:
+        """The head, all cells together."""
+        return head_layer(self.embedding_size, len(self.cells))
+
+    @property
     def num_parameters(self) -> int:
         """Number of trainable parameters."""
-        raise NotImplementedError
+        return sum(spec.parameters for spec in (*self.layers, self.head_layer))
+
+    @property
+    def num_macs(self) -> int:
+        """Multiply-accumulates of one site."""
+        return sum(spec.macs for spec in (*self.layers, self.head_layer))
+
+    @property
+    def num_flops(self) -> int:
+        """Floating-point operations of one site, as `LayerSpec` counts them."""
+        return sum(spec.flops for spec in (*self.layers, self.head_layer))
 
     def with_cells(self: Own, cells: tuple[str, ...]) -> Own:
         """Return the same architecture with other cells."""
@@ -150,7 +179,7 @@ class ModuleConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         fields = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        return _as_json(fields)
 
     @classmethod
     def from_dict(cls: type[Own], fields: Mapping[str, Any]) -> Own:
@@ -182,3 +211,14 @@ class ModuleConfig:
         except ValueError as error:
             raise ConfigError(f"configuration: expected JSON, received {error}") from None
         return cls.from_dict(fields)
+
+
+def _as_json(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _as_json(value)
+        if isinstance(value, Mapping)
+        else list(value)
+        if isinstance(value, tuple)
+        else value
+        for name, value in fields.items()
+    }

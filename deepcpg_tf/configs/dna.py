@@ -7,25 +7,18 @@ original program. The field names are those of MultiMolecule's configuration.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from deepcpg_tf.configs._fields import (
+    check_layer_names,
     check_rate,
-    check_unique,
     is_integer,
     positive_integers,
     strings,
 )
 from deepcpg_tf.configs.base import ModuleConfig
-from deepcpg_tf.configs.layers import (
-    LayerKind,
-    LayerSpec,
-    backbone_layers,
-    head_layer,
-    layer_kinds,
-    numbered_names,
-)
+from deepcpg_tf.configs.layers import LayerSpec, dna_kinds, dna_layers, numbered_names
+from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.inputs import Input, Inputs
@@ -103,10 +96,10 @@ class DeepCpgDnaConfig(ModuleConfig):
             self._set(name, positive_integers(name, getattr(self, name)))
         self._set("layer_names", strings("layer_names", self.layer_names))
         self._check_values()
-        kinds = layer_kinds(len(self.conv_channels))
+        kinds = dna_kinds(len(self.conv_channels))
         if not self.layer_names:
             self._set("layer_names", numbered_names(kinds))
-        self._check_layer_names(kinds)
+        check_layer_names(self.layer_names, kinds, (DNA,))
         for layer in self.layers:
             if layer.length < 1:
                 raise ConfigError(
@@ -137,20 +130,6 @@ class DeepCpgDnaConfig(ModuleConfig):
         if self.hidden_act != "relu":
             raise ConfigError(f"hidden_act: expected 'relu', received {self.hidden_act!r}")
         check_rate("hidden_dropout", self.hidden_dropout)
-
-    def _check_layer_names(self, kinds: Sequence[LayerKind]) -> None:
-        if len(self.layer_names) != len(kinds):
-            raise ConfigError(
-                f"layer_names: expected {len(kinds)} names ({', '.join(kinds)}), "
-                f"received {len(self.layer_names)}"
-            )
-        for name in self.layer_names:
-            if "/" in name or name in ("dna", ".", ".."):
-                raise ConfigError(
-                    "layer_names: expected names without '/' and other than 'dna' (the input), "
-                    f"received {name!r}"
-                )
-        check_unique("layer_names", self.layer_names)
 
     @classmethod
     def from_architecture(cls, architecture: str, **fields: Any) -> DeepCpgDnaConfig:
@@ -204,19 +183,18 @@ class DeepCpgDnaConfig(ModuleConfig):
     @property
     def layer_paths(self) -> tuple[str, ...]:
         """The original's names of the hidden layers, in order, such as ``dna/dense_1``."""
-        return tuple(f"dna/{name}" for name in self.layer_names)
+        return tuple(f"{DNA}/{name}" for name in self.layer_names)
 
     @property
-    def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each tensor of weights by its name, in order; the head's come last."""
+    def hidden_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor of weights but the head's, by its name, in order."""
         shapes: dict[str, tuple[int, ...]] = {}
         channels = self.vocab_size
-        for spec in (*self.layers, self.head_layer):
+        for spec in self.layers:
             if spec.parameters:
-                scope = spec.name if spec.kind == "head" else f"dna/{spec.name}"
                 width = (spec.width,) if spec.kind == "convolution" else ()
-                shapes[f"{scope}/kernel"] = (*width, channels, spec.channels)
-                shapes[f"{scope}/bias"] = (spec.channels,)
+                shapes[f"{DNA}/{spec.name}/kernel"] = (*width, channels, spec.channels)
+                shapes[f"{DNA}/{spec.name}/bias"] = (spec.channels,)
             channels = spec.channels
         return shapes
 
@@ -236,18 +214,13 @@ class DeepCpgDnaConfig(ModuleConfig):
     @property
     def layers(self) -> tuple[LayerSpec, ...]:
         """The backbone's layers in order, with their lengths and costs."""
-        return backbone_layers(
+        return dna_layers(
             self.sequence_length,
             self.vocab_size,
             self.convolutions,
             self.bottleneck_size,
             self.layer_names,
         )
-
-    @property
-    def head_layer(self) -> LayerSpec:
-        """The head, all cells together."""
-        return head_layer(self.bottleneck_size, len(self.cells))
 
     @property
     def receptive_length(self) -> int:
@@ -264,18 +237,3 @@ class DeepCpgDnaConfig(ModuleConfig):
         for _, kernel, pool in reversed(self.convolutions[poolings:]):
             length = length * pool + kernel - 1
         return length
-
-    @property
-    def num_parameters(self) -> int:
-        """Number of trainable parameters."""
-        return sum(spec.parameters for spec in (*self.layers, self.head_layer))
-
-    @property
-    def num_macs(self) -> int:
-        """Multiply-accumulates of one window."""
-        return sum(spec.macs for spec in (*self.layers, self.head_layer))
-
-    @property
-    def num_flops(self) -> int:
-        """Floating-point operations of one window, as `LayerSpec` counts them."""
-        return sum(spec.flops for spec in (*self.layers, self.head_layer))

@@ -1,11 +1,25 @@
-"""The layers of the plain CNNs: their order, names, lengths and costs."""
+"""The layers of the modules: their order, names, lengths and costs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-LayerKind = Literal["convolution", "activation", "pooling", "flatten", "dense", "dropout", "head"]
+from deepcpg_tf.configs.names import HEAD
+
+LayerKind = Literal[
+    "convolution",
+    "activation",
+    "pooling",
+    "flatten",
+    "dense",
+    "dropout",
+    "merge",
+    "time_distributed",
+    "bidirectional",
+    "average",
+    "head",
+]
 
 _KERAS1_PREFIX: dict[LayerKind, str] = {
     "convolution": "convolution1d",
@@ -14,6 +28,10 @@ _KERAS1_PREFIX: dict[LayerKind, str] = {
     "flatten": "flatten",
     "dense": "dense",
     "dropout": "dropout",
+    "merge": "merge",
+    "time_distributed": "timedistributed",
+    "bidirectional": "bidirectional",
+    "average": "globalaveragepooling1d",
 }
 
 
@@ -21,10 +39,11 @@ class LayerSpec(NamedTuple):
     """One layer of the model: what it is, what it yields and what it costs.
 
     ``width`` is the number of positions that a convolution or pooling spans, else 1.
-    ``length`` is the number of positions after the layer (1 once flattened) and
-    ``channels`` the number of values at each. ``macs`` counts multiply-accumulates
-    of one window. ``flops`` counts two for each of them, and one for each bias
-    addition, ReLU and comparison of a max-pooling.
+    ``length`` is the number of positions, or of cells, after the layer (1 once they are
+    flattened or averaged) and ``channels`` the number of values at each. ``macs`` counts
+    multiply-accumulates of one site. ``flops`` counts two for each of them, and one for
+    each addition of a bias, activation, comparison of a max-pooling, and operation on the
+    gates and states of a recurrent layer.
     """
 
     kind: LayerKind
@@ -37,12 +56,24 @@ class LayerSpec(NamedTuple):
     flops: int
 
 
-def layer_kinds(convolutions: int) -> list[LayerKind]:
-    """Return the kinds of the backbone's layers in order."""
+def dna_kinds(convolutions: int) -> list[LayerKind]:
+    """Return the kinds of the DNA module's layers in order."""
     kinds: list[LayerKind] = []
     for _ in range(convolutions):
         kinds += ["convolution", "activation", "pooling"]
     return [*kinds, "flatten", "dense", "activation", "dropout"]
+
+
+def cpg_kinds(recurrent: int) -> list[LayerKind]:
+    """Return the kinds of the CpG module's layers in order; without a recurrent one, a mean."""
+    over_cells: list[LayerKind] = ["bidirectional"] * recurrent or ["average"]
+    return ["merge", "time_distributed", *over_cells, "dropout"]
+
+
+def joint_kinds(dense: int) -> list[LayerKind]:
+    """Return the kinds of the layers that join the modules, in order."""
+    hidden: list[LayerKind] = ["dense", "activation", "dropout"]
+    return ["merge", *hidden * dense]
 
 
 def numbered_names(kinds: Sequence[LayerKind]) -> tuple[str, ...]:
@@ -52,7 +83,7 @@ def numbered_names(kinds: Sequence[LayerKind]) -> tuple[str, ...]:
     )
 
 
-def backbone_layers(
+def dna_layers(
     sequence_length: int,
     vocab_size: int,
     convolutions: Sequence[tuple[int, int, int]],
@@ -70,7 +101,7 @@ def backbone_layers(
     bottleneck_size
         Units of the dense layer.
     names
-        A name for each of `layer_kinds`.
+        A name for each of `dna_kinds`.
     """
     remaining = iter(names)
     specs: list[LayerSpec] = []
@@ -112,16 +143,83 @@ def backbone_layers(
     return tuple(specs)
 
 
-def head_layer(bottleneck_size: int, cells: int) -> LayerSpec:
+def cpg_layers(
+    cells: int, neighbours: int, size: int, recurrent: Sequence[int], names: Sequence[str]
+) -> tuple[LayerSpec, ...]:
+    """Return the layers from the states and distances of neighbours to the embedding.
+
+    Parameters
+    ----------
+    cells
+        Cells whose neighbours are read.
+    neighbours
+        Of each cell.
+    size
+        Units of the dense layer that all cells share.
+    recurrent
+        Units of each recurrent layer, in one direction; none is a mean over the cells.
+    names
+        A name for each of `cpg_kinds`.
+    """
+    values = 2 * neighbours
+    merge, shared, *over_cells, dropout = names
+    specs = [
+        LayerSpec("merge", merge, 1, cells, values, 0, 0, 0),
+        _dense("time_distributed", shared, cells, values, size, activated=True),
+    ]
+    channels = size
+    for i, (name, units) in enumerate(zip(over_cells, recurrent, strict=False), 1):
+        weights = 2 * 3 * units * (channels + units)
+        macs = cells * weights
+        # In each direction: bias, sum and activation of three gates; the reset state; the
+        # new state, of two products, a difference and a sum.
+        flops = 2 * macs + 2 * cells * units * (9 + 1 + 4)
+        length, channels = (1 if i == len(recurrent) else cells), 2 * units
+        spec = LayerSpec(
+            "bidirectional", name, 1, length, channels, weights + 2 * 3 * units, macs, flops
+        )
+        specs.append(spec)
+    if not recurrent:
+        (average,) = over_cells
+        specs.append(LayerSpec("average", average, 1, 1, channels, 0, 0, cells * channels))
+    return (*specs, LayerSpec("dropout", dropout, 1, 1, channels, 0, 0, 0))
+
+
+def joint_layers(
+    embeddings: int, sizes: Sequence[int], names: Sequence[str]
+) -> tuple[LayerSpec, ...]:
+    """Return the layers from the embeddings of the modules, side by side, to their joint one.
+
+    Parameters
+    ----------
+    embeddings
+        Values of all of them together.
+    sizes
+        Units of each dense layer.
+    names
+        A name for each of `joint_kinds`.
+    """
+    remaining = iter(names)
+    specs = [LayerSpec("merge", next(remaining), 1, 1, embeddings, 0, 0, 0)]
+    channels = embeddings
+    for size in sizes:
+        specs += [
+            _dense("dense", next(remaining), 1, channels, size),
+            LayerSpec("activation", next(remaining), 1, 1, size, 0, 0, size),
+            LayerSpec("dropout", next(remaining), 1, 1, size, 0, 0, 0),
+        ]
+        channels = size
+    return tuple(specs)
+
+
+def _dense(
+    kind: LayerKind, name: str, length: int, values: int, units: int, *, activated: bool = False
+) -> LayerSpec:
+    macs = length * values * units
+    flops = 2 * macs + length * units * (2 if activated else 1)
+    return LayerSpec(kind, name, 1, length, units, (values + 1) * units, macs, flops)
+
+
+def head_layer(embedding_size: int, cells: int) -> LayerSpec:
     """Return the head, all cells together."""
-    weights = bottleneck_size * cells
-    return LayerSpec(
-        "head",
-        "cpg",
-        width=1,
-        length=1,
-        channels=cells,
-        parameters=weights + cells,
-        macs=weights,
-        flops=2 * weights + cells,
-    )
+    return _dense("head", HEAD, 1, embedding_size, cells)

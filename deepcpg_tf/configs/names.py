@@ -5,8 +5,14 @@ from __future__ import annotations
 DNA = "dna"
 """The layers of the DNA module, and its input."""
 
+CPG = "cpg"
+"""The layers of the CpG module, and its inputs ``cpg/state`` and ``cpg/dist``."""
+
+JOINT = "joint"
+"""The layers after the concatenation of both embeddings, which itself has no scope."""
+
 HEAD = "cpg"
-"""The heads, one a cell: ``cpg/<cell>``."""
+"""The heads, one a cell: ``cpg/<cell>``, in the scope of the CpG module too."""
 
 
 def head_name(cell: str) -> str:

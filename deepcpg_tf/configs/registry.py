@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.errors import ConfigError
 
-CONFIGS: dict[str, type[ModuleConfig]] = {cls.module: cls for cls in (DeepCpgDnaConfig,)}
+CONFIGS: dict[str, type[ModuleConfig]] = {
+    cls.module: cls for cls in (DeepCpgDnaConfig, DeepCpgCpgConfig, DeepCpgJointConfig)
+}
 
 
 def config_class(module: object) -> type[ModuleConfig]:

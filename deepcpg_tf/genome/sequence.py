@@ -99,6 +99,39 @@ def encode_windows(
     return codes
 
 
+def encode_tokens(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Turn windows of ASCII letters into codes.
+
+    Parameters
+    ----------
+    tokens : ndarray of uint8, shape (n, length)
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, length)
+
+    Raises
+    ------
+    SequenceError
+        When they are no array of bytes, or one of them is no nucleotide letter.
+    """
+    if tokens.dtype != np.uint8 or tokens.ndim != 2:
+        raise SequenceError(
+            "tokens: expected uint8 of shape (n, length), "
+            f"received {tokens.dtype} of shape {tokens.shape}"
+        )
+    codes = _CODE_OF_BYTE.take(tokens)
+    bad = np.flatnonzero((codes > N_CODE).any(axis=1))
+    if bad.size:
+        row = int(bad[0])
+        at = int(np.argmax(codes[row] > N_CODE))
+        raise SequenceError(
+            f"tokens, row {row}, position {at + 1}: expected the ASCII code of a nucleotide "
+            f"letter, received {tokens[row, at]}"
+        )
+    return codes
+
+
 def decode(codes: npt.NDArray[np.integer]) -> str:
     """Turn codes back into the letters A, T, G, C, N.
 

@@ -22,6 +22,7 @@ import tensorflow as tf
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.names import HEAD, head_name
 from deepcpg_tf.errors import CheckpointError, ConfigError
+from deepcpg_tf.genome.sequence import encode_tokens
 from deepcpg_tf.inputs import Arrays, Inputs, take
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.load import read_checkpoint
@@ -29,6 +30,9 @@ from deepcpg_tf.weights.preset_folder import save_folder
 
 Values = Literal["probabilities", "logits", "embedding"]
 """What a prediction consists of."""
+
+_KNOWN = ("windows", "tokens", "state", "dist")
+"""The inputs of all modules, and windows as letters."""
 
 Tensors = Mapping[str, tf.Tensor]
 Own = TypeVar("Own", bound="MethylationModel")
@@ -42,6 +46,7 @@ class MethylationModel(keras.Model):
     """
 
     config_type: ClassVar[type[ModuleConfig]]
+    joining: keras.Model
     stages: ClassVar[tuple[str, ...]] = ()
     """What can be frozen; see `stage_layers`."""
 
@@ -91,13 +96,23 @@ class MethylationModel(keras.Model):
 
     def encode(self, arrays: Tensors) -> Any:
         """Return what the Keras model itself reads, made of the arrays inside a graph."""
-        (part,) = self.parts
-        return self.part_input(part, arrays)
+        inputs: list[tf.Tensor] = []
+        for part in self.parts:
+            own = self.part_input(part, arrays)
+            inputs += own if isinstance(own, list) else [own]
+        return inputs[0] if len(inputs) == 1 else inputs
 
     def join(self, embeddings: Tensors) -> tf.Tensor:
         """Return what the head reads, made of the embedding of each part."""
         (embedding,) = embeddings.values()
         return embedding
+
+    def joining_layers(self) -> list[tuple[str, keras.layers.Layer]]:
+        """Return the layers that `join` consists of, each with its name in full.
+
+        They are those of the model ``joining``, where there are any.
+        """
+        return []
 
     def embed(self, arrays: Tensors) -> tf.Tensor:
         """Return the embedding of sites, [n, embedding size], inside a graph."""
@@ -130,7 +145,10 @@ class MethylationModel(keras.Model):
         Parameters
         ----------
         arrays : mapping of str to ndarray, shapes (n, ...)
-            An array for each input by its name.
+            An array for each input by its name: ``windows`` (uint8 codes [n, length]) or
+            ``tokens`` (the same as ASCII letters), ``state`` and ``dist`` (float32
+            [n, cells, neighbours]). What the module does not read of these is passed over, so
+            that the same arrays do for all modules.
         values
             ``"probabilities"``, ``"logits"`` or ``"embedding"``.
         batch_size
@@ -147,6 +165,7 @@ class MethylationModel(keras.Model):
         ConfigError
             When `values` is none of the three, or `batch_size` is not positive.
         """
+        arrays = self._own(arrays)
         sites = self.reads.check(arrays)
         if batch_size < 1:
             raise ConfigError(f"batch_size: expected at least 1, received {batch_size}")
@@ -157,6 +176,16 @@ class MethylationModel(keras.Model):
             batch = take(arrays, rows)
             result[rows] = graph({name: tf.constant(batch[name]) for name in batch}).numpy()
         return result
+
+    def _own(self, arrays: Arrays) -> Arrays:
+        """Return what the model reads of the arrays of any module, letters as codes."""
+        names = self.reads.names
+        own = {
+            name: array for name, array in arrays.items() if name in names or name not in _KNOWN
+        }
+        if "windows" in names and "tokens" in arrays and "windows" not in arrays:
+            own["windows"] = encode_tokens(arrays["tokens"])
+        return own
 
     def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
         """Return the compiled function from arrays to values."""
@@ -209,6 +238,7 @@ class MethylationModel(keras.Model):
         InputError
             As in `predict_arrays`.
         """
+        arrays = self._own(arrays)
         self.reads.check(arrays)
         known = self.original_names
         for name in names:
@@ -218,13 +248,15 @@ class MethylationModel(keras.Model):
         result: dict[str, npt.NDArray[np.float32]] = {}
         for scope, part in self.parts.items():
             own = [n for n in names if n in self.config.layer_paths and n.startswith(f"{scope}/")]
-            if own:
-                layers = [part.get_layer(name.removeprefix(f"{scope}/")) for name in own]
-                tapped = keras.Model(part.inputs, [layer.output for layer in layers])
-                outputs = tapped(self.part_input(scope, tensors), training=False)
-                outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-                values = (tf.cast(output, tf.float32).numpy() for output in outputs)
-                result.update(zip(own, values, strict=True))
+            layers = [part.get_layer(name.removeprefix(f"{scope}/")) for name in own]
+            result.update(_tapped(part, own, layers, self.part_input(scope, tensors)))
+        joining = {name: layer for name, layer in self.joining_layers() if name in names}
+        if joining:
+            embeddings = [
+                part(self.part_input(scope, tensors), training=False)
+                for scope, part in self.parts.items()
+            ]
+            result.update(_tapped(self.joining, list(joining), list(joining.values()), embeddings))
         if len(result) < len(set(names)):
             probabilities = self.predict_arrays(arrays)
             for i, cell in enumerate(self.cells):
@@ -243,14 +275,9 @@ class MethylationModel(keras.Model):
         A name is the scope and the variable's path from its layer on: the layers inside
         of a wrapper share the names of their variables, but not the paths.
         """
-        scoped = [
-            (f"{scope}/{layer.name}", layer)
-            for scope, part in self.parts.items()
-            for layer in part.layers
-        ]
         result = {
             f"{name}/{path_within(variable, layer)}": variable
-            for name, layer in [*scoped, *self._joining_layers(), (HEAD, self.head)]
+            for name, layer in self._named_layers()
             for variable in layer.weights
         }
         if {id(v) for v in result.values()} != {id(v) for v in self.weights}:
@@ -264,18 +291,22 @@ class MethylationModel(keras.Model):
         """Every variable by name: the weights, and the states of what is random."""
         result = self.variables_by_name
         named = {id(variable) for variable in result.values()}
-        layers = [*(layer for part in self.parts.values() for layer in part.layers), *self.layers]
-        for layer in layers:
+        for name, layer in [*self._named_layers(), *((one.name, one) for one in self.layers)]:
             others = [v for v in layer.variables if id(v) not in named]
             named.update(map(id, others))
-            result.update((f"{layer.name}/state_{i}", v) for i, v in enumerate(others))
+            result.update((f"{name}/state_{i}", v) for i, v in enumerate(others))
         if len(result) != len(self.variables):
             raise AssertionError(f"{len(result)} names for {len(self.variables)} variables")
         return result
 
-    def _joining_layers(self) -> list[tuple[str, keras.layers.Layer]]:
-        """Return the layers that `join` consists of, each with its name in full."""
-        return []
+    def _named_layers(self) -> list[tuple[str, keras.layers.Layer]]:
+        """Return all layers with the names that the original would give them, and the head."""
+        scoped = [
+            (f"{scope}/{layer.name}", layer)
+            for scope, part in self.parts.items()
+            for layer in part.layers
+        ]
+        return [*scoped, *self.joining_layers(), (HEAD, self.head)]
 
     @property
     def head_variables(self) -> tuple[str, ...]:
@@ -347,6 +378,19 @@ class MethylationModel(keras.Model):
             When the published files are not in the cache and cannot be downloaded.
         """
         return cls.from_checkpoint(read_checkpoint(preset))
+
+
+def _tapped(
+    model: keras.Model, names: list[str], layers: list[keras.layers.Layer], inputs: Any
+) -> dict[str, npt.NDArray[np.float32]]:
+    """Return what layers of a model yield for some inputs, by the names given."""
+    if not names:
+        return {}
+    tapped = keras.Model(model.inputs, [layer.output for layer in layers])
+    outputs = tapped(inputs, training=False)
+    outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+    values = (tf.cast(output, tf.float32).numpy() for output in outputs)
+    return dict(zip(names, values, strict=True))
 
 
 def array_specs(reads: Inputs, batch: int | None = None) -> dict[str, tf.TensorSpec]:

@@ -7,12 +7,19 @@ from typing import Any
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.models.base import MethylationModel
+from deepcpg_tf.models.cpg import DeepCpgCpgForSitePrediction
 from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+from deepcpg_tf.models.joint import DeepCpgJointForSitePrediction
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.load import read_checkpoint
 
 MODELS: dict[str, type[MethylationModel]] = {
-    cls.config_type.module: cls for cls in (DeepCpgDnaForSequencePrediction,)
+    cls.config_type.module: cls
+    for cls in (
+        DeepCpgDnaForSequencePrediction,
+        DeepCpgCpgForSitePrediction,
+        DeepCpgJointForSitePrediction,
+    )
 }
 
 

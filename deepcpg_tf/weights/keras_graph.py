@@ -50,26 +50,25 @@ class Graph(NamedTuple):
             self._check_feeds(layer.name, list(self.outputs))
         return read[0]
 
-    def way_to(self, name: str) -> list[Layer]:
-        """Return the layers from an input, which is left out, to a layer.
+    def way_to(self, name: str) -> tuple[list[Layer], Layer]:
+        """Return the layers that lead to a layer, it included, and where they begin.
+
+        They begin after an input or after a layer that reads several others.
 
         Raises
         ------
         CheckpointError
-            When a layer on the way reads several others, or feeds several.
+            When a layer on the way feeds several.
         """
         way: list[Layer] = []
-        while name not in self.inputs:
+        while name not in self.inputs and len(self.layers[name].sources) == 1:
             layer = self.layers[name]
-            if len(layer.sources) != 1 or layer in way:
-                raise CheckpointError(
-                    f"layer {name}: expected one input, as in DeepCpG's plain CNNs, "
-                    f"found {len(layer.sources)}"
-                )
+            if layer in way:
+                raise CheckpointError(f"layer {name}: expected a way from an input, found a circle")
             way.insert(0, layer)
             (name,) = layer.sources
             self._check_feeds(name, [layer.name])
-        return way
+        return way, self.layers[name]
 
     def check_used(self, used: set[str]) -> None:
         """Refuse layers other than some, the inputs and the outputs.

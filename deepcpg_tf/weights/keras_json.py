@@ -2,74 +2,110 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
-from deepcpg_tf.configs.names import DNA, HEAD
+from deepcpg_tf.configs.joint import DeepCpgJointConfig
+from deepcpg_tf.configs.names import CPG, DNA, HEAD, JOINT
 from deepcpg_tf.errors import CheckpointError, ConfigError
 from deepcpg_tf.weights.keras_graph import Graph, Layer, read_graph
 
 T = TypeVar("T")
 
-HIDDEN_SCOPE = f"{DNA}/"
-HEAD_SCOPE = f"{HEAD}/"
-
 _CONVOLUTIONS = ("Convolution1D", "Conv1D")
+_MERGES = ("Merge", "Concatenate")
+_STATE, _DIST = f"{CPG}/state", f"{CPG}/dist"
 
 
-def read_architecture(document: Any) -> DeepCpgDnaConfig:
+class Architecture(NamedTuple):
+    """The configuration that a JSON describes, and the names of its inputs."""
+
+    config: ModuleConfig
+    inputs: tuple[str, ...]
+
+
+def read_architecture(document: Any, input_cells: Sequence[str] | None = None) -> Architecture:
     """Return the configuration that a Keras model JSON describes.
 
     Parameters
     ----------
     document
         The parsed JSON.
+    input_cells
+        The cells whose neighbours a CpG or Joint module reads, in order, where neither the
+        names of its inputs nor those of its outputs say so.
 
     Raises
     ------
     CheckpointError
-        When it is no functional Keras model, no DNA module, or has a layer or a
-        setting that the plain CNNs of DeepCpG do not have.
+        When it is no functional Keras model, no module of DeepCpG, or has a layer or a
+        setting that DeepCpG's modules do not have.
     """
     graph = read_graph(document)
     try:
-        _check_module(graph)
-        cells = _cells(graph)
-        chain = graph.way_to(graph.trunk().name)
-        graph.check_used({layer.name for layer in chain})
-        return _config(graph.layers[DNA], chain, cells)
+        return Architecture(_module(graph, _cells(graph), input_cells), graph.inputs)
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise CheckpointError(
             f"expected the JSON of a functional Keras model, missing or malformed: {error}"
         ) from None
 
 
-def _check_module(graph: Graph) -> None:
-    inputs = graph.inputs
-    if any(name.startswith(HEAD_SCOPE) for name in inputs):
-        module = "Joint" if DNA in inputs else "CpG"
+def _module(
+    graph: Graph, cells: tuple[str, ...], input_cells: Sequence[str] | None
+) -> ModuleConfig:
+    neighbours = [name for name in graph.inputs if name.startswith(f"{CPG}/")]
+    kinds = sorted("/".join(name.split("/")[:2]) for name in graph.inputs)
+    known = ([DNA], [_DIST, _STATE], [_DIST, _STATE, DNA])
+    if kinds not in known or any(graph.layers[one].kind != "InputLayer" for one in graph.inputs):
         raise CheckpointError(
-            f"this is a {module} module (inputs {', '.join(inputs)}); "
-            f"only DNA modules (input {DNA}) are supported as yet"
+            f"expected the inputs of a module of DeepCpG: {DNA}, or {_STATE} and {_DIST}, or all "
+            f"three, received {', '.join(graph.inputs) or 'none'}"
         )
-    if inputs != (DNA,):
-        raise CheckpointError(
-            f"expected a DNA module with the one input {DNA!r}, "
-            f"received the inputs {', '.join(inputs) or 'none'}"
-        )
-    if graph.layers[DNA].kind != "InputLayer":
-        raise CheckpointError(
-            f"layer {DNA}: expected an InputLayer, found {graph.layers[DNA].kind}"
-        )
+    if input_cells is not None and not neighbours:
+        raise CheckpointError("input_cells: expected none with a DNA module, which reads no cells")
+    trunk = graph.trunk().name
+    if not neighbours:
+        return _dna(graph, trunk, cells, used=set())
+    if DNA not in graph.inputs:
+        return _cpg(graph, trunk, cells, input_cells, used=set())
+    chain, start = graph.way_to(trunk)
+    _expect_merge(start, sources=2)
+    used = {start.name, *(layer.name for layer in chain)}
+    way = _Way(chain, JOINT, "the heads")
+    sizes, rates = [], []
+    while way.rest:
+        sizes.append(_dense(way.take("Dense")))
+        _relu(way.take("Activation"))
+        rates.append(way.take("Dropout").get("rate", "p"))
+    if len(set(rates)) > 1:
+        raise CheckpointError(f"expected one rate of dropout in {JOINT}/, found {rates}")
+    first, second = start.sources
+    # The parts stop at what their own check finds left over: that is of the whole.
+    dna = _dna(graph, first, cells, used)
+    cpg = _cpg(graph, second, cells, input_cells, used)
+    return DeepCpgJointConfig(
+        dna=dna,
+        cpg=cpg,
+        joint_sizes=tuple(sizes),
+        hidden_dropout=rates[0] if rates else 0.0,
+        cells=cells,
+        layer_names=(start.name, *way.names),
+    )
 
 
 def _cells(graph: Graph) -> tuple[str, ...]:
     if not graph.outputs:
         raise CheckpointError("expected an output for each cell, found none")
+    scope = f"{HEAD}/"
     for name in graph.outputs:
-        if not name.startswith(HEAD_SCOPE):
+        if not name.startswith(scope):
             raise CheckpointError(
-                f"output {name}: expected an output of a cell ({HEAD_SCOPE}<cell>); "
+                f"output {name}: expected an output of a cell ({scope}<cell>); "
                 "other outputs are not supported"
             )
         head = graph.layers[name]
@@ -77,60 +113,152 @@ def _cells(graph: Graph) -> tuple[str, ...]:
         _expect(head, "units", head.get("units", "output_dim"), (1,))
         _expect(head, "activation", head.get("activation"), ("sigmoid",))
         _expect(head, "bias", head.get("use_bias", "bias"), (True,))
-    return tuple(name.removeprefix(HEAD_SCOPE) for name in graph.outputs)
+    return tuple(name.removeprefix(scope) for name in graph.outputs)
 
 
-def _config(start: Layer, chain: list[Layer], cells: tuple[str, ...]) -> DeepCpgDnaConfig:
-    rest = list(chain)
+class _Way:
+    """The layers of a scope one after the other, taken as those that are expected.
 
-    def take(*kinds: str) -> Layer:
-        if not rest:
-            raise CheckpointError(f"expected a layer {' or '.join(kinds)}, found the heads")
-        layer = rest.pop(0)
-        if not layer.name.startswith(HIDDEN_SCOPE):
+    Parameters
+    ----------
+    layers
+        In order.
+    scope
+        That their names are in.
+    before
+        What comes after the last, for messages.
+    """
+
+    def __init__(self, layers: Sequence[Layer], scope: str, before: str) -> None:
+        self.rest = list(layers)
+        self.names = tuple(layer.name.removeprefix(f"{scope}/") for layer in layers)
+        self._scope = scope
+        self._before = before
+
+    def next_is(self, *kinds: str) -> bool:
+        return bool(self.rest) and self.rest[0].kind in kinds
+
+    def take(self, *kinds: str) -> Layer:
+        if not self.rest:
+            raise CheckpointError(f"expected a layer {' or '.join(kinds)}, found {self._before}")
+        layer = self.rest.pop(0)
+        if not layer.name.startswith(f"{self._scope}/"):
             raise CheckpointError(
-                f"layer {layer.name}: expected a name in the scope {HIDDEN_SCOPE!r}"
+                f"layer {layer.name}: expected a name in the scope '{self._scope}/'"
             )
         _expect(layer, "class", layer.kind, kinds)
         return layer
 
+    def end(self, last: Layer) -> None:
+        for layer in self.rest:
+            raise CheckpointError(
+                f"layer {layer.name}: expected {self._before} after {last.name}, "
+                f"found a layer {layer.kind}"
+            )
+
+
+def _dna(graph: Graph, end: str, cells: tuple[str, ...], used: set[str]) -> DeepCpgDnaConfig:
+    chain, start = graph.way_to(end)
+    if start.name != DNA:
+        raise CheckpointError(
+            f"layer {start.name}: expected one input, {DNA}, as in DeepCpG's plain CNNs, "
+            f"found {len(start.sources)}"
+        )
+    used |= {layer.name for layer in chain}
+    if graph.inputs == (DNA,):
+        graph.check_used(used)
+    way = _Way(chain, DNA, "the heads")
     convolutions: list[tuple[int, int, int]] = []
-    while not convolutions or (rest and rest[0].kind in _CONVOLUTIONS):
-        filters, kernel = _convolution(take(*_CONVOLUTIONS))
-        _relu(take("Activation"))
-        convolutions.append((filters, kernel, _pooling(take("MaxPooling1D"))))
+    while not convolutions or way.next_is(*_CONVOLUTIONS):
+        filters, kernel = _convolution(way.take(*_CONVOLUTIONS))
+        _relu(way.take("Activation"))
+        convolutions.append((filters, kernel, _pooling(way.take("MaxPooling1D"))))
     # From here on another convolution is as good as any other foreign layer.
-    _channels_last(take("Flatten"))
-    dense = take("Dense")
-    _expect(dense, "activation", dense.get("activation"), ("linear",))
-    _expect(dense, "bias", dense.get("use_bias", "bias"), (True,))
-    _relu(take("Activation"))
-    dropout = take("Dropout")
-    if rest:
-        raise CheckpointError(
-            f"layer {rest[0].name}: expected the heads after {dropout.name}, "
-            f"found a layer {rest[0].kind}"
-        )
-    shape = start.get("batch_input_shape", "batch_shape")
-    if not isinstance(shape, list) or len(shape) != 3:
-        raise CheckpointError(
-            f"layer {start.name}: expected the shape [null, length, 4], received {shape}"
-        )
+    _channels_last(way.take("Flatten"))
+    bottleneck_size = _dense(way.take("Dense"))
+    _relu(way.take("Activation"))
+    dropout = way.take("Dropout")
+    way.end(dropout)
+    shape = _input_shape(start)
     _expect(start, "channels", shape[2], (4,))
     channels, kernels, pools = zip(*convolutions, strict=True)
-    try:
-        return DeepCpgDnaConfig(
-            sequence_length=shape[1],
-            conv_channels=channels,
-            conv_kernel_sizes=kernels,
-            conv_pool_sizes=pools,
-            bottleneck_size=dense.get("units", "output_dim"),
-            hidden_dropout=dropout.get("rate", "p"),
-            cells=cells,
-            layer_names=tuple(layer.name.removeprefix(HIDDEN_SCOPE) for layer in chain),
+    return DeepCpgDnaConfig(
+        sequence_length=shape[1],
+        conv_channels=channels,
+        conv_kernel_sizes=kernels,
+        conv_pool_sizes=pools,
+        bottleneck_size=bottleneck_size,
+        hidden_dropout=dropout.get("rate", "p"),
+        cells=cells,
+        layer_names=way.names,
+    )
+
+
+def _cpg(
+    graph: Graph,
+    end: str,
+    cells: tuple[str, ...],
+    input_cells: Sequence[str] | None,
+    used: set[str],
+) -> DeepCpgCpgConfig:
+    chain, start = graph.way_to(end)
+    _expect_merge(start, sources=2)
+    used |= {start.name, *(layer.name for layer in chain)}
+    graph.check_used(used)
+    state, dist = (graph.layers[name] for name in start.sources)
+    if not (state.name.startswith(_STATE) and dist.name.startswith(_DIST)):
+        raise CheckpointError(
+            f"layer {start.name}: expected to read {_STATE} and {_DIST}, "
+            f"found that it reads {state.name} and {dist.name}"
         )
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from None
+    way = _Way([start, *chain], CPG, "the heads")
+    way.take(*_MERGES)
+    shared_size = _shared(way.take("TimeDistributed"))
+    recurrent: list[Layer] = []
+    while way.next_is("Bidirectional"):
+        recurrent.append(way.take("Bidirectional"))
+    sizes = [_gru(layer, is_last=layer is recurrent[-1]) for layer in recurrent]
+    if not recurrent:
+        way.take("GlobalAveragePooling1D")
+    dropout = way.take("Dropout")
+    way.end(dropout)
+    shape = _input_shape(state)
+    if _input_shape(dist) != shape:
+        raise CheckpointError(
+            f"layer {dist.name}: expected the shape of {state.name}, {shape}, "
+            f"received {_input_shape(dist)}"
+        )
+    return DeepCpgCpgConfig(
+        input_cells=_input_cells(state.name, shape[1], cells, input_cells),
+        neighbours=shape[2],
+        shared_size=shared_size,
+        recurrent_sizes=tuple(sizes),
+        hidden_dropout=dropout.get("rate", "p"),
+        cells=cells,
+        layer_names=way.names,
+    )
+
+
+def _input_cells(
+    name: str, number: int, cells: tuple[str, ...], given: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the cells whose neighbours are read: as the input's name says, given, or the outputs'."""
+    named = tuple(name.removeprefix(_STATE).removeprefix("/").split("--"))
+    if named == ("",):
+        named = cells if given is None else tuple(given)
+        if given is None and len(cells) != number:
+            raise CheckpointError(
+                f"layer {name}: expected to know the {number} cells whose neighbours are read; the "
+                f"file has names for its {len(cells)} outputs only; name them as `input_cells`"
+            )
+    elif given is not None and tuple(given) != named:
+        raise CheckpointError(
+            f"input_cells: expected those in the file, {', '.join(named)}, "
+            f"received {', '.join(given)}"
+        )
+    if len(named) != number:
+        raise CheckpointError(f"layer {name}: expected {number} cells, received {len(named)}")
+    return named
 
 
 def _convolution(layer: Layer) -> tuple[int, int]:
@@ -152,6 +280,46 @@ def _pooling(layer: Layer) -> int:
     return pool
 
 
+def _dense(layer: Layer) -> int:
+    _expect(layer, "activation", layer.get("activation"), ("linear",))
+    _expect(layer, "bias", layer.get("use_bias", "bias"), (True,))
+    units: int = layer.get("units", "output_dim")
+    return units
+
+
+def _shared(layer: Layer) -> int:
+    """Return the units of the dense layer, ReLU after it, that is applied cell by cell."""
+    inner = read_graph(layer.settings["layer"])
+    (output,) = inner.outputs
+    chain, _ = inner.way_to(output)
+    expected = ["Dense", "Activation"]
+    if [one.kind for one in chain] != expected:
+        raise CheckpointError(
+            f"layer {layer.name}: expected the layers {' and '.join(expected)} inside, "
+            f"found {', '.join(one.kind for one in chain)}"
+        )
+    dense, activation = chain
+    _relu(activation)
+    return _dense(dense)
+
+
+def _gru(layer: Layer, *, is_last: bool) -> int:
+    """Return the units of a GRU in both directions."""
+    _expect(layer, "merge mode", layer.get("merge_mode"), ("concat",))
+    inner = layer.settings["layer"]
+    gru = Layer(layer.name, inner["class_name"], inner["config"], ())
+    _expect(gru, "a wrapped", gru.kind, ("GRU",))
+    gates = gru.get("recurrent_activation", "inner_activation")
+    _expect(gru, "activation", gru.get("activation"), ("tanh",))
+    _expect(gru, "activation of gates", gates, ("hard_sigmoid",))
+    _expect(gru, "bias", gru.get("use_bias", default=True), (True,))
+    for name in ("go_backwards", "stateful", "reset_after"):
+        _expect(gru, name, gru.get(name, default=False), (False,))
+    _expect(gru, "return_sequences", gru.get("return_sequences"), (not is_last,))
+    units: int = gru.get("units", "output_dim")
+    return units
+
+
 def _relu(layer: Layer) -> None:
     _expect(layer, "activation", layer.get("activation"), ("relu",))
 
@@ -159,6 +327,24 @@ def _relu(layer: Layer) -> None:
 def _channels_last(layer: Layer) -> None:
     data_format = layer.get("data_format", default="channels_last")
     _expect(layer, "data_format", data_format, ("channels_last",))
+
+
+def _expect_merge(layer: Layer, sources: int) -> None:
+    """Refuse all but a concatenation of the last axis of so many layers."""
+    _expect(layer, "class", layer.kind, _MERGES)
+    _expect(layer, "mode", layer.get("mode", default="concat"), ("concat",))
+    _expect(layer, "axis", layer.get("axis", "concat_axis"), (-1, 2))
+    _expect(layer, "a number of sources of", len(layer.sources), (sources,))
+
+
+def _input_shape(layer: Layer) -> list[Any]:
+    shape = layer.get("batch_input_shape", "batch_shape")
+    if not isinstance(shape, list) or len(shape) != 3:
+        raise CheckpointError(
+            f"layer {layer.name}: expected the shape [null, length, 4] or [null, cells, "
+            f"neighbours], received {shape}"
+        )
+    return shape
 
 
 def _scalar(value: Any) -> Any:
@@ -170,5 +356,5 @@ def _expect(layer: Layer, what: str, found: T, expected: tuple[T, ...]) -> None:
     if found not in expected:
         raise CheckpointError(
             f"layer {layer.name}: expected {what} {' or '.join(map(str, expected))}, "
-            f"as in DeepCpG's plain CNNs, found {found}"
+            f"as in DeepCpG's modules, found {found}"
         )

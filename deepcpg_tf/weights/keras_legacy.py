@@ -11,42 +11,50 @@ themselves and ``keras.engine.topology`` of Keras 1.2.2 and 2.2.4.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from deepcpg_tf.configs.dna import DeepCpgDnaConfig
-from deepcpg_tf.configs.names import DNA, HEAD, head_name
+from deepcpg_tf.configs.names import HEAD, head_name
 from deepcpg_tf.errors import CheckpointError
 from deepcpg_tf.files import parse_json, sha256
 from deepcpg_tf.weights.checkpoint import Checkpoint, Tensors
 from deepcpg_tf.weights.hdf5 import open_hdf5
-from deepcpg_tf.weights.keras_json import HIDDEN_SCOPE, read_architecture
+from deepcpg_tf.weights.keras_json import Architecture, read_architecture
 
 
-def read_json_and_weights(model_json: Path, weights: Path) -> Checkpoint:
+def read_json_and_weights(
+    model_json: Path, weights: Path, input_cells: Sequence[str] | None = None
+) -> Checkpoint:
     """Read a model JSON with its HDF5, full or weights-only.
+
+    Parameters
+    ----------
+    model_json, weights
+        The files.
+    input_cells
+        As in `deepcpg_tf.weights.keras_json.read_architecture`.
 
     Raises
     ------
     CheckpointError
-        When a file cannot be read, the JSON is no DNA module of DeepCpG, or the
+        When a file cannot be read, the JSON is no module of DeepCpG, or the
         weights are not exactly those that the JSON calls for.
     """
     document = _parse_json(model_json.read_bytes(), str(model_json))
-    config = _read_config(document, str(model_json))
+    architecture = _read_architecture(document, str(model_json), input_cells)
     with open_hdf5(weights) as file:
         group, layout = _weights_group(file, weights)
         backend = _backend(file, document, weights)
-        tensors = _read_tensors(group, config, weights, flipped=backend == "theano")
+        tensors = _read_tensors(group, architecture, weights, flipped=backend == "theano")
     provenance = _provenance(f"JSON + {layout} HDF5", document, [model_json, weights])
-    return Checkpoint(config, tensors, provenance, str(weights))
+    return Checkpoint(architecture.config, tensors, provenance, str(weights))
 
 
-def read_model_h5(model_h5: Path) -> Checkpoint:
+def read_model_h5(model_h5: Path, input_cells: Sequence[str] | None = None) -> Checkpoint:
     """Read a single HDF5 that holds the model's configuration and weights.
 
     Raises
@@ -63,12 +71,12 @@ def read_model_h5(model_h5: Path) -> Checkpoint:
             )
         document = _parse_json(text, f"{model_h5}, attribute 'model_config'")
         document.setdefault("keras_version", _text(file.attrs.get("keras_version", "unknown")))
-        config = _read_config(document, str(model_h5))
+        architecture = _read_architecture(document, str(model_h5), input_cells)
         group, _ = _weights_group(file, model_h5)
         backend = _backend(file, document, model_h5)
-        tensors = _read_tensors(group, config, model_h5, flipped=backend == "theano")
+        tensors = _read_tensors(group, architecture, model_h5, flipped=backend == "theano")
     provenance = _provenance("single HDF5", document, [model_h5])
-    return Checkpoint(config, tensors, provenance, str(model_h5))
+    return Checkpoint(architecture.config, tensors, provenance, str(model_h5))
 
 
 def _parse_json(text: str | bytes, where: str) -> dict[str, Any]:
@@ -83,9 +91,11 @@ def _parse_json(text: str | bytes, where: str) -> dict[str, Any]:
     return document
 
 
-def _read_config(document: dict[str, Any], where: str) -> DeepCpgDnaConfig:
+def _read_architecture(
+    document: dict[str, Any], where: str, input_cells: Sequence[str] | None
+) -> Architecture:
     try:
-        return read_architecture(document)
+        return read_architecture(document, input_cells)
     except CheckpointError as error:
         # Names of layers may hold anything.
         raise CheckpointError(f"{where}: {' '.join(str(error).split())}") from None
@@ -117,36 +127,47 @@ def _backend(file: h5py.File, document: Mapping[str, Any], path: Path) -> str:
 
 
 def _read_tensors(
-    group: h5py.Group, config: DeepCpgDnaConfig, path: Path, *, flipped: bool
+    group: h5py.Group, architecture: Architecture, path: Path, *, flipped: bool
 ) -> Tensors:
-    expected = _expected_shapes(config)
-    _check_layers(group, config, expected, path)
-    read = {layer: _read_layer(group, layer, shapes, path) for layer, shapes in expected.items()}
-    _check_nothing_left(group, read, path)
+    expected = _expected_tensors(architecture)
+    _check_layers(group, architecture, expected, path)
+    used: set[str] = set()
+    read = {
+        layer: _read_layer(group, layer, shapes, path, used) for layer, shapes in expected.items()
+    }
+    _check_nothing_left(group, used, path)
     tensors: Tensors = {}
+    cells = architecture.config.cells
     for layer, arrays in read.items():
-        if layer.startswith(HIDDEN_SCOPE):
-            kernel, bias = arrays.values()
-            if flipped and kernel.ndim == 3:
-                kernel = kernel[::-1]
-            tensors[f"{layer}/kernel"], tensors[f"{layer}/bias"] = kernel, bias
-    heads = [list(read[head_name(cell)].values()) for cell in config.cells]
-    tensors[f"{HEAD}/kernel"] = np.concatenate([kernel for kernel, _ in heads], axis=1)
-    tensors[f"{HEAD}/bias"] = np.concatenate([bias for _, bias in heads])
+        if layer not in map(head_name, cells):
+            tensors |= {
+                name: array[::-1] if flipped and array.ndim == 3 else array
+                for name, array in arrays.items()
+            }
+    heads = [read[head_name(cell)].values() for cell in cells]
+    kernels, biases = zip(*heads, strict=True)
+    tensors[f"{HEAD}/kernel"] = np.concatenate(kernels, axis=1)
+    tensors[f"{HEAD}/bias"] = np.concatenate(biases)
     return tensors
 
 
-def _expected_shapes(config: DeepCpgDnaConfig) -> dict[str, list[tuple[int, ...]]]:
-    """Return the shapes of kernel and bias of each layer that has weights."""
-    shapes: dict[str, list[tuple[int, ...]]] = {}
-    for name, shape in config.tensor_shapes.items():
-        shapes.setdefault(name.rpartition("/")[0], []).append(shape)
-    kernel, _ = shapes.pop(HEAD)
-    return shapes | {head_name(cell): [(kernel[0], 1), (1,)] for cell in config.cells}
+Shapes = dict[str, tuple[int, ...]]
+
+
+def _expected_tensors(architecture: Architecture) -> dict[str, Shapes]:
+    """Return names and shapes of our tensors of each layer of the file that has weights."""
+    layers: dict[str, Shapes] = {}
+    config = architecture.config
+    for name, shape in config.hidden_shapes.items():
+        layer = "/".join(name.split("/")[:2])
+        layers.setdefault(layer, {})[name] = shape
+    for head in map(head_name, config.cells):
+        layers[head] = {f"{head}/kernel": (config.embedding_size, 1), f"{head}/bias": (1,)}
+    return layers
 
 
 def _check_layers(
-    group: h5py.Group, config: DeepCpgDnaConfig, expected: Mapping[str, Any], path: Path
+    group: h5py.Group, architecture: Architecture, expected: Mapping[str, Any], path: Path
 ) -> None:
     found = _name_list(group, "layer_names")
     for layer in expected:
@@ -156,7 +177,7 @@ def _check_layers(
                 f"{path}: layer {layer}: expected by the model's configuration, but the weights "
                 f"are of {', '.join(weighted) or 'no layer'}"
             )
-    known = {DNA, *expected, *config.layer_paths}
+    known = {*architecture.inputs, *expected, *architecture.config.layer_paths}
     for layer in found:
         if layer not in known:
             raise CheckpointError(
@@ -165,17 +186,45 @@ def _check_layers(
 
 
 def _read_layer(
-    group: h5py.Group, layer: str, shapes: list[tuple[int, ...]], path: Path
+    group: h5py.Group, layer: str, shapes: Shapes, path: Path, used: set[str]
 ) -> Tensors:
-    """Return kernel and bias by their full names in the file."""
+    """Return the tensors of a layer by our names; names in the file are added to `used`."""
     names = _name_list(group.get(layer), "weight_names")
+    if len(shapes) > 2 and len(names) == 3 * len(shapes):
+        # Keras 1 stores the gates one by one.
+        gates = _read_arrays(group, layer, names, _by_gate(shapes), path, used)
+        return {
+            name: np.concatenate([gates[f"{name}_{gate}"] for gate in _GATES], axis=-1)
+            for name in shapes
+        }
+    return _read_arrays(group, layer, names, shapes, path, used)
+
+
+_GATES = "zrh"
+
+
+def _by_gate(shapes: Shapes) -> Shapes:
+    """Return names and shapes of the tensors of each gate of a GRU, in the order of Keras 1."""
+    names = list(shapes)
+    ways = (names[:3], names[3:])  # kernel, recurrent kernel and bias of each direction
+    return {
+        f"{name}_{gate}": (*shapes[name][:-1], shapes[name][-1] // 3)
+        for way in ways
+        for gate in _GATES
+        for name in way
+    }
+
+
+def _read_arrays(
+    group: h5py.Group, layer: str, names: list[str], shapes: Shapes, path: Path, used: set[str]
+) -> Tensors:
     if len(names) != len(shapes):
+        what = "a kernel and a bias" if len(shapes) == 2 else "the weights of a GRU each way"
         raise CheckpointError(
-            f"{path}: layer {layer}: expected a kernel and a bias, "
-            f"found {', '.join(names) or 'no weights'}"
+            f"{path}: layer {layer}: expected {what}, found {', '.join(names) or 'no weights'}"
         )
     arrays: Tensors = {}
-    for name, shape in zip(names, shapes, strict=True):
+    for name, (own, shape) in zip(names, shapes.items(), strict=True):
         dataset = group[layer].get(name)
         if not isinstance(dataset, h5py.Dataset):
             raise CheckpointError(f"{path}: layer {layer}: expected a tensor {name}, found none")
@@ -188,13 +237,12 @@ def _read_layer(
             raise CheckpointError(
                 f"{path}: layer {layer}: expected {name} of floating point, found {dataset.dtype}"
             )
-        arrays[f"{layer}/{name}"] = np.asarray(dataset, np.float32).reshape(shape)
+        arrays[own] = np.asarray(dataset, np.float32).reshape(shape)
+        used.add(f"{layer}/{name}")
     return arrays
 
 
-def _check_nothing_left(group: h5py.Group, read: Mapping[str, Tensors], path: Path) -> None:
-    used = {name for arrays in read.values() for name in arrays}
-
+def _check_nothing_left(group: h5py.Group, used: set[str], path: Path) -> None:
     def visit(name: str, item: h5py.HLObject) -> None:
         if isinstance(item, h5py.Dataset) and name not in used:
             raise CheckpointError(

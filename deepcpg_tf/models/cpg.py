@@ -1,0 +1,166 @@
+"""The DeepCpG CpG module: neighbouring sites in every cell to an embedding.
+
+Layers mirror the original's in kind, order and name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.names import CPG, HEAD
+from deepcpg_tf.models.base import MethylationModel, Tensors, float32_policy, path_within
+from deepcpg_tf.models.recurrent import UnrolledGRU
+
+
+@keras.saving.register_keras_serializable(package="deepcpg_tf")
+class DeepCpgCpgModel(keras.Model):
+    """States and distances of neighbours to their embedding: a CpG module without heads.
+
+    Inputs: ``state`` and ``dist``, float [n, cells, neighbours] each, from 0 to 1. Output:
+    [n, embedding].
+
+    Parameters
+    ----------
+    config
+        The architecture. The default is RnnL1.
+    dtype
+        Keras dtype policy of all layers; the default is Keras' global policy.
+    """
+
+    def __init__(
+        self,
+        config: DeepCpgCpgConfig | None = None,
+        *,
+        dtype: str | None = None,
+        name: str = "cpg_module",
+    ) -> None:
+        config = DeepCpgCpgConfig() if config is None else config
+        policy = float32_policy(dtype)
+
+        # Layers
+        layers: list[keras.layers.Layer] = []
+        for i, spec in enumerate(config.layers):
+            options = {"name": spec.name, "dtype": policy}
+            match spec.kind:
+                case "merge":
+                    layers.append(keras.layers.Concatenate(**options))
+                case "time_distributed":  # a Dense acts on the last axis, cell by cell
+                    layers.append(keras.layers.Dense(spec.channels, "relu", **options))
+                case "bidirectional":
+                    is_last = config.layers[i + 1].kind != "bidirectional"
+                    gru = UnrolledGRU(
+                        spec.channels // 2, return_sequences=not is_last, name="gru", dtype=policy
+                    )
+                    layers.append(keras.layers.Bidirectional(gru, **options))
+                case "average":
+                    layers.append(keras.layers.GlobalAveragePooling1D(**options))
+                case "dropout":
+                    layers.append(keras.layers.Dropout(config.hidden_dropout, **options))
+
+        # Functional graph
+        inputs = [keras.Input(one.shape, name=one.name) for one in config.reads]
+        x: Any = inputs
+        with keras.name_scope(CPG):  # in the paths of variables
+            for layer in layers:
+                x = layer(x)
+        super().__init__(inputs=inputs, outputs=x, name=name)
+
+        # Config
+        self.config = config
+        self.policy_name = policy.name
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs to make the same model."""
+        return {"config": self.config.to_dict(), "dtype": self.policy_name, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DeepCpgCpgModel:
+        """Make the model that `get_config` describes."""
+        return cls(**{**config, "config": DeepCpgCpgConfig.from_dict(config["config"])})
+
+    @property
+    def penalised(self) -> list[keras.Variable]:
+        """The kernels but for recurrent and frozen ones, as in the original."""
+        return [
+            variable
+            for layer in self.layers
+            for variable in layer.trainable_weights
+            if path_within(variable, layer).rpartition("/")[2] == "kernel"
+        ]
+
+
+@keras.saving.register_keras_serializable(package="deepcpg_tf")
+class DeepCpgCpgForSitePrediction(MethylationModel):
+    """Neighbouring sites in every cell to a methylation logit for each cell.
+
+    Inputs: ``state`` and ``dist``, float [n, cells, neighbours]: of each cell first the
+    observed neighbours to the left of the site, from far to near, then those to the right,
+    from near to far; never the site itself. ``state`` is 0 or 1, and the mean methylation
+    of the cell where there is no neighbour; ``dist`` is the distance as a share of the
+    largest one, and 1 where there is none. Output: float32 [n, cells]; the sigmoid of it
+    is the probability that the site is methylated in the cell.
+
+    Parameters
+    ----------
+    config
+        The architecture and cells. The default is RnnL1.
+    dtype
+        Keras dtype policy of the layers but the head; the default is Keras' global policy.
+    provenance
+        Where the weights come from, kept with the model as it is saved.
+    """
+
+    config_type: ClassVar[type[DeepCpgCpgConfig]] = DeepCpgCpgConfig
+    stages: ClassVar[tuple[str, ...]] = ("shared", "backbone")
+    config: DeepCpgCpgConfig
+
+    def __init__(
+        self,
+        config: DeepCpgCpgConfig | None = None,
+        *,
+        dtype: str | None = None,
+        provenance: Mapping[str, Any] | None = None,
+        name: str = "deepcpg_cpg",
+    ) -> None:
+        config = DeepCpgCpgConfig() if config is None else config
+
+        # Layers
+        backbone = DeepCpgCpgModel(config, dtype=dtype)
+        dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
+        head = keras.layers.Dense(len(config.cells), dtype="float32", name=HEAD)
+
+        # Functional graph
+        inputs = [keras.Input(one.shape, name=one.name) for one in config.reads]
+        x = backbone(inputs)
+        if config.head.dropout:
+            x = dropout(x)
+        super().__init__(
+            inputs, head(x), config=config, head=head, provenance=provenance, name=name
+        )
+
+        # Parts
+        self.backbone = backbone
+
+    @property
+    def parts(self) -> dict[str, keras.Model]:
+        """The one part: the backbone, as ``cpg``."""
+        return {CPG: self.backbone}
+
+    def part_input(self, part: str, arrays: Tensors) -> list[tf.Tensor]:
+        """Return ``state`` and ``dist``."""
+        return [arrays["state"], arrays["dist"]]
+
+    @property
+    def penalised(self) -> list[keras.Variable]:
+        """The kernels but for recurrent and frozen ones, as in the original."""
+        return self.backbone.penalised
+
+    def stage_layers(self, stage: str) -> list[keras.layers.Layer]:
+        """Return the layer that cells share, or all layers of the backbone that have weights."""
+        layers = [layer for layer in self.backbone.layers if layer.weights]
+        return {"shared": layers[:1], "backbone": layers}[stage]

@@ -1,0 +1,119 @@
+"""The recurrent layer of Keras 1 and Keras 2 over the cells, unrolled.
+
+Source: ``keras.layers.recurrent`` of Keras 1.2.2 and Keras 2.2.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+_SLOPE = 0.2
+
+
+@keras.saving.register_keras_serializable(package="deepcpg_tf")
+def keras2_hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
+    """Return ``clip(0.2 x + 0.5, 0, 1)``: Keras 3's own ``hard_sigmoid`` is of slope 1/6."""
+    return tf.clip_by_value(_SLOPE * x + 0.5, 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable(package="deepcpg_tf")
+class UnrolledGRU(keras.layers.GRU):
+    """A GRU as Keras 1 and 2 have it by default, made for few and wide steps.
+
+    Its gates are z, r, h in this order, activated by `keras2_hard_sigmoid`, and the reset
+    gate acts before the matrix product. Weights and configuration are those of Keras'
+    layer, and so are the numbers. What the inputs contribute is one matrix product for
+    all steps, and so is the slope of the recurrent kernel: that is faster than step by step, and
+    TensorFlow would add up the slopes of the steps in any order, and round by chance.
+
+    Parameters
+    ----------
+    units
+        Size of the state.
+    **options
+        Any of ``keras.layers.GRU``.
+    """
+
+    def __init__(self, units: int, **options: Any) -> None:
+        options = {"recurrent_activation": keras2_hard_sigmoid, "reset_after": False, **options}
+        super().__init__(units, **options)
+
+    def inner_loop(
+        self, sequences: tf.Tensor, initial_state: Any, mask: Any, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        """Return the last output, all of them [n, steps, units], and the last state."""
+        kernel, bias, recurrent = (
+            tf.convert_to_tensor(variable)
+            for variable in (self.cell.kernel, self.cell.bias, self.cell.recurrent_kernel)
+        )
+        steps, values = sequences.shape[1:]
+        rows = tf.reshape(sequences, (-1, values))
+        gates = tf.reshape(rows @ kernel + bias, (-1, steps, 3 * self.units))
+        if self.go_backwards:
+            gates = tf.reverse(gates, [1])
+        states = _states(gates, recurrent)
+        return states[:, -1], states, [states[:, -1]]
+
+
+@tf.custom_gradient
+def _states(gates: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+    """Return the states [n, steps, units], given what the inputs contribute to the gates.
+
+    ``gates`` is [n, steps, 3 units] and ``recurrent`` [units, 3 units], both z, r, h.
+    """
+    units = recurrent.shape[0]
+    kernel, candidate_kernel = recurrent[:, : 2 * units], recurrent[:, 2 * units :]
+    steps = tf.unstack(gates, axis=1)
+    state = tf.zeros_like(steps[0][:, :units])
+    before, opened, resets, candidates, states = [], [], [], [], []
+    for own in steps:
+        both = keras2_hard_sigmoid(own[:, : 2 * units] + state @ kernel)
+        update, reset = both[:, :units], both[:, units:]
+        candidate = tf.tanh(own[:, 2 * units :] + (reset * state) @ candidate_kernel)
+        before.append(state)
+        opened.append(both)
+        resets.append(reset * state)
+        candidates.append(candidate)
+        state = update * state + (1 - update) * candidate
+        states.append(state)
+
+    def gradient(slopes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        of_gates: list[tf.Tensor] = []
+        of_candidates: list[tf.Tensor] = []
+        slope = tf.zeros_like(state)
+        for own, start, both, candidate in zip(
+            tf.unstack(slopes, axis=1)[::-1],
+            before[::-1],
+            opened[::-1],
+            candidates[::-1],
+            strict=True,
+        ):
+            slope += own
+            update, reset = both[:, :units], both[:, units:]
+            of_candidate = slope * (1 - update) * (1 - candidate * candidate)
+            of_reset = tf.matmul(of_candidate, candidate_kernel, transpose_b=True)
+            linear = tf.cast((both > 0) & (both < 1), both.dtype) * _SLOPE
+            of_gate = linear * tf.concat([slope * (start - candidate), of_reset * start], 1)
+            slope = slope * update + of_reset * reset
+            slope += tf.matmul(of_gate, kernel, transpose_b=True)
+            of_gates.append(of_gate)
+            of_candidates.append(of_candidate)
+        of_gates.reverse()
+        of_candidates.reverse()
+        of_recurrent = tf.concat(
+            [
+                tf.matmul(tf.concat(before, 0), tf.concat(of_gates, 0), transpose_a=True),
+                tf.matmul(tf.concat(resets, 0), tf.concat(of_candidates, 0), transpose_a=True),
+            ],
+            1,
+        )
+        of_inputs = tf.concat([tf.stack(of_gates, 1), tf.stack(of_candidates, 1)], 2)
+        return of_inputs, of_recurrent
+
+    return tf.stack(states, 1), gradient
