@@ -26,6 +26,8 @@ import math
 import numpy as np
 
 from deepcpg_tf import DeepCpgDnaConfig
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.joint import DeepCpgJointConfig
 
 UNIT = 2.0**-24
 """Unit roundoff of float32."""
@@ -47,7 +49,19 @@ RUN_SIZE = 12.0
 
 
 def terms(config):
-    """Return the number of terms, bias included, of a sum in each layer of a DNA module."""
+    """Return the number of terms, bias included, of a sum in each layer of a module.
+
+    A recurrent layer is as many layers as it has steps, each with two sums after each other.
+    """
+    if isinstance(config, DeepCpgJointConfig):
+        sizes = [config.dna.embedding_size + config.cpg.embedding_size, *config.joint_sizes]
+        return [*terms(config.dna)[:-1], *terms(config.cpg)[:-1], *(size + 1 for size in sizes)]
+    if isinstance(config, DeepCpgCpgConfig):
+        found, channels = [2 * config.neighbours + 1], config.shared_size
+        for units in config.recurrent_sizes:
+            found += [channels + units + 1] * 2 * len(config.input_cells)
+            channels = 2 * units
+        return [*found, config.embedding_size + 1]
     found, channels, length = [], config.vocab_size, config.sequence_length
     for filters, width, pool in zip(
         config.conv_channels, config.conv_kernel_sizes, config.conv_pool_sizes, strict=True
@@ -58,12 +72,12 @@ def terms(config):
 
 
 def logits(config, size=SIZE):
-    """Logits, embedding and any activation of a DNA module."""
+    """Logits, embedding and any activation of a module."""
     return 2 * sum(map(math.sqrt, terms(config))) * UNIT * size
 
 
 def probabilities(config, size=SIZE):
-    """Probabilities of a DNA module."""
+    """Probabilities of a module."""
     return logits(config, size) / 4 + FUNCTION
 
 

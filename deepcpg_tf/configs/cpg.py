@@ -161,8 +161,9 @@ class DeepCpgCpgConfig(ModuleConfig):
 
     def with_cells(self, cells: tuple[str, ...]) -> DeepCpgCpgConfig:
         """Return the same architecture with other cells, whose neighbours are read too."""
-        changed = {"cells": cells, "num_labels": len(cells)}
-        return dataclasses.replace(self, **changed, input_cells=cells, state_means=())
+        return dataclasses.replace(
+            self, cells=cells, num_labels=len(cells), input_cells=cells, state_means=()
+        )
 
     def with_dropout(self, rate: float) -> DeepCpgCpgConfig:
         """Return the same with another rate of dropout before the embedding."""

@@ -63,8 +63,8 @@ class DeepCpgJointConfig(ModuleConfig):
     module: ClassVar[str] = "joint"
     default_cells: ClassVar[tuple[str, ...]] = SERUM_CELLS
 
-    dna: DeepCpgDnaConfig = DeepCpgDnaConfig()
-    # None stands for "not given"; once made, a configuration always has it.
+    # None stands for "not given"; once made, a configuration always has both.
+    dna: DeepCpgDnaConfig = None  # type: ignore[assignment]
     cpg: DeepCpgCpgConfig = None  # type: ignore[assignment]
     joint_sizes: tuple[int, ...] = (512, 512)
     hidden_dropout: float = 0.0
@@ -82,13 +82,13 @@ class DeepCpgJointConfig(ModuleConfig):
             self._set("layer_names", numbered_names(kinds))
         check_layer_names(self.layer_names, kinds, (DNA, CPG))
 
-    def _part(self, name: str, cls: type[ModuleConfig]) -> ModuleConfig:
+    def _part(self, name: str, cls: type[ModuleConfig]) -> Any:
         """Return the configuration of a part, with the cells of the whole."""
         part = getattr(self, name)
         if part is None:
             return cls(cells=self.cells)
         if isinstance(part, Mapping):
-            return from_mapping(cls, {**part, "cells": self.cells}, name)  # type: ignore[no-any-return]
+            return from_mapping(cls, {**part, "cells": self.cells}, name)
         if not isinstance(part, cls):
             raise ConfigError(f"{name}: expected its configuration, received {part!r}")
         return dataclasses.replace(part, cells=self.cells, num_labels=len(self.cells))
@@ -148,8 +148,9 @@ class DeepCpgJointConfig(ModuleConfig):
 
     def with_cells(self, cells: tuple[str, ...]) -> DeepCpgJointConfig:
         """Return the same architecture with other cells, whose neighbours are read too."""
-        changed = {"cells": cells, "num_labels": len(cells)}
-        return dataclasses.replace(self, **changed, cpg=self.cpg.with_cells(cells))
+        return dataclasses.replace(
+            self, cells=cells, num_labels=len(cells), cpg=self.cpg.with_cells(cells)
+        )
 
     def with_dropout(self, rate: float) -> DeepCpgJointConfig:
         """Return the same with another rate of dropout before every embedding."""

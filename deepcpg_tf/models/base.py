@@ -180,9 +180,7 @@ class MethylationModel(keras.Model):
     def _own(self, arrays: Arrays) -> Arrays:
         """Return what the model reads of the arrays of any module, letters as codes."""
         names = self.reads.names
-        own = {
-            name: array for name, array in arrays.items() if name in names or name not in _KNOWN
-        }
+        own = {name: array for name, array in arrays.items() if name in names or name not in _KNOWN}
         if "windows" in names and "tokens" in arrays and "windows" not in arrays:
             own["windows"] = encode_tokens(arrays["tokens"])
         return own

@@ -61,11 +61,16 @@ def _module(
     neighbours = [name for name in graph.inputs if name.startswith(f"{CPG}/")]
     kinds = sorted("/".join(name.split("/")[:2]) for name in graph.inputs)
     known = ([DNA], [_DIST, _STATE], [_DIST, _STATE, DNA])
-    if kinds not in known or any(graph.layers[one].kind != "InputLayer" for one in graph.inputs):
+    if kinds not in known:
         raise CheckpointError(
             f"expected the inputs of a module of DeepCpG: {DNA}, or {_STATE} and {_DIST}, or all "
             f"three, received {', '.join(graph.inputs) or 'none'}"
         )
+    for name in graph.inputs:
+        if graph.layers[name].kind != "InputLayer":
+            raise CheckpointError(
+                f"layer {name}: expected an InputLayer, found {graph.layers[name].kind}"
+            )
     if input_cells is not None and not neighbours:
         raise CheckpointError("input_cells: expected none with a DNA module, which reads no cells")
     trunk = graph.trunk().name
@@ -242,7 +247,7 @@ def _cpg(
 def _input_cells(
     name: str, number: int, cells: tuple[str, ...], given: Sequence[str] | None
 ) -> tuple[str, ...]:
-    """Return the cells whose neighbours are read: as the input's name says, given, or the outputs'."""
+    """Return the cells whose neighbours are read: by the input's name, given, or the outputs'."""
     named = tuple(name.removeprefix(_STATE).removeprefix("/").split("--"))
     if named == ("",):
         named = cells if given is None else tuple(given)

@@ -101,7 +101,10 @@ def test_json_round_trip():
         ({"num_labels": "3"}, "num_labels: expected positive integers, received '3'"),
         ({"vocab_size": 4.0}, "vocab_size: expected 4 .* received 4.0"),
         ({"head": None}, "head: expected its options, received None"),
-        ({"layer_names": ("dna", *"bcdefghij")}, "other than 'dna' .the input., received 'dna'"),
+        (
+            {"layer_names": ("dna", *"bcdefghij")},
+            "other than dna .of inputs and modules., received 'dna'",
+        ),
         ({"num_labels": 3, "cells": ("a", "b")}, "num_labels: expected 2.*received 3"),
         ({"cells": ("a", "b", "a")}, "cells: expected each name once, received 'a' twice"),
         ({"cells": ()}, "cells: expected at least one, received none"),

@@ -317,18 +317,18 @@ def test_additional_layer(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("inputs", "module"),
-    [(["cpg/state", "cpg/dist"], "CpG"), (["dna", "cpg/state", "cpg/dist"], "Joint")],
+    "inputs", [["cpg/state", "dna"], ["cpg/dist", "cpg/state", "dna", "x"], ["x"], []]
 )
-def test_other_modules(checkpoint, inputs, module):
+def test_inputs_of_no_module(checkpoint, inputs):
     def edit(config):
-        for name in inputs[-2:]:
-            entry = {"name": name, "class_name": "InputLayer", "config": {}, "inbound_nodes": []}
-            config["layers"].append(entry)
+        for name in inputs:
+            if name != "dna":
+                entry = {"name": name, "class_name": "InputLayer", "config": {}}
+                config["layers"].append({**entry, "inbound_nodes": []})
         config["input_layers"] = [[name, 0, 0] for name in inputs]
 
     _edit_json(checkpoint, edit)
-    with pytest.raises(CheckpointError, match=f"this is a {module} module .* only DNA modules"):
+    with pytest.raises(CheckpointError, match="inputs of a module of DeepCpG: dna, or cpg/state"):
         _read(checkpoint)
 
 

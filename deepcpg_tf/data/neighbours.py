@@ -1,0 +1,114 @@
+"""The observed sites around a site, in every cell of a methylation table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.data.readers import SiteColumns
+from deepcpg_tf.data.table import MethylationTable
+from deepcpg_tf.errors import TableError
+from deepcpg_tf.inputs import Arrays, Inputs
+
+# Bits of a key that hold the position; those above hold cell and chromosome.
+_POSITION_BITS = 36
+_POSITION = (1 << _POSITION_BITS) - 1
+_END = np.iinfo(np.int64).max
+
+
+class NeighbourReader:
+    """Reads ``state`` and ``dist``: the nearest observed sites on both sides, cell by cell.
+
+    Of each cell first those to the left of the site, from far to near, then those to the
+    right, from near to far; never the site itself, whether it is observed or not.
+    ``state`` is 1 or 0, and ``dist`` the distance in base pairs as a share of
+    ``max_distance``, at most 1. Where a side has too few, ``state`` is the mean
+    methylation of the cell and ``dist`` is 1. (The original draws such states at random.)
+
+    Parameters
+    ----------
+    table
+        With the cells that the module reads, and chromosomes called as the sites' are.
+    config
+        Of a CpG module.
+
+    Raises
+    ------
+    TableError
+        When the table lacks a cell.
+    """
+
+    def __init__(self, table: MethylationTable, config: DeepCpgCpgConfig) -> None:
+        self.reads: Inputs = config.reads
+        self._side = config.neighbours // 2
+        self._max_distance = config.max_distance
+        columns = _columns(table, config.input_cells)
+        means = config.state_means or state_means(table, config.input_cells)
+        self._chromosomes = {name: i for i, name in enumerate(table.chromosomes)}
+        cells, chromosomes = len(columns), len(table.chromosomes)
+        calls = table.calls.tocsc()[:, columns]
+        calls.sort_indices()  # by site, and so by chromosome and position
+        groups = np.repeat(np.arange(cells, dtype=np.int64) * chromosomes, np.diff(calls.indptr))
+        groups += table.chromosome_ids[calls.indices]
+        # One number of cell, chromosome and position: all are found by one search.
+        keys = (groups << _POSITION_BITS) | table.positions[calls.indices]
+        self._keys = np.append(keys, _END)
+        self._states = np.append(calls.data > 0, False).astype(np.float32)
+        self._groups = np.arange(cells, dtype=np.int64) * chromosomes
+        bounds = np.arange(cells * chromosomes + 1, dtype=np.int64) << _POSITION_BITS
+        self._bounds = np.searchsorted(self._keys, bounds)
+        self._means = np.array(means, np.float32)[:, None]
+
+    def prepare(self, *, hold: bool) -> None:
+        """Do nothing: all is in memory."""
+
+    def arrays(self, sites: SiteColumns) -> Arrays:
+        """Return state and distance of neighbours, float32 [n, cells, neighbours] each."""
+        names = [self._chromosomes.get(name, -1) for name in sites.chromosomes]
+        chromosomes = np.array(names, np.int64)[sites.chromosome_ids]
+        positions = np.asarray(sites.positions, np.int64)[:, None]
+        groups = np.maximum(chromosomes, 0)[:, None] + self._groups
+        keys = (groups << _POSITION_BITS) | positions
+        left = np.searchsorted(self._keys, keys)
+        right = left + (self._keys[left] == keys)
+        steps = np.arange(self._side)
+        at = np.concatenate(
+            [left[..., None] - self._side + steps, right[..., None] + steps], axis=-1
+        )
+        starts, ends = self._bounds[groups], self._bounds[groups + 1]
+        is_there = (at >= starts[..., None]) & (at < ends[..., None])
+        is_there &= (chromosomes >= 0)[:, None, None]
+        at[~is_there] = 0
+        distances = np.abs((self._keys[at] & _POSITION) - positions[..., None])
+        np.minimum(distances, self._max_distance, out=distances)
+        dist = distances.astype(np.float32) / np.float32(self._max_distance)
+        dist[~is_there] = 1
+        return {"state": np.where(is_there, self._states[at], self._means), "dist": dist}
+
+
+def state_means(table: MethylationTable, cells: tuple[str, ...]) -> tuple[float, ...]:
+    """Return the share of the observed sites of each cell that are methylated.
+
+    A cell without any has 0.5.
+
+    Raises
+    ------
+    TableError
+        When the table lacks a cell.
+    """
+    calls = table.calls.tocsc()[:, _columns(table, cells)]
+    observed = np.diff(calls.indptr)
+    sums = np.asarray(calls.sum(axis=0, dtype=np.int64)).reshape(-1)
+    means = 0.5 + 0.5 * np.divide(sums, observed, out=np.zeros(len(cells)), where=observed > 0)
+    return tuple(means.tolist())
+
+
+def _columns(table: MethylationTable, cells: tuple[str, ...]) -> list[int]:
+    lacking = [cell for cell in cells if cell not in table.cells]
+    if lacking:
+        raise TableError(
+            f"table: expected the cells whose neighbours the model reads, {', '.join(cells)}, "
+            f"found none called {', '.join(lacking)}"
+        )
+    own = {cell: i for i, cell in enumerate(table.cells)}
+    return [own[cell] for cell in cells]
