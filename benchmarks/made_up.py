@@ -55,6 +55,7 @@ def make_examples(folder: Path) -> Examples:
     """Make a table and a genome in a folder, and open them as training does."""
     import scipy.sparse
 
+    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
     from deepcpg_tf.data.examples import open_examples
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.data.table_file import write_table
@@ -76,7 +77,7 @@ def make_examples(folder: Path) -> Examples:
         reference_of(Genome(genome), CHROMOSOMES),
     )
     write_table(table, path)
-    return open_examples([path], genome, None)
+    return open_examples([path], genome, DeepCpgDnaConfig())
 
 
 def write_profile(path: Path, sites: list[npt.NDArray[np.int64]], lines: int) -> None:

@@ -45,6 +45,14 @@ def predict(
             metavar="FASTA",
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table (.h5ad) of the cells whose neighbouring sites a CpG or Joint module "
+            "reads.",
+            metavar="TABLE",
+        ),
+    ] = None,
     chromosomes: Chromosomes = None,
     regions: Regions = None,
     thousandths: Thousandths = False,
@@ -64,7 +72,7 @@ def predict(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Predict windows of DNA: a row a window, a column a cell.
+    """Predict windows of DNA or sites of a genome: a row each, a column a cell.
 
     Windows are as long as the model's (1001 letters for the published ones), with
     the C of the CpG in the middle. The column `position` is 0-based.
@@ -74,7 +82,7 @@ def predict(
     if genome is not None and not named:
         if values != "probabilities" or require_cpg:
             raise ConfigError("--values and --require-cpg: expected --sites with them")
-        _predict_genome(model, genome, out, chromosomes, regions, thousandths)
+        _predict_genome(model, genome, out, data, chromosomes, regions, thousandths)
         return
     if chromosomes is not None or regions is not None or thousandths:
         raise ConfigError(
@@ -90,6 +98,8 @@ def predict(
         raise GenomeError("--sites: expected --genome FASTA with it, received none")
     if sites is None and (genome is not None or require_cpg):
         raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
+    if sites is None and data is not None:
+        raise ConfigError(f"--data: expected --sites or --genome alone, received {named[0]}")
     from deepcpg_tf.cli.progress import shown_progress
     from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.prediction import sources
@@ -98,11 +108,12 @@ def predict(
     from deepcpg_tf.workflows.predict import STDOUT
     from deepcpg_tf.workflows.predict import predict as predict_source
 
-    check_files(sequences, fasta, sites)
-    check_other_than(out, sequences, fasta, sites, genome, model)
+    check_files(sequences, fasta, sites, data)
+    check_other_than(out, sequences, fasta, sites, genome, model, data)
     check_table(out)
     loaded = open_model(model)
-    length = loaded.reads.named("windows").shape[0]
+    lengths = [one.shape[0] for one in loaded.reads if one.name == "windows"]
+    length = lengths[0] if lengths else 1
     source: Source
     if sequence is not None:
         source = sources.OneSequence(sequence, length)
@@ -116,7 +127,12 @@ def predict(
         )
     with shown_progress() as progress:
         predict_source(
-            loaded, source, out or STDOUT, values=cast("Values", values), progress=progress
+            loaded,
+            source,
+            out or STDOUT,
+            values=cast("Values", values),
+            table=data,
+            progress=progress,
         )
 
 
@@ -124,6 +140,7 @@ def _predict_genome(
     model: str,
     genome: Path,
     out: Path | None,
+    data: Path | None,
     chromosomes: str | None,
     regions: Path | None,
     thousandths: bool,
@@ -138,6 +155,7 @@ def _predict_genome(
             model,
             genome,
             out,
+            table=data,
             chromosomes=names(chromosomes),
             regions=regions,
             thousandths=thousandths,

@@ -117,6 +117,11 @@ class ModuleConfig:
         raise NotImplementedError
 
     @property
+    def parts(self) -> Mapping[str, ModuleConfig]:
+        """The modules that it consists of, by the original's scope of their layers."""
+        raise NotImplementedError
+
+    @property
     def reads(self) -> Inputs:
         """What the model reads of each site."""
         raise NotImplementedError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from deepcpg_tf.configs._fields import (
@@ -141,6 +141,11 @@ class DeepCpgCpgConfig(ModuleConfig):
         for name in own.keys() & fields.keys():
             raise ConfigError(f"{name}: expected no other than that of {architecture}")
         return cls.from_dict({**fields, **own})
+
+    @property
+    def parts(self) -> Mapping[str, ModuleConfig]:
+        """The one module: itself."""
+        return {CPG: self}
 
     @property
     def reads(self) -> Inputs:

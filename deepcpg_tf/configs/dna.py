@@ -7,6 +7,7 @@ original program. The field names are those of MultiMolecule's configuration.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from deepcpg_tf.configs._fields import (
@@ -164,6 +165,11 @@ class DeepCpgDnaConfig(ModuleConfig):
         for name in own.keys() & fields.keys():
             raise ConfigError(f"{name}: expected no other than that of {architecture}")
         return cls.from_dict({**fields, **own})
+
+    @property
+    def parts(self) -> Mapping[str, ModuleConfig]:
+        """The one module: itself."""
+        return {DNA: self}
 
     @property
     def reads(self) -> Inputs:

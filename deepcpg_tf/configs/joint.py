@@ -127,6 +127,11 @@ class DeepCpgJointConfig(ModuleConfig):
         return fields
 
     @property
+    def parts(self) -> Mapping[str, ModuleConfig]:
+        """Both modules that are joined."""
+        return {DNA: self.dna, CPG: self.cpg}
+
+    @property
     def reads(self) -> Inputs:
         """What the model reads of each site: ``windows``, ``state`` and ``dist``."""
         return Inputs((*self.dna.reads, *self.cpg.reads))

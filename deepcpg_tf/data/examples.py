@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.data.readers import Reader, SiteColumns
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.names import CPG, DNA
+from deepcpg_tf.data.readers import Reader, Readers, SiteColumns, WindowReader
 from deepcpg_tf.errors import InputError
 from deepcpg_tf.inputs import Arrays, Inputs
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.reference import Genome
 
 TABLE_ENDING = ".h5ad"
 
@@ -120,9 +123,126 @@ class TableExamples:
         return self._reader.origins(self.table.chromosomes)
 
 
-def open_examples(
-    files: Sequence[Path], genome: Path | None, reads: Inputs | None = None
-) -> Examples:
+class Data(Protocol):
+    """Sites with labels, before it is known what a model reads of them."""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells."""
+
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """Names of the chromosomes that `chromosome_ids` are indices into."""
+
+    @property
+    def chromosome_ids(self) -> npt.NDArray[np.int32]:
+        """Chromosome of each site."""
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Position of each site, 0-based."""
+
+    @property
+    def window_length(self) -> int | None:
+        """Bases of its windows, or None where it has none, or of any length."""
+
+    def state_means(self, cells: Sequence[str]) -> tuple[float, ...]:
+        """Return the share of the labels of some cells that are methylated."""
+
+    def examples(self, config: ModuleConfig) -> Examples:
+        """Return the sites with what a module reads of them."""
+
+
+class TableData:
+    """The sites and labels of a methylation table; see `Data`.
+
+    Parameters
+    ----------
+    table
+        The table.
+    genome
+        Its reference, which a module that reads windows needs.
+    """
+
+    window_length: int | None = None
+
+    def __init__(self, table: MethylationTable, genome: Genome | None) -> None:
+        self.table = table if genome is None else table.on(genome)
+        self._genome = genome
+        self.cells = table.cells
+        self.chromosomes = self.table.chromosomes
+        self.chromosome_ids = self.table.chromosome_ids
+        self.positions = self.table.positions
+
+    def state_means(self, cells: Sequence[str]) -> tuple[float, ...]:
+        """Return the share of the observed sites of some cells that are methylated."""
+        from deepcpg_tf.data.neighbours import state_means
+
+        return state_means(self.table, tuple(cells))
+
+    def examples(self, config: ModuleConfig) -> TableExamples:
+        """Return the sites with what a module reads of them.
+
+        Raises
+        ------
+        InputError
+            When it reads windows, and there is no genome.
+        TableError
+            When the table lacks a cell whose neighbours are read.
+        """
+        return TableExamples(self.table, reader_of(config, self._genome, self.table))
+
+
+def reader_of(
+    config: ModuleConfig, genome: Genome | None, table: MethylationTable | None
+) -> Reader:
+    """Return what reads of sites what a module reads of them.
+
+    Parameters
+    ----------
+    config
+        Of the module.
+    genome
+        For windows.
+    table
+        For neighbours, with chromosomes called as the sites' are.
+
+    Raises
+    ------
+    InputError
+        When the one that is needed is not given.
+    TableError
+        When the table lacks a cell whose neighbours are read.
+    """
+    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+    from deepcpg_tf.data.neighbours import NeighbourReader
+
+    readers: list[Reader] = []
+    if DNA in config.parts:
+        if genome is None:
+            raise InputError(
+                f"genome: expected a reference, of which a {config.module} module reads "
+                "windows, received none"
+            )
+        (length,) = config.reads.named("windows").shape
+        readers.append(WindowReader(genome, length))
+    part = config.parts.get(CPG)
+    if isinstance(part, DeepCpgCpgConfig):
+        if table is None:
+            raise InputError(
+                f"data: expected a methylation table, of which a {config.module} module reads "
+                "neighbouring sites, received none"
+            )
+        readers.append(NeighbourReader(table, part))
+    return readers[0] if len(readers) == 1 else Readers(readers)
+
+
+def open_examples(files: Sequence[Path], genome: Path | None, config: ModuleConfig) -> Examples:
+    """Open data as `open_data` does, with what a module reads of it."""
+    return open_data(files, genome).examples(config)
+
+
+def open_data(files: Sequence[Path], genome: Path | None) -> Data:
     """Open a methylation table with its genome, or data files of the original program.
 
     Parameters
@@ -131,20 +251,16 @@ def open_examples(
         One table (``.h5ad``), or any number of the original's HDF5 files.
     genome
         The reference of a table; the original's files hold the windows themselves.
-    reads
-        What a model reads of each site. None is windows of the length that the original's
-        files have, or of 1001 bases.
 
     Raises
     ------
     InputError
-        When files and genome do not go together, or windows have another length.
+        When files and genome do not go together.
     DeepCpgError
         When a file cannot be read.
     """
     import h5py
 
-    length = None if reads is None else reads.named("windows").shape[0]
     tables = [file for file in files if file.suffix == TABLE_ENDING]
     if tables and len(files) > 1:
         raise InputError(
@@ -152,7 +268,10 @@ def open_examples(
             f"received {len(files)} files with {tables[0]} among them"
         )
     if tables:
-        return _open_table(tables[0], genome, length or WINDOW_LENGTH)
+        from deepcpg_tf.data.table_file import read_table
+        from deepcpg_tf.genome.reference import Genome
+
+        return TableData(read_table(tables[0]), None if genome is None else Genome(genome))
     if genome is not None:
         raise InputError(
             f"genome: expected none with data files of the original, which have windows, "
@@ -169,24 +288,7 @@ def open_examples(
     data = LegacyData(files)
     if not data.cells:
         raise InputError(f"{files[0]}: expected labels (outputs/cpg), found none")
-    if length is not None and data.length != length:
-        raise InputError(
-            f"{files[0]}: expected windows of {length} bases, as the model reads, "
-            f"found {data.length}"
-        )
     return data
-
-
-def _open_table(file: Path, genome: Path | None, length: int) -> Examples:
-    from deepcpg_tf.data.readers import WindowReader
-    from deepcpg_tf.data.table_file import read_table
-    from deepcpg_tf.genome.reference import Genome
-
-    if genome is None:
-        raise InputError(f"{file}: expected `genome` with a table, received none")
-    reference = Genome(genome)
-    table = read_table(file).on(reference)
-    return TableExamples(table, WindowReader(reference, length))
 
 
 def digest(examples: Examples) -> str:

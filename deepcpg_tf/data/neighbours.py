@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+
 import numpy as np
 
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.data.calls import mean_states
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import TableError
@@ -59,8 +63,19 @@ class NeighbourReader:
         self._bounds = np.searchsorted(self._keys, bounds)
         self._means = np.array(means, np.float32)[:, None]
 
+    def digest(self) -> str:
+        """Return a SHA-256 checksum of all that it reads, and how."""
+        result = hashlib.sha256("\t".join(self._chromosomes).encode())
+        for array in (self._keys, self._states, self._means):
+            result.update(array.tobytes())
+        return result.hexdigest()
+
     def prepare(self, *, hold: bool) -> None:
         """Do nothing: all is in memory."""
+
+    def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return nothing: whoever has the table has all."""
+        return {}
 
     def arrays(self, sites: SiteColumns) -> Arrays:
         """Return state and distance of neighbours, float32 [n, cells, neighbours] each."""
@@ -96,11 +111,8 @@ def state_means(table: MethylationTable, cells: tuple[str, ...]) -> tuple[float,
     TableError
         When the table lacks a cell.
     """
-    calls = table.calls.tocsc()[:, _columns(table, cells)]
-    observed = np.diff(calls.indptr)
-    sums = np.asarray(calls.sum(axis=0, dtype=np.int64)).reshape(-1)
-    means = 0.5 + 0.5 * np.divide(sums, observed, out=np.zeros(len(cells)), where=observed > 0)
-    return tuple(means.tolist())
+    means = mean_states(table.calls)
+    return tuple(means[column] for column in _columns(table, cells))
 
 
 def _columns(table: MethylationTable, cells: tuple[str, ...]) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,3 +70,30 @@ class WindowReader:
     def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
         """Return the checksum of the genome, as far as some of its chromosomes go."""
         return {"genome": self._genome.digest(chromosomes)}
+
+
+class Readers:
+    """Several readers as one, each of which reads other inputs."""
+
+    def __init__(self, readers: Sequence[Reader]) -> None:
+        self._readers = tuple(readers)
+        self.reads = Inputs(one for reader in self._readers for one in reader.reads)
+
+    def prepare(self, *, hold: bool) -> None:
+        """Prepare all of them."""
+        for reader in self._readers:
+            reader.prepare(hold=hold)
+
+    def arrays(self, sites: SiteColumns) -> Arrays:
+        """Return the arrays of all of them."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for reader in self._readers:
+            arrays |= reader.arrays(sites)
+        return arrays
+
+    def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return the checksums of all of them."""
+        origins: dict[str, str] = {}
+        for reader in self._readers:
+            origins |= reader.origins(chromosomes)
+        return origins

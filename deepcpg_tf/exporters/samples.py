@@ -157,7 +157,7 @@ def _read(
     model: MethylationModel, path: Path, genome: Path | None, rng: np.random.Generator
 ) -> _Pool:
     if h5py.is_hdf5(path):
-        examples = open_examples([path], genome, model.reads)
+        examples = open_examples([path], genome, model.config)
         return _of_examples(model, examples, f"{path.name}, {len(examples.positions)} sites", rng)
     (length,) = model.reads.named("windows").shape
     source: Source = (
@@ -175,7 +175,7 @@ def _from_training(model: MethylationModel, rng: np.random.Generator) -> _Pool |
     if data is None:
         return None
     try:
-        examples = open_examples(data.files, data.genome, model.reads)
+        examples = open_examples(data.files, data.genome, model.config)
         if digest(examples) != data.digest:
             return None
         return _of_examples(model, examples, "the training data", rng)

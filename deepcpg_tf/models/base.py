@@ -116,12 +116,15 @@ class MethylationModel(keras.Model):
 
     def embed(self, arrays: Tensors) -> tf.Tensor:
         """Return the embedding of sites, [n, embedding size], inside a graph."""
-        return self.join(
-            {
-                name: part(self.part_input(name, arrays), training=False)
-                for name, part in self.parts.items()
-            }
-        )
+        return self.join(self.embed_parts(arrays))
+
+    def embed_parts(self, arrays: Tensors, but: str | None = None) -> dict[str, tf.Tensor]:
+        """Return the embedding of each part, but for one, inside a graph."""
+        return {
+            name: part(self.part_input(name, arrays), training=False)
+            for name, part in self.parts.items()
+            if name != but
+        }
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs to make the same model."""

@@ -8,7 +8,7 @@ cost. The numbers are those of the model, to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.configs.names import DNA
+from deepcpg_tf.data.readers import Reader, SiteColumns
 from deepcpg_tf.genome.windows import stretch
-from deepcpg_tf.models.base import array_specs
+from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.scan.trunk import SharedTrunk, filled, window_cost
 
@@ -28,6 +29,8 @@ TILE = 32_768
 """Bases at which the windows of a tile may start."""
 
 _WINDOWS_AT_ONCE = 512
+_SITES_AT_ONCE = 1024
+_SITES_OF_GROUP = 4096
 
 Codes = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.int64]
@@ -44,12 +47,15 @@ class _Tile(NamedTuple):
 class ScanEngine:
     """A model made ready for sites that lie close together.
 
-    What is shared ends at the embedding of the DNA part; the model joins and reads it.
+    What is shared ends at the embedding of the DNA part; the model joins and reads it. What
+    other parts read is computed in batches as large.
 
     Parameters
     ----------
     model
-        A model that reads windows.
+        Any module.
+    others
+        Reads what the parts other than the DNA's read, where there are any.
     tile
         Bases at which the windows of a tile may start.
     depth
@@ -62,31 +68,44 @@ class ScanEngine:
         How far from its site a window goes, in bases.
     """
 
-    def __init__(self, model: MethylationModel, tile: int = TILE, depth: int | None = None) -> None:
-        part: Any = model.parts[DNA]
-        config = part.config
+    def __init__(
+        self,
+        model: MethylationModel,
+        others: Reader | None = None,
+        tile: int = TILE,
+        depth: int | None = None,
+    ) -> None:
+        part: Any = model.parts.get(DNA)
         self._model = model
-        self._length: int = config.sequence_length
-        self.reach = self._length // 2
+        self._others = others
+        self._part = part
         self._tile = tile
         self._depth = depth
-        self._window_cost = window_cost(config.layers)
-        self._shared = [SharedTrunk(part, i + 1, tile) for i in range(len(config.conv_channels))]
+        self._length: int = 1 if part is None else part.config.sequence_length
+        self.reach = self._length // 2
+        if part is not None:
+            config = part.config
+            self._window_cost = window_cost(config.layers)
+            depths = range(1, len(config.conv_channels) + 1)
+            self._shared = [SharedTrunk(part, own, tile) for own in depths]
 
-        @tf.function(input_signature=[array_specs(model.reads)])
-        def embed(arrays: Tensors) -> tf.Tensor:
-            return part(model.part_input(DNA, arrays), training=False)
+            @tf.function(input_signature=[tf.TensorSpec((None, self._length), tf.uint8)])
+            def embed(windows: tf.Tensor) -> tf.Tensor:
+                return part(model.part_input(DNA, {"windows": windows}), training=False)
 
-        @tf.function(reduce_retracing=True)
-        def finish(embeddings: Tensors) -> tf.Tensor:
-            return model.head(model.join(embeddings))
+            self._embed = embed
 
-        self._embed, self._finish = embed, finish
+        def join(embeddings: Tensors, arrays: Tensors) -> tf.Tensor:
+            return model.join({**embeddings, **model.embed_parts(arrays, but=DNA)})
+
+        self._join = tf.function(join, reduce_retracing=True)
+        self._finish = tf.function(lambda *both: model.head(join(*both)), reduce_retracing=True)
 
     def logits(
         self,
         codes: Codes,
         positions: Positions,
+        sites: SiteColumns | None = None,
         progress: Progress = SILENT,
     ) -> Logits:
         """Predict sites.
@@ -97,35 +116,92 @@ class ScanEngine:
             The sequence; off its ends it is N.
         positions : ndarray of int64, shape (n,)
             0-based positions in it of the forward-strand C of the sites, sorted.
-        advance
-            Called with the number of sites done.
+        sites
+            The same sites as the reader of other inputs knows them, where there is one.
+        progress
+            Who is told of the sites done.
 
         Returns
         -------
         ndarray of float32, shape (n, cells)
         """
+        return self._all(self._finish, len(self._model.cells), codes, positions, sites, progress)
+
+    def embeddings(
+        self,
+        codes: Codes,
+        positions: Positions,
+        sites: SiteColumns | None = None,
+        progress: Progress = SILENT,
+    ) -> npt.NDArray[np.float32]:
+        """Return the embedding [n, size] of sites; parameters are those of `logits`."""
+        size = self._model.config.embedding_size
+        return self._all(self._join, size, codes, positions, sites, progress)
+
+    def _all(
+        self,
+        finish: Any,
+        size: int,
+        codes: Codes,
+        positions: Positions,
+        sites: SiteColumns | None,
+        progress: Progress,
+    ) -> npt.NDArray[np.float32]:
         starts = positions - self.reach
-        result = np.empty((len(starts), len(self._model.cells)), np.float32)
-        alone = np.zeros(len(starts), bool)
-        for tile in self._tiles(starts):
+        result = np.empty((len(starts), size), np.float32)
+        for tiles in self._groups(starts):
+            rows = slice(tiles[0].sites.start, tiles[-1].sites.stop)
+            result[rows] = self._rows(finish, codes, starts, tiles, sites)
+            progress.advances(rows.stop - rows.start)
+        return result
+
+    def _rows(
+        self,
+        finish: Any,
+        codes: Codes,
+        starts: Positions,
+        tiles: Sequence[_Tile],
+        sites: SiteColumns | None,
+    ) -> npt.NDArray[np.float32]:
+        """Return what is asked for of the sites of some tiles."""
+        rows = slice(tiles[0].sites.start, tiles[-1].sites.stop)
+        embeddings = {}
+        if self._part is not None:
+            embeddings[DNA] = self._embeddings(codes, starts, tiles, rows.start)
+        arrays = {}
+        if self._others is not None and sites is not None:
+            ids, positions = sites.chromosome_ids[rows], sites.positions[rows]
+            arrays = dict(self._others.arrays(SiteColumns(sites.chromosomes, ids, positions)))
+        found = []
+        for first in range(0, rows.stop - rows.start, _SITES_AT_ONCE):
+            own = slice(first, first + _SITES_AT_ONCE)
+            batch = [_as_batch(take(values, own)) for values in (embeddings, arrays)]
+            found.append(finish(*batch).numpy())
+        return np.concatenate(found)[: rows.stop - rows.start]
+
+    def _embeddings(
+        self, codes: Codes, starts: Positions, tiles: Sequence[_Tile], first: int
+    ) -> npt.NDArray[np.float32]:
+        """Return the embeddings of the windows of some tiles, the sites of which begin at first."""
+        last = tiles[-1].sites.stop
+        result = np.empty((last - first, self._part.config.embedding_size), np.float32)
+        alone = []
+        for tile in tiles:
             own = starts[tile.sites]
             depth = self.depth(len(own))
-            if depth:
-                trunk = self._shared[depth - 1]
-                bases = stretch(codes, tile.start, trunk.bases)
-                batches = trunk.embeddings(bases, own - tile.start)
-                logits = [self._finish({DNA: batch}).numpy() for batch in batches]
-                result[tile.sites] = np.concatenate(logits)[: len(own)]
-                progress.advances(len(own))
-            else:
-                alone[tile.sites] = True
-        (windows,) = np.nonzero(alone)
-        for first in range(0, len(windows), _WINDOWS_AT_ONCE):
-            rows = windows[first : first + _WINDOWS_AT_ONCE]
+            if not depth:
+                alone.append(np.arange(tile.sites.start, tile.sites.stop))
+                continue
+            trunk = self._shared[depth - 1]
+            bases = stretch(codes, tile.start, trunk.bases)
+            batches = [batch.numpy() for batch in trunk.embeddings(bases, own - tile.start)]
+            place = slice(tile.sites.start - first, tile.sites.stop - first)
+            result[place] = np.concatenate(batches)[: len(own)]
+        windows = np.concatenate(alone) if alone else np.empty(0, np.int64)
+        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
+            rows = windows[begin : begin + _WINDOWS_AT_ONCE]
             cut = np.stack([stretch(codes, start, self._length) for start in starts[rows].tolist()])
-            embeddings = self._embed({"windows": tf.constant(cut)})
-            result[rows] = self._finish({DNA: embeddings}).numpy()
-            progress.advances(len(rows))
+            result[rows - first] = self._embed(tf.constant(cut)).numpy()
         return result
 
     def depth(self, sites: int) -> int:
@@ -136,6 +212,17 @@ class ScanEngine:
         costs += [trunk.tile_cost + filled(sites) * trunk.site_cost for trunk in self._shared]
         return costs.index(min(costs))
 
+    def _groups(self, starts: Positions) -> Iterator[list[_Tile]]:
+        """Yield tiles in groups, each with enough sites for large batches."""
+        group: list[_Tile] = []
+        for tile in self._tiles(starts):
+            group.append(tile)
+            if tile.sites.stop - group[0].sites.start >= _SITES_OF_GROUP:
+                yield group
+                group = []
+        if group:
+            yield group
+
     def _tiles(self, starts: Positions) -> Iterator[_Tile]:
         """Yield tiles, each from a site on, with all sites whose windows start in it."""
         first = 0
@@ -144,3 +231,16 @@ class ScanEngine:
             last = int(np.searchsorted(starts, start + self._tile))
             yield _Tile(start, slice(first, last))
             first = last
+
+
+def _as_batch(arrays: Arrays) -> dict[str, tf.Tensor]:
+    """Return arrays with as many rows as few batches have, those that are added being zero.
+
+    For each new shape, weights are brought into another order.
+    """
+    result = {}
+    for name, array in arrays.items():
+        more = np.zeros((filled(len(array)), *array.shape[1:]), array.dtype)
+        more[: len(array)] = array
+        result[name] = tf.constant(more)
+    return result

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
+from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.genome.intervals import Annotation
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import N_CODE
@@ -134,7 +135,10 @@ def scan_regions(
         at = np.concatenate(
             [own + start for own, start in zip(positions, starts[:-1], strict=True)]
         )
-    probabilities = expit(engine.logits(codes, at, progress))
-    ends = np.cumsum([len(own) for own in positions])[:-1]
     names = [region.chromosome for region in regions]
+    counts = [len(own) for own in positions]
+    ids = np.repeat(np.arange(len(names), dtype=np.int32), counts)
+    sites = SiteColumns(names, ids, np.concatenate(positions))
+    probabilities = expit(engine.logits(codes, at, sites, progress))
+    ends = np.cumsum(counts)[:-1]
     return list(map(Shard, names, positions, np.split(probabilities, ends)))

@@ -105,7 +105,7 @@ def evaluate(
     from deepcpg_tf.results.blocks import shards_of
 
     reference = None if genome is None else Path(genome)
-    examples = open_examples(files, reference, loaded.reads)
+    examples = open_examples(files, reference, loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
     is_table = isinstance(examples, TableExamples)
     genome_names = [*Genome(reference).lengths] if is_table and reference is not None else None

@@ -17,6 +17,8 @@ from deepcpg_tf.workflows.opening import (
     check_other_than,
     open_genome,
     open_model,
+    open_neighbours,
+    open_table,
 )
 
 
@@ -39,6 +41,7 @@ def predict_genome(
     genome: GenomeLike,
     out: PathLike,
     *,
+    table: PathLike | MethylationTable | None = None,
     chromosomes: Sequence[str] | None = None,
     regions: PathLike | None = None,
     thousandths: bool = False,
@@ -57,6 +60,8 @@ def predict_genome(
         The reference.
     out
         Where to write, by its ending; see `deepcpg_tf.results.registry.write_results`.
+    table
+        A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module reads.
     chromosomes
         Only these, with or without ``chr``.
     regions
@@ -75,7 +80,8 @@ def predict_genome(
     DeepCpgError
         When a file cannot be read or written, or there is no CpG.
     """
-    return _scan(model, None, genome, out, chromosomes, regions, thousandths, progress)
+    where = (chromosomes, regions)
+    return _scan(model, table, genome, out, where, thousandths, progress, impute=False)
 
 
 def impute(
@@ -114,7 +120,8 @@ def impute(
         As `predict_genome`, and when the table has another reference, or sites that are no
         CG of it.
     """
-    return _scan(model, table, genome, out, chromosomes, regions, thousandths, progress)
+    where = (chromosomes, regions)
+    return _scan(model, table, genome, out, where, thousandths, progress, impute=True)
 
 
 def _scan(
@@ -122,21 +129,22 @@ def _scan(
     table: PathLike | MethylationTable | None,
     genome: GenomeLike,
     out: PathLike,
-    chromosomes: Sequence[str] | None,
-    regions: PathLike | None,
+    where: tuple[Sequence[str] | None, PathLike | None],
     thousandths: bool,
     progress: Progress,
+    *,
+    impute: bool,
 ) -> Scanned:
     from deepcpg_tf.results.contents import Contents, Kind
     from deepcpg_tf.results.registry import check_path, check_result, write_results
 
+    chromosomes, regions = where
     out, within_file = Path(out), None if regions is None else Path(regions)
     check_files(within_file, *([Path(table)] if isinstance(table, str | Path) else []))
     check_other_than(out, within_file, table, genome, model)
-    kind = Kind.PREDICTED if table is None else Kind.IMPUTED
+    kind = Kind.IMPUTED if impute else Kind.PREDICTED
     check_path(out, kind, thousandths=thousandths)
     loaded = open_model(model)
-    from deepcpg_tf.data.table_file import read_table
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations
@@ -148,10 +156,10 @@ def _scan(
     contents = Contents(loaded.cells, tuple(lengths), tuple(lengths.values()), kind, thousandths)
     check_result(out, contents)
     within = None if within_file is None else read_annotation(within_file, lengths)
+    neighbours, held = open_neighbours(loaded.config, table, reference)
     observed = None
-    if table is not None:
-        held = table if isinstance(table, MethylationTable) else read_table(Path(table))
-        observed = Observations(held, reference, loaded.cells)
+    if impute and table is not None:
+        observed = Observations(held or open_table(table), reference, loaded.cells)
     names = chosen_chromosomes(reference, chromosomes)
     parts = list(regions_of(reference, names))
     sites = sum(len(sites_of(reference, part, within)) for part in parts)
@@ -162,10 +170,11 @@ def _scan(
         "reference": reference.digest(names),
         "chromosomes": names,
         "regions": None if within is None else within.digest(),
+        "neighbours": None if neighbours is None else neighbours.digest(),
     }
     progress.begins("predicting", sites, "sites")
     with scan(
-        ScanEngine(loaded),
+        ScanEngine(loaded, neighbours),
         reference,
         parts,
         within=within,

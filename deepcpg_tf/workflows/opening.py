@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.names import CPG
 from deepcpg_tf.errors import InputError, OutputError
 from deepcpg_tf.files import what_is_there
 from deepcpg_tf.genome.reference import Genome
 
 if TYPE_CHECKING:
+    from deepcpg_tf.data.neighbours import NeighbourReader
+    from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel
 
 PathLike: TypeAlias = str | Path
@@ -39,6 +43,43 @@ def name_of(model: ModelLike) -> str:
 def open_genome(genome: GenomeLike) -> Genome:
     """Return a genome, opened if need be."""
     return genome if isinstance(genome, Genome) else Genome(genome)
+
+
+def open_table(table: PathLike | MethylationTable) -> MethylationTable:
+    """Return a methylation table, read if need be."""
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.data.table_file import read_table
+
+    return table if isinstance(table, MethylationTable) else read_table(Path(table))
+
+
+def open_neighbours(
+    config: ModuleConfig, table: PathLike | MethylationTable | None, genome: Genome
+) -> tuple[NeighbourReader | None, MethylationTable | None]:
+    """Return the reader of neighbours that a module needs, and the table it reads.
+
+    Both are None for a module that reads none.
+
+    Raises
+    ------
+    InputError
+        When the module reads neighbours, and there is no table.
+    TableError
+        When the table lacks a cell, or has another reference.
+    """
+    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+    from deepcpg_tf.data.neighbours import NeighbourReader
+
+    part = config.parts.get(CPG)
+    if not isinstance(part, DeepCpgCpgConfig):
+        return None, None
+    if table is None:
+        raise InputError(
+            f"data: expected a methylation table, of which a {config.module} module reads "
+            "neighbouring sites, received none"
+        )
+    held = open_table(table).on(genome)
+    return NeighbourReader(held, part), held
 
 
 def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:

@@ -10,12 +10,23 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deepcpg_tf.configs.names import CPG
+from deepcpg_tf.data.readers import SiteColumns
+from deepcpg_tf.errors import InputError
 from deepcpg_tf.genome.sites import read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
-from deepcpg_tf.workflows.opening import ModelLike, PathLike, check_other_than, open_model
+from deepcpg_tf.workflows.opening import (
+    ModelLike,
+    PathLike,
+    check_other_than,
+    open_model,
+    open_neighbours,
+)
 
 if TYPE_CHECKING:
+    from deepcpg_tf.data.neighbours import NeighbourReader
+    from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel, Values
 
 STDOUT = Path("-")
@@ -35,9 +46,10 @@ def predict(
     out: PathLike | None = None,
     *,
     values: Values = "probabilities",
+    table: PathLike | MethylationTable | None = None,
     progress: Progress = SILENT,
 ) -> Predicted:
-    """Predict the windows of a source, into a file or into memory.
+    """Predict the windows or sites of a source, into a file or into memory.
 
     The source is read and checked whole before anything is computed. Memory does not grow
     with the number of windows when they go into a file.
@@ -53,6 +65,9 @@ def predict(
         standard output; None for a table in memory.
     values
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
+    table
+        A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module
+        reads; these modules predict a `SiteFile`.
     progress
         Who is told.
 
@@ -70,15 +85,16 @@ def predict(
 
     path = None if out is None or Path(out) == STDOUT else Path(out)
     reference = source.genome if isinstance(source, SiteFile) else None
-    check_other_than(path, getattr(source, "path", None), reference, model)
+    check_other_than(path, getattr(source, "path", None), reference, model, table)
     check_table(path)
     loaded = open_model(model)
     check_table(path, source.keys, loaded.value_names(values))
+    reader = _reader(loaded, source, table)
     rows = source.check()
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
     progress.begins("predicting", rows, "windows")
-    batches = iterate_predictions(loaded, source, values)
+    batches = _batches(loaded, source, values, reader)
     if out is None:
         held = []
         for batch in batches:
@@ -96,9 +112,12 @@ def predict(
 
 
 def iterate_predictions(
-    model: MethylationModel, source: Source, values: Values = "probabilities"
+    model: MethylationModel,
+    source: Source,
+    values: Values = "probabilities",
+    table: PathLike | MethylationTable | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Predict the windows of a source, batch by batch.
+    """Predict the windows or sites of a source, batch by batch.
 
     Parameters
     ----------
@@ -108,6 +127,8 @@ def iterate_predictions(
         A `OneSequence`, `SequenceFile`, `FastaFile` or `SiteFile`.
     values
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
+    table
+        As for `predict`.
 
     Yields
     ------
@@ -116,9 +137,29 @@ def iterate_predictions(
         forward-strand C), ``strand``), then a float32 column for each cell or unit
         of the embedding.
     """
+    yield from _batches(model, source, values, _reader(model, source, table))
+
+
+def _reader(
+    model: MethylationModel, source: Source, table: PathLike | MethylationTable | None
+) -> NeighbourReader | None:
+    """Return what reads the neighbours that a model needs, if it needs any."""
+    if isinstance(source, SiteFile):
+        return open_neighbours(model.config, table, source.genome)[0]
+    if CPG in model.config.parts:
+        raise InputError(
+            f"model: expected a dna module with windows alone, received a {model.config.module} "
+            "module, which predicts sites of a genome, next to those of a table"
+        )
+    return None
+
+
+def _batches(
+    model: MethylationModel, source: Source, values: Values, reader: NeighbourReader | None
+) -> Iterator[pa.RecordBatch]:
     names = model.value_names(values)
-    if isinstance(source, SiteFile) and values != "embedding":
-        predicted = _predict_sites(model, source, values)
+    if isinstance(source, SiteFile):
+        predicted = _predict_sites(model, source, values, reader)
     else:
         predicted = (
             (batch.keys, model.predict_arrays({"windows": batch.windows}, values))
@@ -131,20 +172,22 @@ def iterate_predictions(
 
 
 def _predict_sites(
-    model: MethylationModel, source: SiteFile, values: Values
+    model: MethylationModel, source: SiteFile, values: Values, reader: NeighbourReader | None
 ) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
-    """Predict sites with what their windows share computed once, where they lie close."""
+    """Predict sites, what their windows share computed once where they lie close."""
     from scipy.special import expit
 
     from deepcpg_tf.scan.engine import ScanEngine
 
-    engine = ScanEngine(model)
+    engine = ScanEngine(model, reader)
     for sites in read_sites(source.path, source.genome):
-        logits = np.empty((len(sites), len(model.cells)), np.float32)
+        rows = np.empty((len(sites), len(model.value_names(values))), np.float32)
         for reference, indices in sites.groups():
             ordered = indices[np.argsort(sites.positions[indices], kind="stable")]
-            codes = source.genome.codes(reference)
-            logits[ordered] = engine.logits(codes, sites.positions[ordered])
-        rows = logits if values == "logits" else expit(logits)
+            positions = sites.positions[ordered]
+            columns = SiteColumns((reference,), np.zeros(len(ordered), np.int32), positions)
+            compute = engine.embeddings if values == "embedding" else engine.logits
+            rows[ordered] = compute(source.genome.codes(reference), positions, columns)
+        rows = expit(rows) if values == "probabilities" else rows
         for part in batch_slices(len(sites)):
             yield keys_of_sites(sites, part), rows[part]

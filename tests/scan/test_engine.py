@@ -55,7 +55,7 @@ def test_as_the_definition(config, seed, data):
     tile = data.draw(st.integers(1, 300))
     _, expected = forward(config, tensors, windows_of(codes, positions, config.sequence_length))
     for depth in range(len(config.conv_channels) + 1):
-        scan = ScanEngine(model, tile, depth)
+        scan = ScanEngine(model, tile=tile, depth=depth)
         found = 1 / (1 + np.exp(-scan.logits(codes, positions)))
         np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(config), rtol=0)
 
@@ -75,7 +75,7 @@ def test_full_size_equals_its_windows(model):
     expected = model.predict_windows(windows_of(codes, positions, 1001), "logits")
     atol = tolerances.logits(model.config)
     for depth in range(4):
-        found = ScanEngine(model, 1500, depth).logits(codes, positions)
+        found = ScanEngine(model, tile=1500, depth=depth).logits(codes, positions)
         np.testing.assert_allclose(found, expected, atol=atol, rtol=0)
 
 
@@ -94,5 +94,5 @@ def test_few_sites_of_many_tiles_are_predicted_together(model):
     progress = Counting()
     codes = np.zeros(engine.TILE * 4, np.uint8)
     positions = np.arange(10, len(codes), engine.TILE // 2)
-    ScanEngine(model).logits(codes, positions, progress)
+    ScanEngine(model).logits(codes, positions, progress=progress)
     assert progress.done == [8]

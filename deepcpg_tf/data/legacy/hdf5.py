@@ -1,30 +1,34 @@
 """The data files of the original program, as ``dcpg_data.py`` wrote them.
 
 HDF5 with, for each site, ``chromo`` and ``pos`` (1-based), and where present
-``inputs/dna`` (int8 [sites, length], codes A 0, T 1, G 2, C 3) and
-``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where missing). Other types do where they hold
-the same: whole numbers as floats or in 64 bits, chromosomes as text or whole numbers.
-What else they hold is the business of other models and left alone.
+``inputs/dna`` (int8 [sites, length], codes A 0, T 1, G 2, C 3), ``inputs/cpg`` (see
+`deepcpg_tf.data.legacy.neighbours`) and ``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where
+missing). Other types do where they hold the same: whole numbers as floats or in 64 bits,
+chromosomes as text or whole numbers. What else they hold is left alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from deepcpg_tf.data.calls import calls_of_labels, labels_of_calls
+from deepcpg_tf.cache import file_key
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.names import CPG, DNA
+from deepcpg_tf.data.calls import calls_of_labels, labels_of_calls, mean_states
+from deepcpg_tf.data.legacy.neighbours import NEIGHBOURS, LegacyNeighbours
 from deepcpg_tf.data.legacy.numbers import check_numbers, first_row, whole_numbers
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
 from deepcpg_tf.errors import LegacyDataError
-from deepcpg_tf.genome.sequence import N_CODE
 from deepcpg_tf.hdf5 import check_stored
-from deepcpg_tf.inputs import Arrays, Input, Inputs
+from deepcpg_tf.inputs import Arrays
 
 _CELLS = "outputs/cpg"
 _READING_FAILED = (OSError, KeyError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -33,13 +37,14 @@ _READING_FAILED = (OSError, KeyError, MemoryError, RuntimeError, TypeError, Valu
 class LegacyData:
     """Sites of one or many data files, one file after the other.
 
-    Sites and labels are in memory; windows stay on disk and are read by index.
-    Several threads may read at the same time.
+    Sites and labels are in memory; windows and neighbours stay on disk and are read by
+    index. Several threads may read at the same time.
 
     Parameters
     ----------
     paths
-        The files. All must have the same cells, and windows of one length.
+        The files. All must have the same cells, windows of one length, and as many
+        neighbours.
 
     Attributes
     ----------
@@ -81,8 +86,10 @@ class LegacyData:
         self.cells = parts[0].cells
         self.predicted = parts[0].predicted
         counts = [len(part.positions) for part in parts]
+        self._counts = counts
         length = parts[0].length
         self._windows = None if length is None else LegacyWindows(self.paths, counts, length)
+        self._neighbours = parts[0].neighbours
         self.positions: npt.NDArray[np.int64] = np.concatenate([part.positions for part in parts])
         ids: dict[str, int] = {}
         for part in parts:
@@ -114,13 +121,20 @@ class LegacyData:
         return self._windows_on_disk().length
 
     @property
-    def reads(self) -> Inputs:
-        """What is read of each site: ``windows``."""
-        return Inputs((Input("windows", (self.length,), "uint8", N_CODE, N_CODE),))
+    def window_length(self) -> int | None:
+        """Bases of a window, or None where the files have no windows."""
+        return None if self._windows is None else self._windows.length
 
-    def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
-        """Return the windows of some sites; see `windows`."""
-        return {"windows": self.windows(indices)}
+    def examples(self, config: ModuleConfig) -> LegacyExamples:
+        """Return the sites with what a module reads of them.
+
+        Raises
+        ------
+        LegacyDataError
+            When the files lack it, or have windows of another length, other cells or
+            fewer neighbours.
+        """
+        return LegacyExamples(self, config)
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the labels of some sites in all cells.
@@ -135,10 +149,6 @@ class LegacyData:
             1 methylated, 0 unmethylated, -1 missing.
         """
         return labels_of_calls(self.calls[indices].toarray())
-
-    def origins(self) -> dict[str, str]:
-        """Return a checksum of the files that the windows are in."""
-        return {"windows": self._windows_on_disk().key()}
 
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Read the windows of some sites.
@@ -158,23 +168,39 @@ class LegacyData:
         LegacyDataError
             When there are no windows, or they cannot be read or hold another code.
         """
-        return self._windows_on_disk().read(indices)
+        return self._windows_on_disk().windows(indices)
 
-    def prepare(self, *, hold: bool) -> None:
-        """Prepare for reading windows in random order.
-
-        The files are compressed in blocks of many windows, so that one of them costs
-        a thousand. This copies all to the cache folder once, a byte a base, from where
-        any window is read as fast as the next; with `hold`, it then keeps them in memory.
+    def neighbours(self, config: DeepCpgCpgConfig) -> LegacyNeighbours:
+        """Return the neighbours on disk that a CpG module reads.
 
         Raises
         ------
         LegacyDataError
-            As `windows`.
-        OutputError
-            When the cache cannot be written to.
+            When the files have none, lack a cell, or have fewer of each.
         """
-        self._windows_on_disk().unpack(hold=hold)
+        if self._neighbours is None:
+            raise LegacyDataError(
+                f"{self.paths[0]}: expected neighbours ({NEIGHBOURS}), found none"
+            )
+        cells, width = self._neighbours
+        lacking = [cell for cell in config.input_cells if cell not in cells]
+        if lacking:
+            raise LegacyDataError(
+                f"{self.paths[0]}: expected the cells whose neighbours the model reads in "
+                f"{NEIGHBOURS}, found no {', '.join(lacking)} among {', '.join(cells)}"
+            )
+        if width < config.neighbours:
+            raise LegacyDataError(
+                f"{self.paths[0]}: expected {config.neighbours} neighbours of a site in "
+                f"{NEIGHBOURS}, as the model reads, found {width}"
+            )
+        return LegacyNeighbours(self.paths, self._counts, config.input_cells, width)
+
+    def state_means(self, cells: Sequence[str]) -> tuple[float, ...]:
+        """Return the share of the labels of each cell that are methylated, 0.5 of none."""
+        own = {cell: i for i, cell in enumerate(self.cells)}
+        means = mean_states(self.calls)
+        return tuple(means[own[cell]] if cell in own else 0.5 for cell in cells)
 
     def _windows_on_disk(self) -> LegacyWindows:
         if self._windows is None:
@@ -183,11 +209,102 @@ class LegacyData:
         return self._windows
 
 
+class LegacyExamples:
+    """The sites of data files with what a module reads of them; see `Examples`.
+
+    Parameters
+    ----------
+    data
+        The files.
+    config
+        Of the module.
+    """
+
+    def __init__(self, data: LegacyData, config: ModuleConfig) -> None:
+        self.reads = config.reads
+        self._data = data
+        self._windows: LegacyWindows | None = None
+        self._neighbours: LegacyNeighbours | None = None
+        if DNA in config.parts:
+            self._windows = data._windows_on_disk()
+            (length,) = self.reads.named("windows").shape
+            if self._windows.length != length:
+                raise LegacyDataError(
+                    f"{data.paths[0]}: expected windows of {length} bases, as the model reads, "
+                    f"found {self._windows.length}"
+                )
+        part = config.parts.get(CPG)
+        if isinstance(part, DeepCpgCpgConfig):
+            self._neighbours = data.neighbours(part)
+            self._part = part
+            means = part.state_means or data.state_means(part.input_cells)
+            self._means = dict(zip(part.input_cells, means, strict=True))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Names of the cells."""
+        return self._data.cells
+
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """Names of the chromosomes that `chromosome_ids` are indices into."""
+        return self._data.chromosomes
+
+    @property
+    def chromosome_ids(self) -> npt.NDArray[np.int32]:
+        """Chromosome of each site."""
+        return self._data.chromosome_ids
+
+    @property
+    def positions(self) -> npt.NDArray[np.int64]:
+        """Position of each site, 0-based."""
+        return self._data.positions
+
+    def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        """Return the labels of some sites, int8 [n, cells]: 1, 0, or -1 where missing."""
+        return self._data.labels(indices)
+
+    def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
+        """Return an array [n, ...] for each input of some sites."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        if self._windows is not None:
+            arrays["windows"] = self._windows.windows(indices)
+        if self._neighbours is not None:
+            arrays |= self._neighbours.arrays(indices, self._part, self._means)
+        return arrays
+
+    def prepare(self, *, hold: bool) -> None:
+        """Prepare for reading in random order.
+
+        The files are compressed in blocks of many sites, so that one of them costs
+        a thousand. This copies what is read to the cache folder once, from where
+        any site is read as fast as the next; with `hold`, it then keeps it in memory.
+
+        Raises
+        ------
+        LegacyDataError
+            When it cannot be read.
+        OutputError
+            When the cache cannot be written to.
+        """
+        for rows in (self._windows, self._neighbours):
+            if rows is not None:
+                rows.unpack(hold=hold)
+
+    def origins(self) -> dict[str, str]:
+        """Return a checksum of the files that windows and neighbours are in."""
+        return {"inputs": file_key(*self._data.paths)}
+
+
 class _Part(NamedTuple):
-    """What one file holds, but for its windows."""
+    """What one file holds, but for its windows and neighbours.
+
+    ``neighbours`` is which cells they are of, and how many a site has.
+    """
 
     cells: tuple[str, ...]
     length: int | None
+    neighbours: tuple[tuple[str, ...], int] | None
     predicted: bool
     chromosomes: list[str]
     chromosome_ids: npt.NDArray[np.int64]
@@ -239,7 +356,31 @@ def _parse(path: Path, file: h5py.File) -> _Part:
         check_numbers(path, WINDOWS, windows.dtype)
         length = int(windows.shape[1])
     calls = scipy.sparse.csr_array(calls_of_labels(labels))
-    return _Part(cells, length, "preds" in file, names, ids, positions - 1, calls)
+    neighbours = _neighbours(path, file, sites)
+    return _Part(cells, length, neighbours, "preds" in file, names, ids, positions - 1, calls)
+
+
+def _neighbours(path: Path, file: h5py.File, sites: int) -> tuple[tuple[str, ...], int] | None:
+    """Return of which cells there are neighbours, and how many a site has."""
+    group = file.get(NEIGHBOURS)
+    if not isinstance(group, h5py.Group) or not len(group):
+        return None
+    cells = tuple(sorted(group))
+    width: int | None = None
+    for cell in cells:
+        for what in ("state", "dist"):
+            name = f"{NEIGHBOURS}/{cell}/{what}"
+            if name not in file:
+                raise LegacyDataError(f"{path}: expected a dataset {name}, found none")
+            data = _dataset(path, file, name)
+            if data.ndim != 2 or data.shape[1] % 2 or data.shape[1] != (width or data.shape[1]):
+                raise LegacyDataError(
+                    f"{path}: expected an even number of neighbours of a site in {name}, the same "
+                    f"in all of {NEIGHBOURS}, received shape {data.shape}"
+                )
+            _check_sites(path, data, sites)
+            width = int(data.shape[1])
+    return None if width is None else (cells, width)
 
 
 def _cells(path: Path, file: h5py.File) -> tuple[str, ...]:
@@ -317,6 +458,11 @@ def _check_agreement(path: Path, part: _Part, first_path: Path, first: _Part) ->
         raise LegacyDataError(
             f"{path}: expected the {len(first.cells)} cells of {first_path}, "
             f"received {len(part.cells)}, which differ in {shown}"
+        )
+    if part.neighbours != first.neighbours:
+        raise LegacyDataError(
+            f"{path}: expected neighbours ({NEIGHBOURS}) of the same cells and as many as in "
+            f"{first_path}, received others"
         )
     if part.length != first.length:
         raise LegacyDataError(

@@ -1,33 +1,24 @@
-"""The windows in the original's data files, read by index."""
+"""The windows in the original's data files."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.cache import cache_folder, file_key, make_room, note_use, writing_to_cache
 from deepcpg_tf.data.legacy.numbers import whole_numbers
+from deepcpg_tf.data.legacy.rows import LegacyRows
 from deepcpg_tf.errors import LegacyDataError
-from deepcpg_tf.files import atomic_file
-from deepcpg_tf.genome.pieces import Pieces
 from deepcpg_tf.genome.sequence import N_CODE
 
 WINDOWS = "inputs/dna"
-_OPEN_FILES = 128
-_ROWS_AT_ONCE = 4096
 
 
-class LegacyWindows:
+class LegacyWindows(LegacyRows):
     """Windows of several files, one file after the other, on disk.
-
-    Several threads may read at the same time.
 
     Parameters
     ----------
@@ -40,83 +31,25 @@ class LegacyWindows:
     """
 
     def __init__(self, paths: Sequence[Path], counts: Sequence[int], length: int) -> None:
+        super().__init__(paths, counts, np.dtype([(WINDOWS, np.uint8, (length,))]))
         self.length = length
-        self._paths = tuple(paths)
-        self._starts = np.cumsum([0, *counts])
-        self._lock = threading.Lock()
-        self._open: OrderedDict[Path, h5py.File] = OrderedDict()
-        self._unpacked: Pieces | None = None
 
-    def read(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Read some windows; see `LegacyData.windows`."""
-        indices = np.asarray(indices, np.int64)
-        if self._unpacked is not None:
-            offsets = (indices * self.length).tolist()
-            rows = self._unpacked.read((offset, self.length) for offset in offsets)
-            return np.frombuffer(bytearray().join(rows), np.uint8).reshape(-1, self.length)
-        windows = np.empty((len(indices), self.length), np.uint8)
-        order = np.argsort(indices, kind="stable")
-        bounds = np.searchsorted(indices[order], self._starts)
-        with self._lock:
-            for i in np.flatnonzero(np.diff(bounds)):
-                own = order[bounds[i] : bounds[i + 1]]
-                windows[own] = self._read_file(self._paths[i], indices[own] - self._starts[i])
+    def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Read some windows, uint8 [n, length]; see `LegacyData.windows`."""
+        windows: npt.NDArray[np.uint8] = self.read(indices)[WINDOWS]
         return windows
 
-    def key(self) -> str:
-        """Return a checksum of the files; see `deepcpg_tf.cache.file_key`."""
-        return file_key(*self._paths)
-
-    def unpack(self, *, hold: bool) -> None:
-        """Keep the windows uncompressed; see `LegacyData.prepare`."""
-        path = cache_folder() / "windows" / self.key()
-        note_use(path)
-        if not path.is_file():
-            with writing_to_cache():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with atomic_file(path) as partial, partial.open("wb") as file:
-                    for start in range(0, self._starts[-1], _ROWS_AT_ONCE):
-                        end = min(start + _ROWS_AT_ONCE, self._starts[-1])
-                        file.write(self.read(np.arange(start, end)).data)
-        self._unpacked = Pieces(path)
-        make_room(path)
-        if hold:
-            self._unpacked.hold()
-
-    def _read_file(self, path: Path, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        try:
-            windows = _read_rows(self._file(path)[WINDOWS], rows)
-        except (OSError, KeyError, RuntimeError) as error:
-            raise LegacyDataError(f"{path}: cannot read {WINDOWS}: {error}") from None
-        if windows.dtype.kind == "f":
-            windows = whole_numbers(path, WINDOWS, windows, rows)
-        if windows.min() < 0 or windows.max() > N_CODE:
-            wrong = (windows < 0) | (windows > N_CODE)
+    def checked(
+        self, path: Path, name: str, values: npt.NDArray[Any], rows: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.uint8]:
+        """Return windows, which must be codes."""
+        if values.dtype.kind == "f":
+            values = whole_numbers(path, name, values, rows)
+        if values.min() < 0 or values.max() > N_CODE:
+            wrong = (values < 0) | (values > N_CODE)
             row = np.argmax(wrong.any(axis=1))
             raise LegacyDataError(
-                f"{path}: expected codes from 0 to {N_CODE} in {WINDOWS}, received "
-                f"{windows[row][wrong[row]][0]} in row {rows[row]} (0-based)"
+                f"{path}: expected codes from 0 to {N_CODE} in {name}, received "
+                f"{values[row][wrong[row]][0]} in row {rows[row]} (0-based)"
             )
-        return windows.astype(np.uint8)
-
-    def _file(self, path: Path) -> h5py.File:
-        """Return an open file; the ones used last stay open."""
-        if path not in self._open:
-            self._open[path] = h5py.File(path)
-            if len(self._open) > _OPEN_FILES:
-                self._open.popitem(last=False)[1].close()
-        self._open.move_to_end(path)
-        return self._open[path]
-
-
-def _read_rows(data: h5py.Dataset, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-    """Read sorted rows: whole chunks, which HDF5 decompresses in any case, a run at a time."""
-    chunk = data.chunks[0] if data.chunks else 1
-    chunks = rows // chunk
-    part = chunks // max(_ROWS_AT_ONCE // chunk, 1)
-    ends = np.flatnonzero((np.diff(chunks) > 1) | (np.diff(part) > 0)) + 1
-    runs = []
-    for run in np.split(rows, ends):
-        first, last = run[0] // chunk * chunk, (run[-1] // chunk + 1) * chunk
-        runs.append(data[first:last][run - first])
-    return np.concatenate(runs)
+        return values.astype(np.uint8)
