@@ -28,15 +28,50 @@ def train(
     genome: Annotated[
         Path | None, typer.Option(help="The reference of a table.", metavar="FASTA")
     ] = None,
-    architecture: Annotated[
-        str | None, typer.Option(help="CnnL1h128 … CnnL3h256 (default: CnnL2h128).")
+    module: Annotated[
+        str | None,
+        typer.Option(help="dna, cpg (neighbouring sites) or joint (both).", metavar="MODULE"),
     ] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            help="CnnL1h128 … CnnL3h256; RnnL1, RnnL2, FcAvg; JointL0 … JointL3h512; of a joint "
+            "module several with + between them (default: CnnL2h128+RnnL1+JointL2h512)."
+        ),
+    ] = None,
+    neighbours: Annotated[
+        int | None,
+        typer.Option(help="Observed neighbours of a site to read in each cell (default: 50)."),
+    ] = None,
+    max_distance: Annotated[
+        int | None,
+        typer.Option(help="Base pairs from which neighbours are as far (default: 25000)."),
+    ] = None,
+    dna_module: Annotated[
+        str | None,
+        typer.Option(help="Join the DNA module of this model.", metavar="MODEL"),
+    ] = None,
+    cpg_module: Annotated[
+        str | None,
+        typer.Option(help="Join the CpG module of this model.", metavar="MODEL"),
+    ] = None,
+    train_parts: Annotated[
+        str,
+        typer.Option(
+            help="With both of these: joint (what joins them, and the heads) or all.",
+            metavar="WHAT",
+        ),
+    ] = "joint",
     start: Annotated[
         str | None,
         typer.Option("--from", help="Fine-tune this model instead.", metavar="MODEL"),
     ] = None,
     freeze: Annotated[
-        str, typer.Option(help="With --from: none, first-conv or backbone.", metavar="WHAT")
+        str,
+        typer.Option(
+            help="With --from: none, backbone, first-conv (dna), shared (cpg) or parts (joint).",
+            metavar="WHAT",
+        ),
     ] = "none",
     split: SplitName = None,
     train: Train = None,
@@ -50,7 +85,7 @@ def train(
     decay: Annotated[float, typer.Option(help="Factor of the learning rate an epoch.")] = 0.975,
     l1: Annotated[float, typer.Option(help="L1 of the kernels.")] = 1e-4,
     l2: Annotated[float, typer.Option(help="L2 of the kernels.")] = 1e-4,
-    dropout: Annotated[float, typer.Option(help="Dropout after the dense layer.")] = 0.0,
+    dropout: Annotated[float, typer.Option(help="Dropout before each embedding.")] = 0.0,
     class_weights: Annotated[
         bool, typer.Option(help="Balance the two classes in each cell.")
     ] = True,
@@ -99,7 +134,13 @@ def train(
             out,
             split=chosen,
             genome=genome,
+            module=module,
             architecture=architecture,
+            neighbours=neighbours,
+            max_distance=max_distance,
+            dna_module=dna_module,
+            cpg_module=cpg_module,
+            train_parts=train_parts,
             start=start,
             freeze=freeze,
             dropout=dropout,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from deepcpg_tf.configs._fields import (
@@ -36,10 +36,14 @@ class HeadConfig:
         Only ``"binary"``: each cell is its own yes-or-no question.
     dropout
         Rate of dropout between the embedding and the head, in training.
+    trained
+        False for a module taken out of a Joint module, which has no heads of its own: it
+        yields an embedding, and can be trained or joined.
     """
 
     problem_type: str = "binary"
     dropout: float = 0.0
+    trained: bool = True
 
     def __post_init__(self) -> None:
         if self.problem_type != "binary":
@@ -47,6 +51,8 @@ class HeadConfig:
                 f"head.problem_type: expected 'binary', received {self.problem_type!r}"
             )
         check_rate("head.dropout", self.dropout)
+        if not isinstance(self.trained, bool):
+            raise ConfigError(f"head.trained: expected true or false, received {self.trained!r}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -174,12 +180,29 @@ class ModuleConfig:
         return sum(spec.flops for spec in (*self.layers, self.head_layer))
 
     def with_cells(self: Own, cells: tuple[str, ...]) -> Own:
-        """Return the same architecture with other cells."""
-        return dataclasses.replace(self, cells=cells, num_labels=len(cells))
+        """Return the same architecture with other cells, and heads for them."""
+        head = dataclasses.replace(self.head, trained=True)
+        return dataclasses.replace(self, cells=cells, num_labels=len(cells), head=head)
+
+    def with_untrained_head(self: Own) -> Own:
+        """Return the same with heads that stand for none."""
+        return dataclasses.replace(self, head=dataclasses.replace(self.head, trained=False))
 
     def with_dropout(self: Own, rate: float) -> Own:
         """Return the same with another rate of dropout before the embedding."""
         raise NotImplementedError
+
+    def with_state_means(
+        self: Own, means_of: Callable[[tuple[str, ...]], tuple[float, ...]]
+    ) -> Own:
+        """Return the same with the mean methylation of the cells that it reads, if it reads any.
+
+        Parameters
+        ----------
+        means_of
+            Returns the means of some cells; only asked where they are not known.
+        """
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""

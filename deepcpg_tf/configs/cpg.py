@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from deepcpg_tf.configs._fields import (
@@ -165,10 +165,22 @@ class DeepCpgCpgConfig(ModuleConfig):
         return next((name for name, other in ARCHITECTURES.items() if other == own), "custom")
 
     def with_cells(self, cells: tuple[str, ...]) -> DeepCpgCpgConfig:
-        """Return the same architecture with other cells, whose neighbours are read too."""
-        return dataclasses.replace(
-            self, cells=cells, num_labels=len(cells), input_cells=cells, state_means=()
-        )
+        """Return the same architecture with other cells, whose neighbours are read too.
+
+        The same cells in another order are read in the order in which they were.
+        """
+        changed = super().with_cells(cells)
+        if set(cells) == set(self.input_cells):
+            return changed
+        return dataclasses.replace(changed, input_cells=cells, state_means=())
+
+    def with_state_means(
+        self, means_of: Callable[[tuple[str, ...]], tuple[float, ...]]
+    ) -> DeepCpgCpgConfig:
+        """Return the same with the mean methylation of the cells that it reads."""
+        if self.state_means:
+            return self
+        return dataclasses.replace(self, state_means=means_of(self.input_cells))
 
     def with_dropout(self, rate: float) -> DeepCpgCpgConfig:
         """Return the same with another rate of dropout before the embedding."""

@@ -7,7 +7,7 @@ original program.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from deepcpg_tf.configs._fields import (
@@ -17,7 +17,7 @@ from deepcpg_tf.configs._fields import (
     positive_integers,
     strings,
 )
-from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.base import HeadConfig, ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.layers import LayerSpec, joint_kinds, joint_layers, numbered_names
@@ -91,7 +91,9 @@ class DeepCpgJointConfig(ModuleConfig):
             return from_mapping(cls, {**part, "cells": self.cells}, name)
         if not isinstance(part, cls):
             raise ConfigError(f"{name}: expected its configuration, received {part!r}")
-        return dataclasses.replace(part, cells=self.cells, num_labels=len(self.cells))
+        return dataclasses.replace(
+            part, cells=self.cells, num_labels=len(self.cells), head=HeadConfig()
+        )
 
     @classmethod
     def from_architecture(cls, architecture: str, **fields: Any) -> DeepCpgJointConfig:
@@ -153,14 +155,18 @@ class DeepCpgJointConfig(ModuleConfig):
 
     def with_cells(self, cells: tuple[str, ...]) -> DeepCpgJointConfig:
         """Return the same architecture with other cells, whose neighbours are read too."""
-        return dataclasses.replace(
-            self, cells=cells, num_labels=len(cells), cpg=self.cpg.with_cells(cells)
-        )
+        return dataclasses.replace(super().with_cells(cells), cpg=self.cpg.with_cells(cells))
 
     def with_dropout(self, rate: float) -> DeepCpgJointConfig:
         """Return the same with another rate of dropout before every embedding."""
         dna, cpg = self.dna.with_dropout(rate), self.cpg.with_dropout(rate)
         return dataclasses.replace(self, dna=dna, cpg=cpg, hidden_dropout=rate)
+
+    def with_state_means(
+        self, means_of: Callable[[tuple[str, ...]], tuple[float, ...]]
+    ) -> DeepCpgJointConfig:
+        """Return the same with the mean methylation of the cells that it reads."""
+        return dataclasses.replace(self, cpg=self.cpg.with_state_means(means_of))
 
     @property
     def joining_layers(self) -> tuple[LayerSpec, ...]:

@@ -146,7 +146,11 @@ class Data(Protocol):
     def window_length(self) -> int | None:
         """Bases of its windows, or None where it has none, or of any length."""
 
-    def state_means(self, cells: Sequence[str]) -> tuple[float, ...]:
+    @property
+    def neighbours(self) -> int | None:
+        """Neighbours of a site in its files, or None where it has none, or any number."""
+
+    def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of the labels of some cells that are methylated."""
 
     def examples(self, config: ModuleConfig) -> Examples:
@@ -165,6 +169,7 @@ class TableData:
     """
 
     window_length: int | None = None
+    neighbours: int | None = None
 
     def __init__(self, table: MethylationTable, genome: Genome | None) -> None:
         self.table = table if genome is None else table.on(genome)
@@ -174,11 +179,11 @@ class TableData:
         self.chromosome_ids = self.table.chromosome_ids
         self.positions = self.table.positions
 
-    def state_means(self, cells: Sequence[str]) -> tuple[float, ...]:
+    def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of the observed sites of some cells that are methylated."""
         from deepcpg_tf.data.neighbours import state_means
 
-        return state_means(self.table, tuple(cells))
+        return state_means(self.table, cells)
 
     def examples(self, config: ModuleConfig) -> TableExamples:
         """Return the sites with what a module reads of them.

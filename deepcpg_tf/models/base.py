@@ -194,6 +194,11 @@ class MethylationModel(keras.Model):
             raise ConfigError(
                 f"values: expected one of {', '.join(get_args(Values))}, received {values!r}"
             )
+        if values != "embedding" and not self.config.head.trained:
+            raise ConfigError(
+                f"values: expected embedding of a {self.config.module} module without heads (a part "
+                f"of a Joint module), received {values!r}; train it, or join it"
+            )
         if values not in self._graphs:
 
             @tf.function(input_signature=[array_specs(self.reads)])

@@ -31,7 +31,8 @@ def take_over(model: MethylationModel, source: MethylationModel) -> Heads:
     for name, variable in origin.items():
         if name not in model.head_variables:
             target[name].assign(variable)
-    kept = tuple(cell for cell in model.cells if cell in source.cells)
+    theirs_are_trained = source.config.head.trained
+    kept = tuple(cell for cell in model.cells if theirs_are_trained and cell in source.cells)
     own = [model.cells.index(cell) for cell in kept]
     theirs = [source.cells.index(cell) for cell in kept]
     for name in model.head_variables:
@@ -39,6 +40,23 @@ def take_over(model: MethylationModel, source: MethylationModel) -> Heads:
         value[..., own] = origin[name].numpy()[..., theirs]
         target[name].assign(value)
     return Heads(kept, tuple(cell for cell in model.cells if cell not in kept))
+
+
+def take_over_part(model: MethylationModel, source: MethylationModel, part: str) -> None:
+    """Copy the weights of one part of a model.
+
+    Parameters
+    ----------
+    model
+        The model to change, with that part of the same configuration.
+    source
+        The model that has it.
+    part
+        The original's scope of its layers: ``"dna"`` or ``"cpg"``.
+    """
+    target, origin = model.variables_by_name, source.variables_by_name
+    for name in model.config.parts[part].hidden_shapes:
+        target[name].assign(origin[name])
 
 
 def freeze(model: MethylationModel, what: str) -> None:

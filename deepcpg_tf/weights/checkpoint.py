@@ -75,3 +75,36 @@ def check_shapes(
     for name in shapes:
         if name not in expected:
             raise CheckpointError(f"{where} {name}: in the checkpoint, but the model has none such")
+
+
+def part_of(checkpoint: Checkpoint, part: str) -> Checkpoint:
+    """Return one of the modules that a Joint module joins, as a model of its own.
+
+    The heads of a Joint module read the joint embedding, so that a part has none: they are
+    zeros, and its configuration says that they are not trained.
+
+    Parameters
+    ----------
+    checkpoint
+        Of a Joint module.
+    part
+        The original's scope of the part: ``"dna"`` or ``"cpg"``.
+
+    Raises
+    ------
+    CheckpointError
+        When there is no such part.
+    """
+    parts = checkpoint.config.parts
+    if part not in parts or len(parts) == 1:
+        received = f"{checkpoint.config.module} module"
+        raise CheckpointError(
+            f"{checkpoint.source}: expected a joint module with a part {part!r}, "
+            f"received a {received}"
+        )
+    config = parts[part].with_untrained_head()
+    tensors = {name: checkpoint.tensors[name] for name in config.hidden_shapes}
+    for name in config.tensor_shapes.keys() - tensors.keys():
+        tensors[name] = np.zeros(config.tensor_shapes[name], np.float32)
+    provenance = {**checkpoint.provenance, "part": part}
+    return Checkpoint(config, tensors, provenance, checkpoint.source)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.workflows.opening import (
     ModelLike,
@@ -100,7 +101,11 @@ def export(
     with claim(folder) as place:
         _make_sure_of(wanted)
         loaded = open_model(model)
-        loaded.reads.named("windows")  # what all formats have as input
+        if loaded.config.module != DNA:
+            raise ConfigError(
+                f"model: expected a {DNA} module, received a {loaded.config.module} module, which "
+                "is not exported as yet"
+            )
         from deepcpg_tf.exporters.samples import draw_windows
 
         bundle.check_model(place, loaded, name, wanted, replace=replace)

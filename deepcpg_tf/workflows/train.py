@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable, sha256
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.settings import TrainingSettings
+from deepcpg_tf.workflows.beginning import TRAIN_PARTS, Beginning, chosen_architectures
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
 if TYPE_CHECKING:
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.splits import Split, Splitter
     from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.training.state import Row
-
-DEFAULT_ARCHITECTURE = "CnnL2h128"
 
 
 class Trained(NamedTuple):
@@ -45,7 +45,13 @@ def train(
     *,
     split: Splitter,
     genome: PathLike | None = None,
+    module: str | None = None,
     architecture: str | None = None,
+    neighbours: int | None = None,
+    max_distance: int | None = None,
+    dna_module: ModelLike | None = None,
+    cpg_module: ModelLike | None = None,
+    train_parts: str = JOINT,
     start: ModelLike | None = None,
     freeze: str = "none",
     dropout: float = 0.0,
@@ -69,9 +75,23 @@ def train(
     split
         What makes the parts to train and to validate on; see `deepcpg_tf.data.splits`.
     genome
-        The reference of a table.
+        The reference of a table, for a module that reads DNA.
+    module
+        ``"dna"`` (the default), ``"cpg"`` or ``"joint"``.
     architecture
-        One of `deepcpg_tf.ARCHITECTURES`; by default CnnL2h128.
+        One of the module's: CnnL1h128 to CnnL3h256, RnnL1, RnnL2 or FcAvg; of a joint module
+        also JointL0, JointL1h512 to JointL3h512, with + between them. The default is
+        ``"CnnL2h128+RnnL1+JointL2h512"``, or what is of the module in it.
+    neighbours
+        Observed neighbours of a site that a CpG module reads in each cell, half of them on
+        each side; by default 50, or as many as data files of the original have.
+    max_distance
+        Base pairs from which a distance counts as 1; by default 25,000.
+    dna_module, cpg_module
+        Models whose modules a Joint module joins, instead of new ones.
+    train_parts
+        With both of these: ``"joint"``, only what joins them is trained, with the heads, or
+        ``"all"``.
     start
         A model to fine-tune instead: cells of the same name keep their heads.
     freeze
@@ -100,7 +120,8 @@ def train(
     files, out = paths_of(data), Path(out)
     settings = TrainingSettings() if settings is None else settings
     reference = None if genome is None else Path(genome)
-    _check(out, architecture, start, freeze, dropout, tensorboard)
+    _check(out, start, freeze, dropout, tensorboard)
+    module = _check_module(module, architecture, start, dna_module, cpg_module, train_parts)
     state = out.resolve().parent / f".{out.name}.training"
     # Before anything is read: who comes second is not to work in vain.
     with held_folder(state, out) as begin:
@@ -108,7 +129,9 @@ def train(
         from deepcpg_tf.quiet import import_tensorflow
 
         import_tensorflow()
-        from deepcpg_tf.data.examples import digest, open_examples
+        import keras
+
+        from deepcpg_tf.data.examples import digest, open_data
         from deepcpg_tf.data.training_data import TrainingData, remember
         from deepcpg_tf.training.finetune import freeze as freeze_layers
         from deepcpg_tf.training.step import make_strategy, prepare_devices
@@ -117,12 +140,27 @@ def train(
         prepare_devices(settings.devices)  # before a model is loaded, which computes
         source = None if start is None else open_model(start)
         strategy = make_strategy(settings.devices)
-        examples = open_examples(files, reference, None if source is None else source.reads)
-        parts = split(examples)
+        beginning = Beginning(
+            module=module,
+            architecture=architecture,
+            start=source,
+            dna=None if dna_module is None else open_model(dna_module),
+            cpg=None if cpg_module is None else open_model(cpg_module),
+            dropout=dropout,
+            neighbours=neighbours,
+            max_distance=max_distance,
+        )
+        opened = open_data(files, reference)
+        parts = split(opened)
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
+        config = beginning.config(opened)
+        examples = opened.examples(config)
+        keras.utils.set_random_seed(settings.seed)
         with strategy.scope():
-            model, told = _make_model(examples, settings, architecture, dropout, source)
+            model, told = beginning.model(config, settings.precision)
+        if len(beginning.parts) == 2 and train_parts == JOINT:
+            freeze = "parts"
         freeze_layers(model, freeze)
         data_digest = digest(examples)
         decided = {
@@ -133,6 +171,7 @@ def train(
             },
             "settings": dataclasses.asdict(settings),
             "from": None if source is None else source.digest(),
+            "parts": {name: one.digest() for name, one in beginning.parts.items()},
             "freeze": freeze,
         }
         begin(
@@ -179,7 +218,6 @@ def train(
 
 def _check(
     out: Path,
-    architecture: str | None,
     start: ModelLike | None,
     freeze: str,
     dropout: float,
@@ -192,12 +230,39 @@ def _check(
         require("tensorboard", extra="tensorboard")
         if Path(tensorboard).is_file():
             raise OutputError(f"tensorboard: expected a folder, received the file {tensorboard}")
-    if start is not None and architecture is not None:
-        raise ConfigError("start: expected it without `architecture`, received both")
     if start is None and freeze != "none":
         raise ConfigError("freeze: expected `start` with it, a model to begin with, received none")
     if not 0 <= dropout < 1:
         raise ConfigError(f"dropout: expected at least 0 and below 1, received {dropout}")
+
+
+def _check_module(
+    module: str | None,
+    architecture: str | None,
+    start: ModelLike | None,
+    dna_module: ModelLike | None,
+    cpg_module: ModelLike | None,
+    train_parts: str,
+) -> str | None:
+    """Refuse arguments of the model that do not go together, and return the module."""
+    given = {"architecture": architecture, "module": module}
+    given |= {"dna_module": dna_module, "cpg_module": cpg_module}
+    for name, value in given.items():
+        if start is not None and value is not None:
+            raise ConfigError(f"start: expected it without `{name}`, received both")
+    joins = dna_module is not None or cpg_module is not None
+    module = JOINT if module is None and joins else module
+    chosen = chosen_architectures(module, architecture)
+    if joins and chosen.module != JOINT:
+        raise ConfigError(
+            "dna_module and cpg_module: expected them with the module joint, "
+            f"received {chosen.module}"
+        )
+    if train_parts not in TRAIN_PARTS:
+        raise ConfigError(
+            f"train_parts: expected one of {', '.join(TRAIN_PARTS)}, received {train_parts!r}"
+        )
+    return None if start is not None else chosen.module
 
 
 def _check_new(out: Path) -> None:
@@ -205,38 +270,6 @@ def _check_new(out: Path) -> None:
         raise OutputError(f"{out}: expected a new folder, found that it is there already")
     if Path.cwd().is_relative_to(out.resolve()):
         raise OutputError(f"{out}: expected a folder other than the one worked in")
-
-
-def _make_model(
-    examples: Examples,
-    settings: TrainingSettings,
-    architecture: str | None,
-    dropout: float,
-    source: MethylationModel | None,
-) -> tuple[MethylationModel, list[str]]:
-    """Return the model before training, and what is to be told of it."""
-    import keras
-
-    from deepcpg_tf.configs.dna import DeepCpgDnaConfig
-    from deepcpg_tf.models.registry import new_model
-    from deepcpg_tf.training.finetune import take_over
-
-    keras.utils.set_random_seed(settings.seed)
-    if source is not None:
-        own = source.config.with_cells(examples.cells).with_dropout(dropout)
-        model = new_model(own, settings.precision)
-        heads = take_over(model, source)
-        return model, [
-            f"{len(heads.kept)} of {len(examples.cells)} cells keep their heads, "
-            f"{len(heads.new)} get new ones"
-        ]
-    config = DeepCpgDnaConfig.from_architecture(
-        architecture or DEFAULT_ARCHITECTURE,
-        cells=list(examples.cells),
-        sequence_length=examples.reads.named("windows").shape[0],
-        hidden_dropout=dropout,
-    )
-    return new_model(config, settings.precision), []
 
 
 def _lines_of_start(examples: Examples, parts: Split, settings: TrainingSettings) -> Iterator[str]:

@@ -248,7 +248,10 @@ def test_logs_that_cannot_be_written(run, tmp_path):
 
 def test_data_without_a_genome(fails, table, tmp_path):
     error = fails("train", table, "--train", "1", "--out", tmp_path / "model")
-    assert "expected --genome with a table, received none" in error
+    assert (
+        "--genome: expected a reference, of which a dna module reads windows, received none"
+        in error
+    )
 
 
 def test_an_earlier_model_is_not_overwritten(fails, tmp_path):

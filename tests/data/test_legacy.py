@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.data.build import table_of_profiles
-from deepcpg_tf.data.legacy import windows as legacy_windows
+from deepcpg_tf.data.legacy import rows as legacy_rows
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.errors import GenomeError, LegacyDataError
@@ -62,7 +62,7 @@ NO_OUTPUTS = {"outputs/cpg/b": None, "outputs/cpg/a10": None, "outputs/cpg/a9": 
 
 def test_the_files_of_the_original_run(data):
     assert len(data) == len(WINDOWS) == 2297
-    assert (data.cells, data.length) == (("c1", "c2", "c3"), 101)
+    assert (data.cells, data.window_length) == (("c1", "c2", "c3"), 101)
     assert data.chromosomes == ("1", "2", "X")
     assert np.bincount(data.chromosome_ids).tolist() == [1480, 525, 292]
     assert (data.positions == read_all("pos") - 1).all()
@@ -78,7 +78,7 @@ def test_the_files_of_the_original_run(data):
 @given(st.lists(st.integers(0, len(WINDOWS) - 1)), st.sampled_from([1, 200, 4096]))
 def test_any_order(indices, rows_at_once):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(legacy_windows, "_ROWS_AT_ONCE", rows_at_once)
+        patch.setattr(legacy_rows, "_ROWS_AT_ONCE", rows_at_once)
         data = _DATA[0]
         assert (data.windows(np.array(indices, int)) == WINDOWS[indices]).all()
         assert (data.labels(np.array(indices, int)) == LABELS[indices]).all()
@@ -88,7 +88,7 @@ _DATA = [LegacyData(LEGACY_FILES)]
 
 
 def test_few_files_are_open_at_a_time(monkeypatch):
-    monkeypatch.setattr(legacy_windows, "_OPEN_FILES", 2)
+    monkeypatch.setattr(legacy_rows, "_OPEN_FILES", 2)
     data = LegacyData(LEGACY_FILES)
     for index in (0, 2296, 600, 0, 1200, 2000, 0):
         assert (data.windows(np.array([index])) == WINDOWS[[index]]).all()
@@ -96,7 +96,7 @@ def test_few_files_are_open_at_a_time(monkeypatch):
 
 
 def test_reading_in_threads(data, monkeypatch):
-    monkeypatch.setattr(legacy_windows, "_OPEN_FILES", 1)
+    monkeypatch.setattr(legacy_rows, "_OPEN_FILES", 1)
     orders = [np.random.default_rng(seed).integers(0, len(WINDOWS), 500) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
         for order, windows in zip(orders, pool.map(data.windows, orders), strict=True):
@@ -104,12 +104,12 @@ def test_reading_in_threads(data, monkeypatch):
 
 
 def test_unpacked_windows_are_the_same(home, monkeypatch):
-    monkeypatch.setattr(legacy_windows, "_ROWS_AT_ONCE", 300)
-    LegacyData(LEGACY_FILES).prepare(hold=False)
+    monkeypatch.setattr(legacy_rows, "_ROWS_AT_ONCE", 300)
+    LegacyData(LEGACY_FILES).windows_on_disk().unpack(hold=False)
     assert [file.stat().st_size for file in (home / "windows").iterdir()] == [WINDOWS.size]
-    monkeypatch.setattr(legacy_windows, "_read_rows", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(legacy_rows, "_read_rows", lambda *_: pytest.fail("read again"))
     data = LegacyData(LEGACY_FILES)
-    data.prepare(hold=False)
+    data.windows_on_disk().unpack(hold=False)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
     assert (data.windows(order) == WINDOWS[order]).all()
     assert data.windows(order[:0]).shape == (0, 101)
@@ -117,7 +117,7 @@ def test_unpacked_windows_are_the_same(home, monkeypatch):
 
 def test_windows_are_held_in_memory(home):
     data = LegacyData(LEGACY_FILES)
-    data.prepare(hold=True)
+    data.windows_on_disk().unpack(hold=True)
     (file,) = (home / "windows").iterdir()
     os.truncate(file, 0)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
@@ -125,9 +125,9 @@ def test_windows_are_held_in_memory(home):
 
 
 def test_other_files_are_unpacked_for_themselves(home):
-    LegacyData(LEGACY_FILES).prepare(hold=False)
+    LegacyData(LEGACY_FILES).windows_on_disk().unpack(hold=False)
     data = LegacyData(LEGACY_FILES[::-1])
-    data.prepare(hold=False)
+    data.windows_on_disk().unpack(hold=False)
     assert (data.windows(np.array([0, 2296])) == WINDOWS[[2005, 499]]).all()
 
 
@@ -151,8 +151,7 @@ def test_without_windows(write):
     data = LegacyData([write(**{"inputs/dna": None})])
     assert data.labels(np.array([0])).tolist() == [[0, -1, 1]]
     for read in (
-        lambda: data.length,
-        lambda: data.prepare(hold=False),
+        lambda: data.windows_on_disk().unpack(hold=False),
         lambda: data.windows(np.array([0])),
     ):
         with pytest.raises(LegacyDataError, match=r"data.h5: expected windows \(inputs/dna\)"):
@@ -161,7 +160,7 @@ def test_without_windows(write):
 
 def test_without_outputs(write, tmp_path):
     data = LegacyData([write(**NO_OUTPUTS)])
-    assert (data.cells, data.length) == ((), 3)
+    assert (data.cells, data.window_length) == ((), 3)
     assert data.windows(np.array([1])).tolist() == [[1, 3, 2]]
     assert data.labels(np.array([0, 1])).shape == (2, 0)
     with pytest.raises(LegacyDataError, match=r"data.h5: expected cells \(outputs/cpg\), found n"):
@@ -333,7 +332,7 @@ def test_no_sites(write):
     paths = [write("1.h5"), write("2.h5", **nothing), write("3.h5")]
     data = LegacyData(paths)
     assert data.windows(np.array([3, 1])).tolist() == [[1, 3, 2], [1, 3, 2]]
-    data.prepare(hold=False)
+    data.windows_on_disk().unpack(hold=False)
     assert data.windows(np.array([2, 1])).tolist() == [[0, 3, 2], [1, 3, 2]]
 
 

@@ -11,6 +11,7 @@ from anndata.io import write_elem
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.examples import open_examples
 from deepcpg_tf.data.summary import summarize
@@ -291,7 +292,7 @@ def test_sites_that_are_no_cg(table, tmp_path):
 def test_a_table_that_was_moved_is_not_trained_on(table, tmp_path):
     write_table(moved(table, 1), tmp_path / "table.h5ad")
     with pytest.raises(TableError, match="received 6 of 6 that are none"):
-        open_examples([tmp_path / "table.h5ad"], tmp_path / "small.fa")
+        open_examples([tmp_path / "table.h5ad"], tmp_path / "small.fa", DeepCpgDnaConfig())
     with pytest.raises(TableError, match="received 6 of 6 that are none"):
         Observations(read_table(tmp_path / "table.h5ad"), Genome(tmp_path / "small.fa"), ("a",))
 

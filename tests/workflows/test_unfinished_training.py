@@ -74,7 +74,7 @@ def test_other_windows(tmp_path, model):
     with h5py.File(other, "r+") as file:
         file["inputs/dna"][3, 0] = (file["inputs/dna"][3, 0] + 1) % 4
     other.replace(data)
-    refused("windows", data, out, start=model)
+    refused("inputs", data, out, start=model)
 
 
 def test_another_model_to_start_from(tmp_path, model):
@@ -144,7 +144,7 @@ def test_what_is_kept_of_an_unfinished_run_has_no_path(tmp_path, model):
     out = tmp_path / "out"
     cut_off(LEGACY, out, start=model)
     identity = (tmp_path / ".out.training" / "identity.json").read_text()
-    assert {"architecture", "data", "windows", "from", "settings", "split", "freeze", "threads"} < (
+    assert {"architecture", "data", "inputs", "from", "settings", "split", "freeze", "threads"} < (
         json.loads(identity).keys()
     )
     assert str(tmp_path) not in identity

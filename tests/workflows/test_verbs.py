@@ -94,7 +94,7 @@ def test_train_evaluate_impute(table, tmp_path, genome):
         train(table, tmp_path / "model", genome=RUN / "dna", split=SPLIT)
     with pytest.raises(ConfigError, match="^freeze: expected `start` with it"):
         train(table, tmp_path / "other", split=SPLIT, freeze="backbone")
-    with pytest.raises(InputError, match="expected `genome` with a table, received none"):
+    with pytest.raises(InputError, match="genome: expected a reference, .* received none"):
         evaluate(trained.model, table)
     with pytest.raises(ConfigError, match="^part: expected one of train"):
         evaluate(trained.model, table, genome=RUN / "dna", split=SPLIT, part="x")

@@ -118,12 +118,17 @@ class LegacyData:
         LegacyDataError
             When the files have no windows.
         """
-        return self._windows_on_disk().length
+        return self.windows_on_disk().length
 
     @property
     def window_length(self) -> int | None:
         """Bases of a window, or None where the files have no windows."""
         return None if self._windows is None else self._windows.length
+
+    @property
+    def neighbours(self) -> int | None:
+        """Neighbours of a site, or None where the files have none."""
+        return None if self._neighbours is None else self._neighbours[1]
 
     def examples(self, config: ModuleConfig) -> LegacyExamples:
         """Return the sites with what a module reads of them.
@@ -168,9 +173,9 @@ class LegacyData:
         LegacyDataError
             When there are no windows, or they cannot be read or hold another code.
         """
-        return self._windows_on_disk().windows(indices)
+        return self.windows_on_disk().windows(indices)
 
-    def neighbours(self, config: DeepCpgCpgConfig) -> LegacyNeighbours:
+    def neighbours_on_disk(self, config: DeepCpgCpgConfig) -> LegacyNeighbours:
         """Return the neighbours on disk that a CpG module reads.
 
         Raises
@@ -196,13 +201,20 @@ class LegacyData:
             )
         return LegacyNeighbours(self.paths, self._counts, config.input_cells, width)
 
-    def state_means(self, cells: Sequence[str]) -> tuple[float, ...]:
+    def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of the labels of each cell that are methylated, 0.5 of none."""
         own = {cell: i for i, cell in enumerate(self.cells)}
         means = mean_states(self.calls)
         return tuple(means[own[cell]] if cell in own else 0.5 for cell in cells)
 
-    def _windows_on_disk(self) -> LegacyWindows:
+    def windows_on_disk(self) -> LegacyWindows:
+        """Return the windows on disk.
+
+        Raises
+        ------
+        LegacyDataError
+            When the files have none.
+        """
         if self._windows is None:
             instead = "predictions (preds)" if self.predicted else "none"
             raise LegacyDataError(f"{self.paths[0]}: expected windows ({WINDOWS}), found {instead}")
@@ -226,7 +238,7 @@ class LegacyExamples:
         self._windows: LegacyWindows | None = None
         self._neighbours: LegacyNeighbours | None = None
         if DNA in config.parts:
-            self._windows = data._windows_on_disk()
+            self._windows = data.windows_on_disk()
             (length,) = self.reads.named("windows").shape
             if self._windows.length != length:
                 raise LegacyDataError(
@@ -235,7 +247,7 @@ class LegacyExamples:
                 )
         part = config.parts.get(CPG)
         if isinstance(part, DeepCpgCpgConfig):
-            self._neighbours = data.neighbours(part)
+            self._neighbours = data.neighbours_on_disk(part)
             self._part = part
             means = part.state_means or data.state_means(part.input_cells)
             self._means = dict(zip(part.input_cells, means, strict=True))

@@ -1,0 +1,159 @@
+"""What a training begins with: a new model of any module, one to go on from, or joined ones."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from deepcpg_tf.configs import cpg, dna, joint
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.joint import DeepCpgJointConfig
+from deepcpg_tf.configs.names import CPG, DNA, JOINT
+from deepcpg_tf.data.examples import WINDOW_LENGTH
+from deepcpg_tf.errors import ConfigError
+
+if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Data
+    from deepcpg_tf.models.base import MethylationModel
+
+_FAMILIES: Mapping[str, Collection[str]] = {
+    DNA: dna.ARCHITECTURES,
+    CPG: cpg.ARCHITECTURES,
+    JOINT: joint.ARCHITECTURES,
+}
+_USUAL = {DNA: "CnnL2h128", CPG: "RnnL1", JOINT: "JointL2h512"}
+TRAIN_PARTS = (JOINT, "all")
+"""What of a Joint module is trained whose parts were: what joins them with the heads, or all."""
+
+
+class Chosen(NamedTuple):
+    """A module, and the architecture of each of its parts and of what joins them."""
+
+    module: str
+    architectures: Mapping[str, str]
+
+
+def chosen_architectures(module: str | None, architecture: str | None) -> Chosen:
+    """Return what two arguments say together, and the usual architectures for the rest.
+
+    Raises
+    ------
+    ConfigError
+        When they do not go together, or there is no such module or architecture.
+    """
+    if module is not None and module not in _FAMILIES:
+        raise ConfigError(f"module: expected one of {', '.join(_FAMILIES)}, received {module!r}")
+    named: dict[str, str] = {}
+    for name in architecture.split("+") if architecture is not None else ():
+        family = next((one for one, known in _FAMILIES.items() if name in known), None)
+        if family is None or family in named:
+            known = "; ".join(", ".join(names) for names in _FAMILIES.values())
+            raise ConfigError(
+                f"architecture: expected one of {known}; of a joint module one of each kind with + "
+                f"between them, received {architecture!r}"
+            )
+        named[family] = name
+    if module is None:
+        module = DNA if not named else next(iter(named)) if len(named) == 1 else JOINT
+    wanted = tuple(_FAMILIES) if module == JOINT else (module,)
+    for family, name in named.items():
+        if family not in wanted:
+            raise ConfigError(
+                f"architecture: expected that of a {module} module "
+                f"({', '.join(_FAMILIES[module])}), received {name!r} of a {family} module"
+            )
+    return Chosen(module, {one: named.get(one, _USUAL[one]) for one in wanted})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """What is asked for of the model before training; all of it as `train` takes it.
+
+    ``start``, ``dna`` and ``cpg`` are loaded models.
+    """
+
+    module: str | None = None
+    architecture: str | None = None
+    start: MethylationModel | None = None
+    dna: MethylationModel | None = None
+    cpg: MethylationModel | None = None
+    dropout: float = 0.0
+    neighbours: int | None = None
+    max_distance: int | None = None
+
+    @property
+    def parts(self) -> dict[str, MethylationModel]:
+        """The models whose parts are joined, by the part."""
+        return {name: one for name, one in ((DNA, self.dna), (CPG, self.cpg)) if one is not None}
+
+    def config(self, data: Data) -> ModuleConfig:
+        """Return the configuration of the model for some data.
+
+        Raises
+        ------
+        ConfigError
+            When a model to join has no such part, or arguments do not go together.
+        """
+        if self.start is not None:
+            own = self.start.config.with_cells(data.cells).with_dropout(self.dropout)
+        else:
+            own = self._new(data)
+        return own.with_state_means(data.state_means)
+
+    def _new(self, data: Data) -> ModuleConfig:
+        module, names = chosen_architectures(self.module, self.architecture)
+        if CPG not in names and (self.neighbours, self.max_distance) != (None, None):
+            raise ConfigError(
+                f"neighbours and max_distance: expected none of a {module} module, which reads no "
+                "neighbouring sites"
+            )
+        configs: dict[str, ModuleConfig] = {}
+        shared = {"cells": data.cells, "hidden_dropout": self.dropout}
+        for part, name in names.items():
+            if part in self.parts:
+                configs[part] = self._given(part)
+            elif part == DNA:
+                length = data.window_length or WINDOW_LENGTH
+                configs[part] = DeepCpgDnaConfig.from_architecture(
+                    name, **shared, sequence_length=length
+                )
+            elif part == CPG:
+                asked = {
+                    "neighbours": self.neighbours or data.neighbours,
+                    "max_distance": self.max_distance,
+                }
+                given = {key: value for key, value in asked.items() if value is not None}
+                configs[part] = DeepCpgCpgConfig.from_architecture(name, **shared, **given)
+        if module != JOINT:
+            return configs[module]
+        return DeepCpgJointConfig.from_architecture(
+            names[JOINT], **shared, dna=configs[DNA], cpg=configs[CPG]
+        )
+
+    def _given(self, part: str) -> ModuleConfig:
+        model = self.parts[part]
+        if part not in model.config.parts:
+            raise ConfigError(
+                f"{part}_module: expected a model with a {part} module, "
+                f"received a {model.config.module} module"
+            )
+        return model.config.parts[part].with_dropout(self.dropout)
+
+    def model(self, config: ModuleConfig, dtype: str) -> tuple[MethylationModel, list[str]]:
+        """Return the model, with the weights that it begins with, and what is told of it."""
+        from deepcpg_tf.models.registry import new_model
+        from deepcpg_tf.training.finetune import take_over, take_over_part
+
+        model = new_model(config, dtype)
+        if self.start is not None:
+            heads = take_over(model, self.start)
+            return model, [
+                f"{len(heads.kept)} of {len(config.cells)} cells keep their heads, "
+                f"{len(heads.new)} get new ones"
+            ]
+        for part, source in self.parts.items():
+            take_over_part(model, source, part)
+        return model, []

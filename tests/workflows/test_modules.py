@@ -1,0 +1,251 @@
+"""The CpG and Joint modules through all verbs, on the data of the original's run."""
+
+from functools import partial
+
+import h5py
+import numpy as np
+import pytest
+
+from deepcpg_tf import (
+    SiteFile,
+    TrainingSettings,
+    build_table,
+    chromosome_split,
+    evaluate,
+    impute,
+    load_model,
+    predict,
+    predict_genome,
+    train,
+)
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.joint import DeepCpgJointConfig
+from deepcpg_tf.data.examples import open_data, reader_of
+from deepcpg_tf.data.readers import SiteColumns
+from deepcpg_tf.data.table_file import read_table
+from deepcpg_tf.errors import ConfigError, InputError, TableError
+from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.models.registry import new_model
+from deepcpg_tf.training.finetune import take_over_part
+from tests import tolerances
+from tests.conftest import DATA
+from tests.contract.test_models import random_weights
+
+RUN = DATA / "original-run"
+LEGACY = sorted((RUN / "data").iterdir())
+CELLS = ("c1", "c2", "c3")
+SPLIT = partial(chromosome_split, train=["1"], validation=["2"], test=["X"])
+SETTINGS = TrainingSettings(epochs=2, batch_size=64, learning_rate=1e-3)
+DNA = DeepCpgDnaConfig(
+    sequence_length=101,
+    conv_channels=(8, 12),
+    conv_kernel_sizes=(11, 3),
+    conv_pool_sizes=(4, 2),
+    bottleneck_size=16,
+    cells=CELLS,
+)
+CPG = DeepCpgCpgConfig(neighbours=10, shared_size=8, recurrent_sizes=(6,), cells=CELLS)
+JOINT = DeepCpgJointConfig(dna=DNA, cpg=CPG, joint_sizes=(9,), cells=CELLS)
+
+
+@pytest.fixture(scope="module")
+def genome():
+    return Genome(RUN / "dna")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, genome):
+    path = tmp_path_factory.mktemp("table") / "cells.h5ad"
+    build_table([RUN / "cpg" / name for name in ("c1.tsv", "c2.tsv", "c3.tsv.gz")], genome, path)
+    return path
+
+
+@pytest.fixture(scope="module", params=[CPG, JOINT], ids=["cpg", "joint"])
+def model(request):
+    return random_weights(new_model(request.param))
+
+
+def direct(model, table, genome):
+    """All sites of the table, predicted from arrays made by hand."""
+    held = read_table(table).on(genome)
+    sites = SiteColumns(held.chromosomes, held.chromosome_ids, held.positions)
+    return held, model.predict_arrays(reader_of(model.config, genome, held).arrays(sites))
+
+
+def close(found, expected, model):
+    np.testing.assert_allclose(found, expected, atol=tolerances.probabilities(model.config), rtol=0)
+
+
+def test_sites(model, table, genome, tmp_path):
+    held, expected = direct(model, table, genome)
+    order = np.random.default_rng(0).permutation(len(held))[:300]
+    names = np.array(held.chromosomes)[held.chromosome_ids]
+    path = tmp_path / "sites.tsv"
+    path.write_text("".join(f"{names[i]}\t{held.positions[i] + 1}\n" for i in order))
+    source = SiteFile(path, genome, 101)
+    found = predict(model, source, table=table).table.to_pandas()
+    close(found[list(CELLS)].to_numpy(), expected[order], model)
+    embedding = predict(model, source, table=table, values="embedding").table
+    assert embedding.num_columns == 3 + model.config.embedding_size
+    with pytest.raises(InputError, match="data: expected a methylation table, of which a"):
+        predict(model, source)
+
+
+def test_a_genome(model, table, genome, tmp_path):
+    held, expected = direct(model, table, genome)
+    done = predict_genome(model, genome, tmp_path / "all.h5", table=table)
+    assert done.sites >= len(held)
+    with h5py.File(tmp_path / "all.h5") as file:
+        keys = {
+            (name.decode(), position): i
+            for i, (name, position) in enumerate(zip(file["chromo"], file["pos"], strict=True))
+        }
+        found = np.stack([file[f"preds/cpg/{cell}"][()] for cell in CELLS], axis=1)
+    names = np.array(held.chromosomes)[held.chromosome_ids]
+    rows = [keys[name, position + 1] for name, position in zip(names, held.positions, strict=True)]
+    close(found[rows], expected, model)
+    with pytest.raises(InputError, match="data: expected a methylation table"):
+        predict_genome(model, genome, tmp_path / "none.h5")
+
+
+def test_imputation_hides_the_state_that_it_predicts(model, table, genome, tmp_path):
+    """Flipping what was observed at a site changes no prediction of that site."""
+    held = read_table(table)
+    site = 700
+    calls = held.calls.toarray()
+    calls[site] *= -1
+    flipped = type(held)(
+        **{**held.__dict__, "calls": type(held.calls)(calls)}  # all but the calls of a site
+    )
+    results = []
+    for number, one in enumerate((held, flipped)):
+        out = tmp_path / f"{number}.h5"
+        impute(model, one, genome, out)
+        with h5py.File(out) as file:
+            at = np.flatnonzero(
+                (file["chromo"][()].astype(str) == held.chromosomes[held.chromosome_ids[site]])
+                & (file["pos"][()] == held.positions[site] + 1)
+            )
+            raw = np.stack([file[f"probability/cpg/{cell}"][()] for cell in CELLS], axis=1)
+            results.append((raw[at], raw[at + 1], raw[at - 1]))
+    before, after = results
+    # The means of cells move by one site in a thousand: the model has them of its own or not.
+    np.testing.assert_allclose(after[0], before[0], atol=2e-3)
+    assert any(np.abs(x - y).max() > 1e-4 for x, y in zip(after[1:], before[1:], strict=True))
+
+
+def test_evaluation_of_a_table_and_of_the_originals_files(model, table):
+    of_table = evaluate(model, table, genome=None if model.config is CPG else RUN / "dna")
+    of_files = evaluate(model, LEGACY)
+    for name in ("auc", "acc", "n"):
+        np.testing.assert_allclose(
+            of_files.scores.values[name], of_table.scores.values[name], atol=5e-3
+        )
+
+
+def test_a_cell_that_is_not_in_the_table(table):
+    other = new_model(DeepCpgCpgConfig(input_cells=("c1", "gone"), cells=("c1",), neighbours=4))
+    with pytest.raises(TableError, match="neighbours the model reads, c1, gone, found none"):
+        evaluate(other, table)
+
+
+def test_training_of_each_module(table, tmp_path):
+    how = {"split": SPLIT, "settings": SETTINGS, "genome": RUN / "dna"}
+    dna = train(table, tmp_path / "dna", **how, architecture="CnnL1h128")
+    cpg = train(
+        table, tmp_path / "cpg", split=SPLIT, settings=SETTINGS, module="cpg",
+        neighbours=6, max_distance=500, architecture="FcAvg",
+    )  # fmt: skip
+    assert cpg.model.config.architecture == "FcAvg"
+    assert (cpg.model.config.neighbours, cpg.model.config.max_distance) == (6, 500)
+    assert len(cpg.model.config.state_means) == 3
+    assert cpg.history[-1]["loss"] < cpg.history[0]["loss"]
+    joint = train(
+        table, tmp_path / "joint", **how, architecture="JointL1h512",
+        dna_module=tmp_path / "dna", cpg_module=tmp_path / "cpg",
+    )  # fmt: skip
+    assert joint.model.config.architecture == "CnnL1h128+FcAvg+JointL1h512"
+    assert joint.history[-1]["loss"] < joint.history[0]["loss"]
+    weights = {name: v.numpy() for name, v in joint.model.variables_by_name.items()}
+    for part in (dna.model, cpg.model):
+        for name, variable in part.variables_by_name.items():
+            if name not in ("cpg/kernel", "cpg/bias"):
+                np.testing.assert_array_equal(weights[name], variable.numpy(), err_msg=name)
+    assert load_model(tmp_path / "joint").digest() == joint.model.digest()
+    everything = train(
+        table, tmp_path / "all", **how, dna_module=dna.model, cpg_module=cpg.model,
+        train_parts="all",
+    )  # fmt: skip
+    name = "dna/dense_1/kernel"
+    assert (everything.model.variables_by_name[name].numpy() != weights[name]).any()
+    again = train(table, tmp_path / "more", **how, start=tmp_path / "joint", freeze="parts")
+    np.testing.assert_array_equal(again.model.variables_by_name[name].numpy(), weights[name])
+
+
+def test_training_on_the_originals_files(tmp_path):
+    trained = train(
+        LEGACY, tmp_path / "out", split=SPLIT, settings=SETTINGS, module="joint",
+        architecture="CnnL1h128+FcAvg+JointL0",
+    )  # fmt: skip
+    config = trained.model.config
+    assert config.reads.named("state").shape == (3, 10)
+    assert config.reads.named("windows").shape == (101,)
+    assert trained.history[-1]["loss"] < trained.history[0]["loss"]
+
+
+def test_arrays_of_the_originals_files_are_those_of_the_table(table, genome):
+    config = JOINT.with_state_means(lambda cells: (0.5,) * len(cells))
+    held = read_table(table).on(genome)
+    data = open_data(LEGACY, None)
+    examples = data.examples(config)
+    indices = np.random.default_rng(0).permutation(len(data.positions))[:200]
+    ids = data.chromosome_ids[indices]
+    sites = SiteColumns(data.chromosomes, ids, data.positions[indices])
+    expected = reader_of(config, genome, held).arrays(sites)
+    for unpacked in (False, True):
+        if unpacked:
+            examples.prepare(hold=False)
+        found = examples.arrays(indices)
+        for name in ("state", "dist"):
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-6)
+    fewer = DeepCpgCpgConfig(cells=CELLS, neighbours=4, state_means=(0.5,) * 3)
+    near = data.examples(fewer).arrays(indices)
+    np.testing.assert_array_equal(near["state"], found["state"][:, :, 3:7])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"module": "x"}, "module: expected one of dna, cpg, joint, received 'x'"),
+        ({"architecture": "x"}, "architecture: expected one of CnnL1h128, .*received 'x'"),
+        ({"architecture": "RnnL1+RnnL2"}, r"received 'RnnL1\+RnnL2'"),
+        ({"module": "dna", "architecture": "RnnL1"}, "received 'RnnL1' of a cpg module"),
+        ({"module": "cpg", "dna_module": "m"}, "with the module joint, received cpg"),
+        ({"start": "m", "module": "cpg"}, "start: expected it without `module`"),
+        ({"start": "m", "cpg_module": "m"}, "start: expected it without `cpg_module`"),
+        ({"dna_module": "m", "train_parts": "x"}, "train_parts: expected one of joint, all"),
+    ],
+)
+def test_arguments_that_do_not_go_together(table, tmp_path, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        train(table, tmp_path / "out", split=SPLIT, **arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_joined(table, tmp_path):
+    cpg = random_weights(new_model(CPG))
+    with pytest.raises(ConfigError, match="dna_module: expected a model with a dna module, rec"):
+        train(table, tmp_path / "out", split=SPLIT, dna_module=cpg)
+    with pytest.raises(ConfigError, match="neighbours and max_distance: expected none of a dna"):
+        train(table, tmp_path / "out", split=SPLIT, genome=RUN / "dna", neighbours=4)
+    with pytest.raises(InputError, match="genome: expected a reference, of which a joint module"):
+        train(table, tmp_path / "out", split=SPLIT, module="joint")
+
+
+def test_a_part_is_taken_over_whole():
+    joint, cpg = random_weights(new_model(JOINT)), random_weights(new_model(CPG), seed=1)
+    take_over_part(joint, cpg, "cpg")
+    found = joint.variables_by_name
+    for name in CPG.hidden_shapes:
+        np.testing.assert_array_equal(found[name].numpy(), cpg.variables_by_name[name].numpy())
