@@ -72,7 +72,9 @@ def _module(
                 f"layer {name}: expected an InputLayer, found {graph.layers[name].kind}"
             )
     if input_cells is not None and not neighbours:
-        raise CheckpointError("input_cells: expected none with a DNA module, which reads no cells")
+        raise CheckpointError(
+            "`input_cells`: expected none with a DNA module, which reads no cells"
+        )
     trunk = graph.trunk().name
     if not neighbours:
         return _dna(graph, trunk, cells, used=set())
@@ -258,7 +260,7 @@ def _input_cells(
             )
     elif given is not None and tuple(given) != named:
         raise CheckpointError(
-            f"input_cells: expected those in the file, {', '.join(named)}, "
+            f"`input_cells`: expected those in the file, {', '.join(named)}, "
             f"received {', '.join(given)}"
         )
     if len(named) != number:

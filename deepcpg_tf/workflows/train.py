@@ -245,7 +245,7 @@ def _check_module(
     train_parts: str,
 ) -> str | None:
     """Refuse arguments of the model that do not go together, and return the module."""
-    given = {"architecture": architecture, "module": module}
+    given: dict[str, object] = {"architecture": architecture, "module": module}
     given |= {"dna_module": dna_module, "cpg_module": cpg_module}
     for name, value in given.items():
         if start is not None and value is not None:

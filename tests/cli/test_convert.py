@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from deepcpg_tf import DeepCpgDnaForSequencePrediction
+from deepcpg_tf import DeepCpgDnaForSequencePrediction, load_model
+from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.files import sha256
 from tests.conftest import DATA
 
@@ -72,20 +73,67 @@ def test_faults(fails, tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("module", ["CpG", "Joint"])
-def test_other_modules(fails, tmp_path, module):
-    document = json.loads(JSON.read_text())
-    names = ["cpg/state", "cpg/dist"] + (["dna"] if module == "Joint" else [])
-    for name in names[:2]:
-        entry = {"name": name, "class_name": "InputLayer", "config": {}, "inbound_nodes": []}
-        document["config"]["layers"].append(entry)
-    document["config"]["input_layers"] = [[name, 0, 0] for name in names]
-    (tmp_path / "model.json").write_text(json.dumps(document))
-    arguments = ("--model-json", tmp_path / "model.json", "--weights", WEIGHTS)
-    error = fails("convert", *arguments, "--out", tmp_path / "out")
-    assert f"this is a {module} module" in error
-    assert "only DNA modules" in error
-    assert not (tmp_path / "out").exists()
+JOINT = DATA / "legacy-joint"
+
+
+def test_modules_that_read_neighbours(run, tmp_path):
+    out = tmp_path / "out"
+    folder = JOINT / "keras1-joint-l2-rnnl1"
+    files = ("--model-json", folder / "model.json", "--weights", folder / "model_weights.h5")
+    result = run("convert", *files, "--out", out)
+    assert result.code == 0, result.err
+    assert result.out == (
+        f"{out}: custom+custom+custom, 4 cells, windows of 101 bases, "
+        "of 4 cells 10 neighbours each, from Keras 1.2.2, JSON + full HDF5\n"
+    )
+    assert json.loads((out / "config.json").read_text())["module"] == "joint"
+    expected = np.load(folder / "expected.npz")
+    arrays = {
+        "tokens": np.frombuffer(b"ATGCN", np.uint8)[expected["ids"]],
+        "state": expected["state"],
+        "dist": expected["dist"],
+    }
+    found = load_model(out).predict_arrays(arrays)
+    np.testing.assert_allclose(found, expected["prob"], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("part", ["dna", "cpg"])
+def test_a_part_of_a_joint_module(run, tmp_path, part):
+    """It has an embedding, the one of the whole, and no heads."""
+    out, folder = tmp_path / "part", JOINT / "keras2-joint-l1-rnnl2-single-file"
+    result = run("convert", "--model-h5", folder / "model.h5", "--part", part, "--out", out)
+    assert result.code == 0, result.err
+    assert ", without heads, " in result.out
+    model, expected = load_model(out), np.load(folder / "expected.npz")
+    assert model.config.module == part
+    arrays = {
+        "windows": expected["ids"].astype(np.uint8),
+        "state": expected["state"],
+        "dist": expected["dist"],
+    }
+    last = {"dna": "dna/dropout_1", "cpg": "cpg/dropout_2"}[part]
+    found = model.predict_arrays(arrays, "embedding")
+    np.testing.assert_allclose(found, expected[f"act/{last}"], atol=1e-5, rtol=0)
+    with pytest.raises(ConfigError, match="expected embedding of a .* without heads"):
+        model.predict_arrays(arrays)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--part", "joint"), "expected a joint module with a part 'joint', received a joint"),
+        (("--input-cells", "a,b"), "expected 3 cells, received 2"),
+    ],
+)
+def test_faults_of_joint_modules(fails, tmp_path, arguments, message):
+    path = JOINT / "keras2-joint-l1-rnnl2-single-file" / "model.h5"
+    error = fails("convert", "--model-h5", path, *arguments, "--out", tmp_path / "out")
+    assert message in error
+    dna = ("--model-json", JSON, "--weights", WEIGHTS)
+    error = fails("convert", *dna, "--input-cells", "a", "--out", tmp_path / "out")
+    assert "--input-cells: expected none with a DNA module" in error
+    error = fails("convert", *dna, "--part", "dna", "--out", tmp_path / "out")
+    assert "expected a joint module with a part 'dna', received a dna module" in error
 
 
 def test_truncated_hdf5(fails, tmp_path):

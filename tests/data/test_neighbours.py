@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.data.neighbours import NeighbourReader, state_means
 from deepcpg_tf.data.readers import SiteColumns
-from deepcpg_tf.data.table import MethylationTable, Reference
+from deepcpg_tf.data.table import MethylationTable
+from deepcpg_tf.data.table_reference import Reference
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.workflows.tables import build_table
 from tests.conftest import DATA
@@ -132,8 +133,9 @@ def test_sites_that_the_table_lacks():
     config = DeepCpgCpgConfig(cells=("c0",), neighbours=4, max_distance=1000)
     sites = SiteColumns(("chr1", "chrX"), np.array([0, 1], np.int32), np.array([150, 150]))
     found = NeighbourReader(table, config).arrays(sites)
-    np.testing.assert_allclose(found["state"][:, 0], [[0.5, 1, 0, 0.5], [0.5, 0.5, 0.5, 0.5]])
-    np.testing.assert_allclose(found["dist"][:, 0], [[1, 0.05, 0.05, 1], [1, 1, 1, 1]])
+    half = [0.5] * 4
+    np.testing.assert_allclose(found["state"][:, 0], np.array([[0.5, 1, 0, 0.5], half]))
+    np.testing.assert_allclose(found["dist"][:, 0], np.array([[1, 0.05, 0.05, 1], [1] * 4]))
 
 
 def test_means_and_order_are_those_of_the_configuration():
@@ -142,7 +144,7 @@ def test_means_and_order_are_those_of_the_configuration():
         cells=("c0", "c1"), input_cells=("c1", "c0"), neighbours=2, state_means=(0.1, 0.9)
     )
     found = NeighbourReader(table, config).arrays(sites_of(table))
-    np.testing.assert_allclose(found["state"][0], [[0.1, 0], [0.9, 0.9]])
+    np.testing.assert_allclose(found["state"][0], np.array([[0.1, 0], [0.9, 0.9]]))
     assert state_means(table, ("c1", "c0")) == (0.0, 1.0)
     assert state_means(table_of(np.full((2, 1), -1), [1, 2]), ("c0",)) == (0.5,)
 

@@ -120,7 +120,7 @@ def test_early_files_name_the_cells_that_are_read(tmp_path):
     assert isinstance(config, DeepCpgCpgConfig)
     assert config.input_cells == ("d", "c", "b", "a")
     assert config.cells[0] == "BS24_1_2I"
-    with pytest.raises(CheckpointError, match="input_cells: expected those in the file, d, c, b"):
+    with pytest.raises(CheckpointError, match="`input_cells`: expected those in the file, d, c, b"):
         read_json_and_weights(files[0], files[1], input_cells=("a", "b", "c", "d"))
 
 

@@ -151,18 +151,19 @@ def test_a_cell_that_is_not_in_the_table(table):
 
 
 def test_training_of_each_module(table, tmp_path):
-    how = {"split": SPLIT, "settings": SETTINGS, "genome": RUN / "dna"}
-    dna = train(table, tmp_path / "dna", **how, architecture="CnnL1h128")
+    how = partial(train, table, split=SPLIT, settings=SETTINGS, genome=RUN / "dna")
+    dna = how(tmp_path / "dna", architecture="CnnL1h128")
     cpg = train(
         table, tmp_path / "cpg", split=SPLIT, settings=SETTINGS, module="cpg",
         neighbours=6, max_distance=500, architecture="FcAvg",
     )  # fmt: skip
+    assert isinstance(cpg.model.config, DeepCpgCpgConfig)
     assert cpg.model.config.architecture == "FcAvg"
     assert (cpg.model.config.neighbours, cpg.model.config.max_distance) == (6, 500)
     assert len(cpg.model.config.state_means) == 3
     assert cpg.history[-1]["loss"] < cpg.history[0]["loss"]
-    joint = train(
-        table, tmp_path / "joint", **how, architecture="JointL1h512",
+    joint = how(
+        tmp_path / "joint", architecture="JointL1h512",
         dna_module=tmp_path / "dna", cpg_module=tmp_path / "cpg",
     )  # fmt: skip
     assert joint.model.config.architecture == "CnnL1h128+FcAvg+JointL1h512"
@@ -173,13 +174,13 @@ def test_training_of_each_module(table, tmp_path):
             if name not in ("cpg/kernel", "cpg/bias"):
                 np.testing.assert_array_equal(weights[name], variable.numpy(), err_msg=name)
     assert load_model(tmp_path / "joint").digest() == joint.model.digest()
-    everything = train(
-        table, tmp_path / "all", **how, dna_module=dna.model, cpg_module=cpg.model,
+    everything = how(
+        tmp_path / "all", dna_module=dna.model, cpg_module=cpg.model,
         train_parts="all",
     )  # fmt: skip
     name = "dna/dense_1/kernel"
     assert (everything.model.variables_by_name[name].numpy() != weights[name]).any()
-    again = train(table, tmp_path / "more", **how, start=tmp_path / "joint", freeze="parts")
+    again = how(tmp_path / "more", start=tmp_path / "joint", freeze="parts")
     np.testing.assert_array_equal(again.model.variables_by_name[name].numpy(), weights[name])
 
 
