@@ -1,7 +1,8 @@
-"""A small made-up genome, and cells whose methylation depends on its sequence.
+"""A small made-up genome, and cells whose methylation depends on sequence and neighbourhood.
 
 Sites in CpG islands are unmethylated. Elsewhere they are methylated, but for the
-sites near a motif, which half of the cells keep unmethylated.
+sites near a motif, which half of the cells keep unmethylated, and for stretches of some
+thousand bases, others in each cell, which nothing in the sequence tells.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ CHROMOSOMES = {"chr1": 500_000, "chr2": 150_000, "chr3": 150_000}
 CELLS = ("cell_A", "cell_B", "cell_C", "cell_D")
 ISLAND, ISLAND_SPACING = 1_500, 15_000
 MOTIF_SPACING, MOTIF_REACH = 1_500, 150
+STRETCH, STRETCHES_APART = 4_000, 12_000  # bases, on average
 COVERED = 0.5  # share of sites that a cell is measured at
 READS = 3
 
@@ -32,6 +34,8 @@ def simulate(folder: Path, seed: int = 0) -> None:
             positions = np.array([i for i in range(length - 1) if letters[i : i + 2] == "CG"])
             for i, cell in enumerate(CELLS):
                 probability = _methylation(positions, letters, sensitive=i % 2 == 0)
+                in_stretch = _stretches(rng, length)[positions]
+                probability[in_stretch] = np.minimum(probability[in_stretch], 0.1)
                 lines[cell] += _reads(rng, name, positions, probability)
     for cell, rows in lines.items():
         with gzip.open(folder / f"{cell}.cov.gz", "wt") as file:
@@ -64,6 +68,17 @@ def _methylation(
     in_island = (positions - ISLAND_SPACING // 2) % ISLAND_SPACING < ISLAND
     probability[in_island & (positions >= ISLAND_SPACING // 2)] = 0.05
     return probability
+
+
+def _stretches(rng: np.random.Generator, length: int) -> npt.NDArray[np.bool_]:
+    """Return which bases lie in stretches that have lost their methylation."""
+    lost = np.zeros(length, bool)
+    start = rng.exponential(STRETCHES_APART)
+    while start < length:
+        end = start + rng.exponential(STRETCH)
+        lost[int(start) : int(end)] = True
+        start = end + rng.exponential(STRETCHES_APART)
+    return lost
 
 
 def _reads(

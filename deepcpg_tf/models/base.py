@@ -196,8 +196,8 @@ class MethylationModel(keras.Model):
             )
         if values != "embedding" and not self.config.head.trained:
             raise ConfigError(
-                f"values: expected embedding of a {self.config.module} module without heads (part of "
-                f"a Joint module), received {values!r}; train it, or join it"
+                f"values: expected embedding of a {self.config.module} module without heads, a "
+                f"part of a Joint module, received {values!r}; train it, or join it"
             )
         if values not in self._graphs:
 
