@@ -186,6 +186,12 @@ def test_own_cells(tmp_path, shell):
     rows = (tmp_path / "report" / "metrics.tsv").read_text().splitlines()
     assert f"n\tcpg/a\t{len(sites['2'])}" in {row.removesuffix(".0") for row in rows}
     assert (tmp_path / "report" / "report.html").is_file()
+    (tmp_path / "sites.bed").write_text(f"1\t{sites['1'][3]}\t{sites['1'][3] + 2}\n")
+    shell("deepcpg-tf train cells.h5ad --split published --module cpg")
+    config = json.loads((tmp_path / "joint" / "config.json").read_text())
+    assert config["architecture"] == "CnnL2h128+RnnL1+JointL2h512"
+    assert (tmp_path / "imputed.h5ad").is_file()
+    assert len((tmp_path / "sites.tsv").read_text().splitlines()) == 2
 
 
 @pytest.mark.full
