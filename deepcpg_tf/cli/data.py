@@ -19,6 +19,7 @@ from deepcpg_tf.cli.split_options import (
     Validation,
     chosen_split,
 )
+from deepcpg_tf.profiles import MIN_MATCH
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.table import MethylationTable
@@ -58,7 +59,7 @@ def build(
             min=0,
             max=1,
         ),
-    ] = 0.95,
+    ] = MIN_MATCH,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(help="Format of the profiles (default: told by their content)."),

@@ -14,9 +14,6 @@ import numpy.typing as npt
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.genome.sequence import C_CODE, G_CODE, N_CODE
 
-MIN_MATCH = 0.95
-"""Share of positions on a C or G under which the reference is taken for another one."""
-
 ENOUGH = 100
 """Positions that a chromosome must have to be judged by itself."""
 

@@ -102,7 +102,9 @@ class OrderedCalls:
 
     def _unsorted(self, calls: Calls, index: int, expected: str) -> UnsortedError:
         line = calls.line(index)
-        return UnsortedError(str(self._lines.error(line, f"expected {expected}")), line)
+        error = UnsortedError(str(self._lines.error(line, f"expected {expected}")))
+        error.line = line
+        return error
 
 
 _SIGNS = {number: sign for sign, number in STRANDS.items()}

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from deepcpg_tf.errors import GenomeError, ProfileError
 from deepcpg_tf.genome.names import find_name, shown_names
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.profiles import MIN_MATCH
 from deepcpg_tf.profiles.account import ABSENT, Account, Fit, under
 from deepcpg_tf.profiles.formats import FORMATS, layouts_of
 from deepcpg_tf.profiles.lines import Calls, ProfileLines
-from deepcpg_tf.profiles.match import ENOUGH, MIN_MATCH, ReferenceMatch
+from deepcpg_tf.profiles.match import ENOUGH, ReferenceMatch
 from deepcpg_tf.profiles.names import cell_name
 from deepcpg_tf.profiles.order import OrderedCalls
 from deepcpg_tf.profiles.sorting import SortedCalls, UnsortedError

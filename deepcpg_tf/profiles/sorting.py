@@ -18,11 +18,9 @@ _MOST = 1 << 30
 
 
 class UnsortedError(ProfileError):
-    """A profile whose chromosomes or positions are not in order, from some line on."""
+    """A profile whose chromosomes or positions are not in order, from ``line`` on."""
 
-    def __init__(self, message: str, line: int) -> None:
-        super().__init__(message)
-        self.line = line
+    line = 0
 
 
 class _Lines:

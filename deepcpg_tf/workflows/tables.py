@@ -14,7 +14,7 @@ from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_file import check_table_path, read_table, write_table
-from deepcpg_tf.profiles.match import MIN_MATCH
+from deepcpg_tf.profiles import MIN_MATCH
 from deepcpg_tf.profiles.read import Profile, read_profile
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (

@@ -75,6 +75,11 @@ def test_the_account_tells_that_a_file_was_sorted(read, text, line):
     assert f"; sorted, as its lines are out of order from line {line} on" in str(read(text).account)
 
 
+def test_the_fault_of_a_line_can_be_raised_anew():
+    """As the command line does, with options for arguments."""
+    assert str(type(sorting.UnsortedError("a"))("b")) == "b"
+
+
 def report(*strands, position=3):
     return "".join(f"1\t{position}\t{strand}\t3\t1\tCG\tCGT\n" for strand in strands)
 

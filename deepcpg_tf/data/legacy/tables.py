@@ -13,7 +13,8 @@ from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.windows import check_positions
-from deepcpg_tf.profiles.match import MIN_MATCH, ReferenceMatch
+from deepcpg_tf.profiles import MIN_MATCH
+from deepcpg_tf.profiles.match import ReferenceMatch
 
 
 def table_of_legacy_data(data: LegacyData, genome: Genome) -> MethylationTable:
