@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import deepcpg_tf
-from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.errors import ConfigError, DeepCpgError, OutputError
 from deepcpg_tf.files import atomic_file, parse_json
 
 _VARIABLE = "DEEPCPG_TF_HOME"
@@ -33,6 +33,8 @@ _BROUGHT = {"presets": "preset", "training-data": "training data"}
 
 # A file that has just changed may do so again within one tick of its time of change.
 _TICK = 2_000_000_000
+# Of this process, for a cache that cannot be written to: when reading began, and the key.
+_keys: dict[str, tuple[int, str]] = {}
 # What is half-written is another process's, unless that has been silent for so long.
 _SILENT = 3600
 
@@ -95,6 +97,8 @@ def file_key(*paths: Path) -> str:
         noted = parse_json(seen.read_bytes())
         if noted["began"] - changed > _TICK:
             return str(noted["key"])
+    if state in _keys and _keys[state][0] - changed > _TICK:
+        return _keys[state][1]
     began = time.time_ns()
     digest = hashlib.blake2b(deepcpg_tf.__version__.encode(), digest_size=32)
     for path in paths:
@@ -104,13 +108,33 @@ def file_key(*paths: Path) -> str:
                 digest.update(block)
     key = digest.hexdigest()
     if _state(paths)[0] == state:
+        _keys[state] = began, key
         note = {"key": key, "began": began, "files": [str(path.resolve()) for path in paths]}
-        # Without it, the files are read again.
+        # Without it, another process reads the files again.
         with suppress(OSError, OutputError):
             seen.parent.mkdir(parents=True, exist_ok=True)
             with atomic_file(seen) as partial:
                 partial.write_text(json.dumps(note))
     return key
+
+
+def check_unchanged(key: str, *paths: Path, fault: type[DeepCpgError]) -> None:
+    """Refuse to keep what was made of files that are no longer those of a key.
+
+    To be asked once all is read: what was put in their place meanwhile would be kept under
+    the key of what was there before.
+
+    Raises
+    ------
+    DeepCpgError
+        Of the given type.
+    """
+    if file_key(*paths) != key:
+        found = "it" if len(paths) == 1 else "it, or another one read with it,"
+        raise fault(
+            f"{paths[0]}: expected a file that stays as it is, "
+            f"found {found} changed since it was opened"
+        )
 
 
 def _state(paths: tuple[Path, ...]) -> tuple[str, int]:

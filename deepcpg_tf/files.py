@@ -49,6 +49,12 @@ def is_gzip(path: Path) -> bool:
         return file.read(2) == _GZIP_MAGIC
 
 
+def is_bgzip(path: Path) -> bool:
+    """Return whether a file starts with a block of bgzip."""
+    with path.open("rb") as file:
+        return _size_of_bgzip_block(file.read(18)) > 0
+
+
 def check_bgzip(path: Path) -> None:
     """Refuse a bgzip file that was cut off between two of its blocks, which looks whole.
 

@@ -93,6 +93,11 @@ class TableExamples:
         return self.table.chromosomes
 
     @property
+    def genome_chromosomes(self) -> tuple[str, ...]:
+        """Names of all chromosomes of the genome."""
+        return self._reader.chromosomes
+
+    @property
     def chromosome_ids(self) -> npt.NDArray[np.int32]:
         """Chromosome of each site."""
         return self.table.chromosome_ids

@@ -32,6 +32,10 @@ class Reader(Protocol):
     def reads(self) -> Inputs:
         """What it reads of each site."""
 
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """All chromosomes there are, whether or not a site is on them."""
+
     def prepare(self, *, hold: bool) -> None:
         """Make reading in random order fast; with `hold`, from memory."""
 
@@ -57,6 +61,11 @@ class WindowReader:
         self.reads = Inputs((Input("windows", (length,), "uint8", N_CODE, N_CODE),))
         self._genome = genome
         self._length = length
+
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """All chromosomes of the genome."""
+        return tuple(self._genome.lengths)
 
     def prepare(self, *, hold: bool) -> None:
         """Keep the genome in memory where `hold` asks for it, a byte a base."""

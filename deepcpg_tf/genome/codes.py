@@ -68,15 +68,13 @@ class CodeFile:
         return np.frombuffer(self._map, np.uint8, self.lengths[name], self.offsets[name])
 
 
-def encoded(letters: Letters, key: str) -> CodeFile:
+def encoded(letters: Letters) -> CodeFile:
     """Return the codes of a genome, encoded if that was not done before.
 
     Parameters
     ----------
     letters
         The genome.
-    key
-        The `Letters.key` it was opened with.
 
     Raises
     ------
@@ -85,7 +83,7 @@ def encoded(letters: Letters, key: str) -> CodeFile:
     OutputError
         When the cache cannot be written to.
     """
-    path = cache_folder() / "codes" / key
+    path = cache_folder() / "codes" / letters.opened
     with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # none, or a damaged one
         note_use(path)
         return CodeFile(path)
@@ -94,7 +92,7 @@ def encoded(letters: Letters, key: str) -> CodeFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(path) as partial:
             _encode(letters, partial)
-            if letters.key() != key:
+            if letters.key() != letters.opened:
                 raise GenomeError(
                     f"{letters.path}: expected a genome that stays as it is, "
                     "found it changed since it was opened"

@@ -13,9 +13,9 @@ from typing import IO, Protocol, cast
 
 import pysam
 
-from deepcpg_tf.cache import cache_folder, file_key, note_use, writing_to_cache
+from deepcpg_tf.cache import cache_folder, check_unchanged, file_key, note_use, writing_to_cache
 from deepcpg_tf.errors import GenomeError
-from deepcpg_tf.files import atomic_file, check_bgzip, is_gzip, what_is_there
+from deepcpg_tf.files import atomic_file, check_bgzip, is_bgzip, is_gzip, what_is_there
 from deepcpg_tf.genome.names import natural_order
 
 _BYTES_AT_ONCE = 1 << 20
@@ -30,6 +30,8 @@ class Letters(Protocol):
 
     path: Path
     names: tuple[str, ...]
+    opened: str
+    """The `key` that it was opened with."""
 
     def lengths(self) -> dict[str, int] | None:
         """Return the bases of each chromosome, or None when only reading tells."""
@@ -56,7 +58,7 @@ class FastaReference:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fasta = _open_fasta(path)
+        self._fasta, self.opened = _open_fasta(path)
         self.names: tuple[str, ...] = tuple(self._fasta.references)
 
     def lengths(self) -> dict[str, int]:
@@ -121,6 +123,7 @@ class FastaFolder:
                 "*.chromosome.N.fa or *.chromosome.N.fa.gz, found none there"
             )
         self.names: tuple[str, ...] = tuple(sorted(self._files, key=natural_order))
+        self.opened = self.key()
 
     def lengths(self) -> None:
         """Return None: only reading tells."""
@@ -154,10 +157,11 @@ class FastaFolder:
         return file_key(*self._files.values())
 
 
-def _open_fasta(path: Path) -> pysam.FastaFile:
+def _open_fasta(path: Path) -> tuple[pysam.FastaFile, str]:
+    """Return a FASTA file, and the key of it from before it was opened."""
     if not path.is_file():
         raise GenomeError(f"{path}: expected a FASTA file, found {what_is_there(path)}")
-    if is_gzip(path) and not _is_bgzip(path):
+    if is_gzip(path) and not is_bgzip(path):
         raise GenomeError(
             f"{path}: expected FASTA that is plain or compressed with bgzip, received plain gzip, "
             f"which has no random access; decompress it: gunzip -k {path.name}"
@@ -169,12 +173,13 @@ def _open_fasta(path: Path) -> pysam.FastaFile:
     # htslib prints to stderr what we say in one line of our own.
     verbosity = pysam.set_verbosity(0)
     try:
-        fai, gzi = _index(path)
+        key = file_key(path)
+        fai, gzi = _index(path, key)
         try:
-            return _indexed(path, fai, gzi)
+            return _indexed(path, fai, gzi), key
         except (OSError, ValueError):
             fai.unlink()  # damaged in the cache
-            return _indexed(path, *_index(path))
+            return _indexed(path, *_index(path, key)), key
     except (OSError, ValueError, EOFError, zlib.error, pysam.SamtoolsError):
         raise GenomeError(
             f"{path}: expected FASTA (records of a line '>name' and lines of letters, all but the "
@@ -194,19 +199,12 @@ def _indexed(path: Path, fai: Path, gzi: Path) -> pysam.FastaFile:
     return fasta
 
 
-def _is_bgzip(path: Path) -> bool:
-    """Tell bgzip: gzip with an extra field called BC in each block (SAM specification, 4.1)."""
-    with path.open("rb") as file:
-        header = file.read(14)
-    return len(header) == 14 and bool(header[3] & 4) and header[12:14] == b"BC"
-
-
-def _index(path: Path) -> tuple[Path, Path]:
+def _index(path: Path, key: str) -> tuple[Path, Path]:
     """Return the .fai and .gzi of a FASTA file in the cache, made if need be.
 
     Those beside the file are not looked at: nothing tells that they are of what it holds now.
     """
-    stem = cache_folder() / "fasta-indexes" / file_key(path)
+    stem = cache_folder() / "fasta-indexes" / key
     fai, gzi = Path(f"{stem}.fai"), Path(f"{stem}.gzi")
     if fai.is_file():
         note_use(fai)
@@ -215,6 +213,7 @@ def _index(path: Path) -> tuple[Path, Path]:
         new_fai, new_gzi = Path(folder, "fai"), Path(folder, "gzi")
         pysam.faidx(str(path), "--fai-idx", str(new_fai), "--gzi-idx", str(new_gzi))
         _check_records(path, new_fai)
+        check_unchanged(key, path, fault=GenomeError)
         with writing_to_cache():
             fai.parent.mkdir(parents=True, exist_ok=True)
             for new, final in ((new_gzi, gzi), (new_fai, fai)):

@@ -57,7 +57,6 @@ class Genome:
         self._letters: Letters = (
             FastaFolder(self.path) if self.path.is_dir() else FastaReference(self.path)
         )
-        self._key = self._letters.key()
         self._lock = threading.Lock()
         self._opened: CodeFile | None = None
         lengths = self._letters.lengths()
@@ -71,7 +70,7 @@ class Genome:
     def _encoded(self) -> CodeFile:
         with self._lock:
             if self._opened is None:
-                self._opened = encoded(self._letters, self._key)
+                self._opened = encoded(self._letters)
             return self._opened
 
     def resolve(self, name: str) -> str:

@@ -101,14 +101,12 @@ def evaluate(
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays
-    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.results.blocks import shards_of
 
     reference = None if genome is None else Path(genome)
     examples = open_examples(files, reference, loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
-    is_table = isinstance(examples, TableExamples)
-    genome_names = [*Genome(reference).lengths] if is_table and reference is not None else None
+    known = examples.genome_chromosomes if isinstance(examples, TableExamples) else None
     contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
     if kept is not None:
         check_result(kept, contents)
@@ -124,7 +122,7 @@ def evaluate(
     if not len(indices):
         raise ConfigError(f"part: expected sites in {part}, found none")
     ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
-    masks = annotate(beds, examples.chromosomes, ids, positions, genome_names) if beds else {}
+    masks = annotate(beds, examples.chromosomes, ids, positions, known) if beds else {}
     for name, mask in masks.items():
         if not mask.any():
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")

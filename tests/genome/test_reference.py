@@ -452,6 +452,50 @@ def test_a_genome_is_read_for_its_checksum_once(fasta, monkeypatch):
     assert len(read) == 2
 
 
+def test_a_genome_is_read_for_its_checksum_once_where_that_cannot_be_kept(fasta, home, monkeypatch):
+    monkeypatch.setattr("deepcpg_tf.cache._TICK", -(1 << 62))
+    (home / "checksums").write_text("")
+    read, make = [], hashlib.blake2b
+
+    def noted(*arguments, **how):
+        read.append(arguments)
+        return make(*arguments, **how)
+
+    monkeypatch.setattr(hashlib, "blake2b", noted)
+    for _ in range(3):
+        assert decode(Genome(fasta).codes("chrM")) == "AACG"
+    assert len(read) == 1
+    fasta.write_text(fasta.read_text().replace("AACG", "TTCG"))
+    assert decode(Genome(fasta).codes("chrM")) == "TTCG"
+
+
+@pytest.mark.parametrize("step", ["pysam.faidx", "deepcpg_tf.genome.fasta._indexed"])
+def test_a_genome_that_is_replaced_amid_its_opening(fasta, tmp_path, monkeypatch, step):
+    """Nothing of the one is kept for the other, which may come back."""
+    module, _, name = step.rpartition(".")
+    real = getattr(sys.modules[module], name)
+    before, other = fasta.read_text(), tmp_path / "other.fa"
+    other.write_text(">chr1\nGG\n>chrX\nCGAG\n")
+
+    def replaced(*arguments):
+        if name == "faidx":
+            other.replace(fasta)
+        done = real(*arguments)
+        if name != "faidx":
+            other.replace(fasta)
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, replaced)
+        with pytest.raises(GenomeError, match=r"genome.fa: expected .* found it changed since it"):
+            Genome(fasta).codes("chrX")
+    assert decode(Genome(fasta).codes("chrX")) == "CGAG"
+    fasta.write_text(before)
+    genome = Genome(fasta)
+    assert genome.lengths == {"chr1": len(CHR1), "chrX": 4, "chrM": 4}
+    assert decode(genome.codes("chrX")) == "CGCG"
+
+
 def test_a_damaged_file_of_codes_is_made_anew(fasta, home):
     Genome(fasta).codes("chr1")
     (codes,) = (home / "codes").iterdir()
