@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -18,6 +19,9 @@ from deepcpg_tf.files import atomic_file, is_locked, lock_file, parse_json
 _IDENTITY, _LOCK = "identity.json", "lock"
 _REMOVED = ".removed"
 
+# Of the machine rather than the command: told with values, and what sets them.
+_OF_THE_MACHINE = {"threads": "; TF_NUM_INTRAOP_THREADS sets it", "device": ""}
+
 
 def versions() -> dict[str, str]:
     """Return the versions of what computes, as a part of an identity."""
@@ -29,10 +33,13 @@ def arithmetic() -> dict[str, str]:
     """Return what else decides about the last bits of a result, as a part of an identity.
 
     Sums are split between threads, and other kernels sum in another order. To be asked once
-    TensorFlow is imported, which settles the kernels.
+    TensorFlow is imported, which settles the kernels; without it, no device is told.
     """
     threads = os.environ.get("TF_NUM_INTRAOP_THREADS") or str(_usable_processors())
-    return {"threads": threads, "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
+    found = {"threads": threads, "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "")}
+    if tensorflow := sys.modules.get("tensorflow"):
+        found["device"] = "GPU" if tensorflow.config.list_physical_devices("GPU") else "CPU"
+    return found
 
 
 def check_identity(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
@@ -175,13 +182,17 @@ def _read_identity(folder: Path) -> dict[str, Any]:
 
 
 def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of what differs, one within another as ``settings.seed``."""
+    """Yield the names of what differs, one within another as ``settings.seed``.
+
+    Those that the machine decides have both values with them.
+    """
     for key in sorted({*before, *now}):
         one, other = before.get(key), now.get(key)
         if isinstance(one, dict) and isinstance(other, dict):
             yield from (f"{key}.{name}" for name in _differing(one, other))
         elif one != other:
-            yield key
+            told = key in _OF_THE_MACHINE and None not in (one, other)
+            yield f"{key} ({one}, now {other}{_OF_THE_MACHINE[key]})" if told else key
 
 
 def _usable_processors() -> int:

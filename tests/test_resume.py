@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -246,6 +247,26 @@ def test_the_number_of_threads_is_told(monkeypatch):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 2, 3}, raising=False)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
     assert arithmetic() == {"threads": "3", "onednn": "0"}
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "8")
     assert arithmetic()["threads"] == "8"
+
+
+@pytest.mark.parametrize(("gpus", "device"), [([], "CPU"), (["GPU:0"], "GPU")])
+def test_the_kind_of_device_is_told(monkeypatch, gpus, device):
+    config = SimpleNamespace(list_physical_devices={"GPU": gpus}.get)
+    monkeypatch.setitem(sys.modules, "tensorflow", SimpleNamespace(config=config))
+    assert arithmetic()["device"] == device
+
+
+def test_what_the_machine_decides_is_named_with_its_values(tmp_path):
+    before = {"threads": "16", "device": "CPU", "seed": 1}
+    message = (
+        r"the same device \(CPU, now GPU\), seed, "
+        r"threads \(16, now 12; TF_NUM_INTRAOP_THREADS sets it\);"
+    )
+    with pytest.raises(OutputError, match=message):
+        check_identity(tmp_path, before, {"threads": "12", "device": "GPU", "seed": 2})
+    with pytest.raises(OutputError, match="the same threads;"):
+        check_identity(tmp_path, {}, {"threads": "12"})

@@ -203,9 +203,11 @@ class CpgCount(NamedTuple):
         if self.here == self.sites:
             return text
         text += f" ({self.before} are at offset -1, {self.after} at +1)"
-        for others, word in ((self.before, "1 too large"), (self.after, "1 too small")):
-            if others > 2 * self.here:
-                text += f"; WARNING: the positions look {word} for how they were read"
+        beside, word = max((self.before, "1 too large"), (self.after, "1 too small"))
+        if 2 * beside > self.sites and beside > 2 * self.here:
+            text += f"; WARNING: the positions look {word} for how they were read"
+        elif 2 * self.here < self.sites:
+            text += "; WARNING: most are none: is the genome another assembly?"
         return text
 
 

@@ -203,6 +203,7 @@ def test_the_account_of_a_cell(accounted, tmp_path):
         "min_cells": 1,
         "min_reference_match": 0.95,
         "format": "told by content",
+        "hydroxymethylation": "methylated",
         "cell_name": "told by the file",
     }
     assert str(tmp_path).encode() not in accounted.read_bytes()

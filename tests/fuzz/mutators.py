@@ -183,7 +183,8 @@ def damage_tree(tree, rng):
     elif kind == 7 and isinstance(value, list):
         rng.shuffle(value)
     elif kind == 8 and isinstance(value, int | float):
-        parent[key] = pick(rng, value + 1, value - 1, -value, value * 10**6, float(min(value, 10**300)))
+        real = float(min(value, 10**300))
+        parent[key] = pick(rng, value + 1, value - 1, -value, value * 10**6, real)
     elif kind == 9 and isinstance(value, list | dict):
         value.clear()
     else:

@@ -170,8 +170,8 @@ def test_an_unfinished_run_of_something_else(fails, tmp_path):
     (state / "000000.npz").touch()
     message = fails(*command(tmp_path / "out.parquet"))
     assert (
-        "expected the unfinished run to have the same chromosomes, deepcpg_tf, keras, model, "
-        "onednn, reference, tensorflow, threads; repeat that command" in message
+        "expected the unfinished run to have the same chromosomes, deepcpg_tf, device, keras, "
+        "model, onednn, reference, tensorflow, threads; repeat that command" in message
     )
 
 
@@ -283,7 +283,9 @@ def test_another_number_of_threads_is_not_gone_on_with(fails, tmp_path, monkeypa
         patch.setattr(scan_run, "save_shards", full_after_writing)
         fails(*command(out))
     monkeypatch.setattr(scan_run, "arithmetic", lambda: {"threads": "4"})
-    assert "expected the unfinished run to have the same threads;" in fails(*command(out))
+    assert "expected the unfinished run to have the same threads (2, now 4; TF_NUM_" in fails(
+        *command(out)
+    )
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_other_settings_split_and_threads_are_named(tmp_path, model, monkeypatch
     error = fails(*command, "--seed", "4", "--from", model, "--out", out)
     assert "expected the unfinished run to have the same settings.seed; repeat" in error
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "77")
-    refused("threads", LEGACY, out, start=model)
+    refused(r"threads \(\d+, now 77; TF_NUM_INTRAOP_THREADS sets it\)", LEGACY, out, start=model)
     monkeypatch.undo()
     # After all of that, the same call goes on.
     trained = train(LEGACY, out, split=ONE, settings=SETTINGS, start=model)
@@ -144,7 +144,7 @@ def test_what_is_kept_of_an_unfinished_run_has_no_path(tmp_path, model):
     out = tmp_path / "out"
     cut_off(LEGACY, out, start=model)
     identity = (tmp_path / ".out.training" / "identity.json").read_text()
-    assert {"architecture", "data", "inputs", "from", "settings", "split", "freeze", "threads"} < (
+    assert {"architecture", "data", "inputs", "from", "settings", "split", "freeze", "device"} < (
         json.loads(identity).keys()
     )
     assert str(tmp_path) not in identity
