@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,8 @@ _SKIPPED = (b"#", b"track", b"browser")
 _SUSPECTS = np.frombuffer(b"#tb \t\n\v\f", np.uint8)
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """Whole lines, the first of which has a number, counted from 1."""
 
     first: int
@@ -35,10 +37,11 @@ class Block(NamedTuple):
 
     def data(self) -> bytes:
         """Return the text of the lines of data."""
-        if self._is_all_data():
+        if self._is_all_data:
             return self.text
         return b"\n".join(line for _, line in self.lines())
 
+    @cached_property
     def _is_all_data(self) -> bool:
         letters = np.frombuffer(b"\n" + self.text, np.uint8)
         starts = letters[1:][letters[:-1] == ord("\n")]
@@ -50,9 +53,11 @@ class Block(NamedTuple):
 
     def numbers_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the numbers of some lines of data, by their indices."""
-        if self._is_all_data():
-            return self.first + rows
-        return np.fromiter((number for number, _ in self.lines()), np.int64)[rows]
+        return self.first + rows if self._is_all_data else self._numbers[rows]
+
+    @cached_property
+    def _numbers(self) -> npt.NDArray[np.int64]:
+        return np.fromiter((number for number, _ in self.lines()), np.int64)
 
     def without_header(self) -> Block:
         """Return the block with its first line of data made a comment if it has no number."""

@@ -75,6 +75,19 @@ def test_the_account_tells_that_a_file_was_sorted(read, text, line):
     assert f"; sorted, as its lines are out of order from line {line} on" in str(read(text).account)
 
 
+def test_a_block_is_looked_through_for_lines_once(read, monkeypatch):
+    """However many chromosomes it has."""
+    lines, looked = blocks.Block.lines, []
+
+    def noted(self):
+        looked.append(self.first)
+        return lines(self)
+
+    monkeypatch.setattr(blocks.Block, "lines", noted)
+    read("1\t7\t1\n1\t3\t1\n# c\n" + "".join(f"GL{i}\t7\t1\n" for i in range(50)))
+    assert len(looked) < 20
+
+
 def test_the_fault_of_a_line_can_be_raised_anew():
     """As the command line does, with options for arguments."""
     assert str(type(sorting.UnsortedError("a"))("b")) == "b"
