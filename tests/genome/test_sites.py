@@ -5,7 +5,7 @@ import pytest
 
 from deepcpg_tf.errors import SiteError
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.genome.sites import count_cpgs, read_sites
+from deepcpg_tf.genome.sites import CpgCount, count_cpgs, read_sites
 
 #        0123456789
 CHR1 = "ACGTACGTCG"
@@ -140,3 +140,19 @@ def test_require_cpg_names_the_first_line(write, genome):
     path = write("chr1\t2\n2\t1\nchr1\t6\nchr1\t1\n2\t2\n")
     with pytest.raises(SiteError, match=r"line 4: expected a CG.* at chr1, 0-based position 0"):
         count_cpgs(path, genome, require=True)
+
+
+@pytest.mark.parametrize(
+    ("counts", "warning"),
+    [
+        ((5091, 5091, 300, 300), None),
+        ((100, 60, 20, 20), None),
+        ((5091, 306, 322, 328), "most are none: is the genome another assembly?"),
+        ((20, 0, 0, 1), "most are none: is the genome another assembly?"),
+        ((5091, 0, 5091, 358), "the positions look 1 too large for how they were read"),
+        ((5091, 300, 358, 4000), "the positions look 1 too small for how they were read"),
+    ],
+)
+def test_one_warning_at_most(counts, warning):
+    told = str(CpgCount(*counts)).split("; WARNING: ")
+    assert told[1:] == ([] if warning is None else [warning])
