@@ -101,3 +101,8 @@ class Inputs(tuple[Input, ...]):
 def take(arrays: Arrays, rows: Any) -> dict[str, npt.NDArray[Any]]:
     """Return some rows of all arrays, given as a slice or as indices."""
     return {name: array[rows] for name, array in arrays.items()}
+
+
+def rows(arrays: Arrays) -> int:
+    """Return the number of sites that arrays are of."""
+    return len(next(iter(arrays.values())))

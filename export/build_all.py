@@ -74,7 +74,7 @@ def export_variant(name: str, model: str, folder: Path) -> str:
     """Export one variant, as ``deepcpg-tf export`` does; return what was exported, in words."""
     from deepcpg_tf.cli.export import count
     from deepcpg_tf.exporters.bundle import check_export_folder, export
-    from deepcpg_tf.exporters.samples import draw_windows
+    from deepcpg_tf.exporters.samples import draw_samples
     from deepcpg_tf.models.registry import load_model
 
     check_export_folder(folder)
@@ -84,7 +84,7 @@ def export_variant(name: str, model: str, folder: Path) -> str:
             f"{model}: expected the cells of {name} ({PRESETS[name].cells[0]} and others), "
             f"received {loaded.cells[0]} and others"
         )
-    return count(export(loaded, name, folder, draw_windows(loaded), replace=True))
+    return count(export(loaded, name, folder, draw_samples(loaded), replace=True))
 
 
 def is_verified(folder: Path) -> bool:

@@ -140,10 +140,10 @@ def tiny_export(once):
         import_tensorflow()
         from deepcpg_tf import DeepCpgDnaForSequencePrediction
         from deepcpg_tf.exporters.bundle import export
-        from deepcpg_tf.exporters.samples import draw_windows
+        from deepcpg_tf.exporters.samples import draw_samples
 
         model = DeepCpgDnaForSequencePrediction.from_preset(DATA / "legacy" / "keras1-distributed")
-        content = export(model, "tiny", folder / "tiny", draw_windows(model))
+        content = export(model, "tiny", folder / "tiny", draw_samples(model))
         (folder / "content.json").write_text(json.dumps(content))
 
     return once("export-of-tiny", fill)

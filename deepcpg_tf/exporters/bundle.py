@@ -41,10 +41,9 @@ from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.exporters.place import PASSED_OVER, Place, claim, cut_off
 from deepcpg_tf.exporters.samples import Drawn
 from deepcpg_tf.files import check_writable
-from deepcpg_tf.genome.sequence import encode_windows
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 ALWAYS = "keras"
 """The format that every export has: the model itself."""
@@ -93,7 +92,7 @@ def check_export_folder(out: Path) -> None:
 
 def check_model(
     place: Place,
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     name: str,
     formats: Sequence[str],
     *,
@@ -112,7 +111,7 @@ def check_model(
 
 
 def export(
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     name: str,
     out: Path,
     drawn: Drawn,
@@ -162,7 +161,7 @@ def export(
 
 def export_into(
     place: Place,
-    model: DeepCpgDnaForSequencePrediction,
+    model: MethylationModel,
     name: str,
     drawn: Drawn,
     *,
@@ -191,7 +190,7 @@ def export_into(
     name
         What it is called in file names and the model card.
     drawn
-        Windows to calibrate and to compare on.
+        What to calibrate and to compare on.
     formats
         Some of `choices`.
     int8
@@ -297,12 +296,10 @@ def _write_artefacts(job: Job, formats: Sequence[str]) -> list[Artefact]:
     return artefacts
 
 
-def _reference(model: DeepCpgDnaForSequencePrediction, drawn: Drawn) -> parity.Reference:
-    letters = [row.tobytes().decode() for row in drawn.parity]
-    windows = encode_windows(letters, model.config.sequence_length)
-    logits = model.predict_windows(windows, "logits")
+def _reference(model: MethylationModel, drawn: Drawn) -> parity.Reference:
+    logits = model.predict_arrays(drawn.parity, "logits")
     labels = np.empty((0, len(model.cells)), np.int8) if drawn.labels is None else drawn.labels
-    return parity.Reference({"tokens": drawn.parity}, logits, expit(logits), labels)
+    return parity.Reference(drawn.parity, logits, expit(logits), labels)
 
 
 def _measure(

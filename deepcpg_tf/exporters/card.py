@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcpg_tf.exporters import formats
-from deepcpg_tf.exporters.describe import training_files
+from deepcpg_tf.exporters.describe import shapes_of, training_files, what_it_does
 from deepcpg_tf.exporters.manifest import MANIFEST_FILE, latest
 from deepcpg_tf.presets import PRESETS
 
@@ -26,16 +26,14 @@ def write_card(path: Path, content: dict[str, Any]) -> None:
 
 
 def _lines(content: dict[str, Any]) -> Iterator[str]:
-    window, cells, last = content["window"], content["cells"], latest(content)
+    last = latest(content)
     kinds: dict[str, list[str]] = {}
     for path, entry in content["artefacts"].items():
         kinds.setdefault(entry["kind"], []).append(path)
+    name, does = what_it_does(content)
     yield f"# {content['name']}"
     yield ""
-    yield (
-        f"DeepCpG's DNA module: from the {window['length']} bases around a CpG site, the "
-        f"probability that it is methylated in each of {len(cells)} cells."
-    )
+    yield f"{name}: {does}."
     yield ""
     yield "| | |"
     yield "|---|---|"
@@ -44,23 +42,14 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "## Input and output"
     yield ""
-    yield (
-        f"A window is {window['length']} letters of the forward strand with the C of the CpG at "
-        f"index {window['cytosine_at']}, counted from 0; bases off the chromosome are N. Upper and "
-        "lower case are the same, U is T, and every ambiguous letter of IUPAC is N. One-hot "
-        f"channels are in the order {', '.join(window['one_hot_channels'])}, and N is all zeros."
-    )
-    yield ""
-    yield (
-        "Outputs are `logits` and `probabilities`, float32 [windows, cells]. What is no letter "
-        "of DNA, or a window of another length, is an error in the SavedModel; TFLite and ONNX "
-        "cannot raise errors and take **any other letter for N**: check windows before. **What "
-        "takes one-hot rows checks their shape alone**, in every format: NaN, fractions, or "
-        "another order of channels are computed without a word."
-    )
+    if "window" in content:
+        yield from _of_windows(content["window"])
+    if "neighbours" in content:
+        yield from _of_neighbours(content["neighbours"])
+    yield "Outputs are `logits` and `probabilities`, float32 [n, cells]."
     yield ""
     for kind, paths in kinds.items():
-        yield formats.load(kind).card(paths, window["length"]).strip()
+        yield formats.load(kind).card(paths, content).strip()
         yield ""
     yield from _measured(content, last)
     yield from _versions(content)
@@ -71,12 +60,46 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield f"Please cite: {_PAPER}"
 
 
+def _of_windows(window: Mapping[str, Any]) -> Iterator[str]:
+    yield (
+        f"A window is {window['length']} letters of the forward strand with the C of the CpG at "
+        f"index {window['cytosine_at']}, counted from 0; bases off the chromosome are N. Upper and "
+        "lower case are the same, U is T, and every ambiguous letter of IUPAC is N. One-hot "
+        f"channels are in the order {', '.join(window['one_hot_channels'])}, and N is all zeros. "
+        "What is no letter "
+        "of DNA, or a window of another length, is an error in the SavedModel; TFLite and ONNX "
+        "cannot raise errors and take **any other letter for N**: check windows before. **What "
+        "takes one-hot rows checks their shape alone**, in every format: NaN, fractions, or "
+        "another order of channels are computed without a word."
+    )
+    yield ""
+
+
+def _of_neighbours(neighbours: Mapping[str, Any]) -> Iterator[str]:
+    cells, side = neighbours["cells"], neighbours["of_each_cell"] // 2
+    yield (
+        f"`state` and `dist` are float32 [n, {len(cells)}, {2 * side}]: for each of the cells "
+        f"whose neighbours are read, in their order, first the {side} nearest observed CpG sites "
+        f"to the left of the site, from far to near, then the {side} nearest to the right, from "
+        "near to far; never the site itself, observed or not. `state` is 1 (methylated) or 0, and "
+        f"`dist` the distance in bases divided by {neighbours['max_distance']}, at most 1. Where a "
+        "side has fewer neighbours, what is missing is at the far end of that side, `state` there "
+        "is the cell's mean methylation (`state_means` of the configuration in "
+        f"`{MANIFEST_FILE}`), and `dist` is 1. `deepcpg-tf data neighbours` writes such states "
+        "and distances of a methylation table, for the kits of the repository's `export` to read. "
+        "What is not from 0 to 1 is an error in the SavedModel; TFLite and ONNX cannot raise "
+        "errors and **compute it without a word**."
+    )
+    yield ""
+
+
 def _measured(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:
     bounds = content["bounds"]
+    unit = "sites" if "neighbours" in content else "windows"
     yield "## What was measured"
     yield ""
     yield (
-        f"Each artefact was run in its own runtime on {last['parity']['windows']} windows "
+        f"Each artefact was run in its own runtime on {last['parity']['windows']} {unit} "
         f"({last['parity']['source']}) and compared with the model. Machine: "
         f"{last['machine']['cores']} cores, {last['machine']['processor']}."
     )
@@ -88,7 +111,7 @@ def _measured(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[s
         f"than {bounds['float32']:g} (float32), {bounds['float16']:g} (float16) or "
         f"{bounds['int8']:g} (int8) is not in this folder. Calls changed is the share of "
         "probabilities on the other side of 0.5. AUC change is that of the mean over the cells, "
-        f"{bounds['mean_auc']:g} at most; it is blank where no label of the windows is known."
+        f"{bounds['mean_auc']:g} at most; it is blank where no label of the {unit} is known."
     )
     yield ""
     if content["left_out"]:
@@ -97,12 +120,24 @@ def _measured(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[s
         for path, entry in content["left_out"].items():
             yield f"- `{path}`: {entry['reason']}"
         yield ""
+    if any(entry["precision"] == "int8" for entry in content["artefacts"].values()):
+        yield (
+            f"Int8 was calibrated on {last['calibration']['windows']} {unit} "
+            f"({last['calibration']['source']}); its weights are rounded so that the error of one "
+            "is taken up by others."
+        )
+        yield ""
+    elif "window" not in content:
+        yield "There is no int8: nearly all that this module computes is in its recurrent layers."
+        yield ""
+    arrays = ", ".join(
+        f"`inputs/{name}`{', ASCII codes' if name == 'tokens' else ''}"
+        for name in shapes_of(content)
+    )
     yield (
-        f"Int8 was calibrated on {last['calibration']['windows']} windows "
-        f"({last['calibration']['source']}); its weights are rounded so that the error of one "
-        f"is taken up by others. `{last['parity']['file']}` (NumPy) has the windows that all were "
-        "compared on (`inputs/tokens`, ASCII codes) and what the model makes of them (`logits`, "
-        f"`probabilities`; `labels`, where known). `{MANIFEST_FILE}` has all figures and "
+        f"`{last['parity']['file']}` (NumPy) has the {unit} that all were compared on "
+        f"({arrays}) and what the model makes of them (`logits`, `probabilities`; `labels`, "
+        f"where known). `{MANIFEST_FILE}` has all figures and "
         "checksums. `deepcpg-tf verify` on this folder checks them, compares what each artefact "
         "says of itself, and repeats the measurement. Who may write to the folder can change "
         "files and checksums alike: fetch it from where it was made."
@@ -134,9 +169,10 @@ def _versions(content: Mapping[str, Any]) -> Iterator[str]:
 
 def table(content: dict[str, Any] | Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a Markdown table of what was measured."""
+    unit = "site" if "neighbours" in content else "window"
     yield (
         "| artefact | MB | largest difference | calls changed | AUC change "
-        "| load, ms | one window, ms | windows/s |"
+        f"| load, ms | one {unit}, ms | {unit}s/s |"
     )
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for path, entry in content["artefacts"].items():
@@ -155,6 +191,8 @@ def _facts(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[tupl
     if content["cells_of"]:
         yield "cells of", f"`{content['cells_of']}`"
     yield "cells, in the order of the outputs", ", ".join(cells)
+    if "neighbours" in content:
+        yield "cells whose neighbours are read, in order", ", ".join(content["neighbours"]["cells"])
     yield "genome", str(last["genome"] or "not recorded")
     yield "weights", f"`{last['weights']}` (SHA-256, with the configuration)"
     yield "weights from", str(provenance.get("format", "not recorded"))

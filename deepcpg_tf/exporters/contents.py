@@ -22,6 +22,7 @@ from deepcpg_tf.exporters.manifest import (
     unlisted,
 )
 from deepcpg_tf.exporters.parity import Measured
+from deepcpg_tf.inputs import rows
 
 VERSIONED = "saved_model"
 """The format whose earlier versions stay: a server may be at them."""
@@ -29,7 +30,10 @@ VERSIONED = "saved_model"
 CARD_FILE = "README.md"
 
 _WINDOWS = "parity"
-_NOT_BUILT_IN = ("cells", "num_labels", "sequence_length", "hidden_dropout", "layer_names")
+_NOT_BUILT_IN = (
+    *("cells", "num_labels", "sequence_length", "hidden_dropout", "layer_names"),
+    *("input_cells", "neighbours", "max_distance", "state_means"),
+)
 """Of a configuration, what is compared on its own, or what nothing depends on that is exported."""
 
 
@@ -97,7 +101,8 @@ def check_same(
     ------
     OutputError
     """
-    differs = [name for name in ("module", "cells", "window") if before[name] != description[name]]
+    compared = ("module", "cells", "window", "neighbours")
+    differs = [name for name in compared if before.get(name) != description.get(name)]
     if any(_built(run) != _built(description) for run in before["exports"].values()):
         differs.append("architecture")
     if differs:
@@ -165,7 +170,7 @@ def merge(
     new = _new_artefacts(job, found)
     content = {
         "name": job.description["name"],
-        **{key: job.description[key] for key in COMMON},
+        **{key: job.description[key] for key in COMMON if key in job.description},
         "bounds": bounds(),
         "exports": {**exports, number: _run(job)},
         "artefacts": dict(sorted({**artefacts, **new}.items(), key=_by_kind_and_number)),
@@ -208,8 +213,14 @@ def _units(out: Path) -> list[str]:
 
 
 def _built(described: Mapping[str, Any]) -> dict[str, Any]:
-    config = described["config"]
-    return {key: value for key, value in config.items() if key not in _NOT_BUILT_IN}
+    def built(config: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: built(value) if isinstance(value, Mapping) else value
+            for key, value in config.items()
+            if key not in _NOT_BUILT_IN
+        }
+
+    return built(described["config"])
 
 
 def _by_kind_and_number(item: tuple[str, dict[str, Any]]) -> tuple[str, int]:
@@ -221,10 +232,10 @@ def _run(job: Job) -> dict[str, Any]:
     drawn = job.drawn
     return {
         **{key: job.description[key] for key in OWN},
-        "calibration": {"windows": len(drawn.calibration), "source": drawn.source},
+        "calibration": {"windows": rows(drawn.calibration), "source": drawn.source},
         "parity": {
             "file": windows_file(job.number),
-            "windows": len(drawn.parity),
+            "windows": rows(drawn.parity),
             "source": drawn.source,
             "labels": drawn.labels is not None,
         },

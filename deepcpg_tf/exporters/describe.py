@@ -6,12 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.names import CPG, DNA, JOINT
 from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.genome.sequence import LETTERS
 from deepcpg_tf.presets import PRESETS, Preset
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 
 def published_variant(cells: tuple[str, ...]) -> Preset | None:
@@ -26,14 +28,30 @@ def training_files(provenance: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-COMMON = ("module", "cells_of", "architecture", "parameters", "window", "cells")
-"""What all that is in one folder has in common."""
+COMMON = ("module", "cells_of", "architecture", "parameters", "window", "neighbours", "cells")
+"""What all that is in one folder has in common; what a module does not read is not there."""
 
 OWN = ("name", "weights", "genome", "config", "provenance")
 """What is of a model alone."""
 
+MODULES = {
+    DNA: (
+        "DeepCpG's DNA module",
+        "from {window} the probability that it is methylated in each of {cells} cells",
+    ),
+    CPG: (
+        "DeepCpG's CpG module",
+        "from {neighbours}, the probability that the site is methylated in each of {cells} cells",
+    ),
+    JOINT: (
+        "DeepCpG's Joint module",
+        "from {window} and from {neighbours}, the probability that the site is methylated in "
+        "each of {cells} cells",
+    ),
+}
 
-def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any]:
+
+def describe(model: MethylationModel, name: str) -> dict[str, Any]:
     """Return what every artefact says of the model it came from, without folders of a machine."""
     variant = published_variant(model.cells)
     config = model.config
@@ -49,7 +67,7 @@ def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any
         "architecture": config.architecture,
         "parameters": config.num_parameters,
         "genome": genome,
-        "window": window_of(config.sequence_length),
+        **_reads(model),
         "cells": list(model.cells),
         "config": config.to_dict(),
         "provenance": provenance,
@@ -57,14 +75,57 @@ def describe(model: DeepCpgDnaForSequencePrediction, name: str) -> dict[str, Any
     return dict(json.loads(json.dumps(found)))  # as it will be read
 
 
+def _reads(model: MethylationModel) -> dict[str, Any]:
+    """Return what is said of windows and of neighbours, where they are read."""
+    found: dict[str, Any] = {}
+    if "windows" in model.reads.names:
+        found["window"] = window_of(*model.reads.named("windows").shape)
+    part = model.config.parts.get(CPG)
+    if isinstance(part, DeepCpgCpgConfig):
+        found["neighbours"] = {
+            "cells": list(part.input_cells),
+            "of_each_cell": part.neighbours,
+            "max_distance": part.max_distance,
+        }
+    return found
+
+
+def shapes_of(description: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a site's arrays, for each input of an artefact that takes letters."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    if "window" in description:
+        shapes["tokens"] = (description["window"]["length"],)
+    if "neighbours" in description:
+        of = description["neighbours"]
+        shapes |= dict.fromkeys(("state", "dist"), (len(of["cells"]), of["of_each_cell"]))
+    return shapes
+
+
 def summary(description: Mapping[str, Any]) -> str:
     """Return a sentence on the model, for formats that have a place for one."""
-    length, cells = description["window"]["length"], len(description["cells"])
+    name, does = what_it_does(description)
     return (
-        f"{description['name']}: DeepCpG's DNA module, architecture "
-        f"{description['architecture']}. From a window of {length} letters of DNA around a CpG "
-        f"site, the probability that it is methylated in each of {cells} cells."
+        f"{description['name']}: {name}, architecture {description['architecture']}. "
+        f"{does[0].upper()}{does[1:]}."
     )
+
+
+def what_it_does(description: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name of the module, and what it makes of what."""
+    name, does = MODULES[description["module"]]
+    texts: dict[str, Any] = {"cells": len(description["cells"])}
+    if "window" in description:
+        length = description["window"]["length"]
+        texts["window"] = f"a window of {length} letters of DNA around a CpG site"
+        if "neighbours" not in description:
+            texts["window"] += ","
+    if "neighbours" in description:
+        of = description["neighbours"]
+        texts["neighbours"] = (
+            f"the states and distances of the {of['of_each_cell']} nearest observed CpG sites in "
+            f"each of {len(of['cells'])} cells"
+        )
+    return name, does.format(**texts)
 
 
 def window_of(length: int) -> dict[str, Any]:
@@ -82,23 +143,12 @@ def tensor(dtype: str, *shape: int) -> dict[str, Any]:
     return {"dtype": dtype, "shape": list(shape)}
 
 
-def tokens_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
-    """Return the input of letters."""
-    return {"tokens": tensor("uint8", batch, model.config.sequence_length)}
-
-
-def one_hot_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
-    """Return the input of one-hot rows."""
-    config = model.config
-    return {"one_hot": tensor("float32", batch, config.sequence_length, config.vocab_size)}
-
-
-def logits_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
+def logits_of(model: MethylationModel, batch: int = -1) -> dict[str, Any]:
     """Return the output of logits."""
     return {"logits": tensor("float32", batch, len(model.cells))}
 
 
-def outputs_of(model: DeepCpgDnaForSequencePrediction, batch: int = -1) -> dict[str, Any]:
+def outputs_of(model: MethylationModel, batch: int = -1) -> dict[str, Any]:
     """Return the outputs of all but the Keras file."""
     logits = logits_of(model, batch)
     return {**logits, "probabilities": logits["logits"]}

@@ -111,7 +111,9 @@ def _check(content: dict[str, Any]) -> None:
         )
     if content["bounds"] != bounds():
         raise ValueError(f"expected the bounds {bounds()}, received {content['bounds']}")
-    if content["window"] != (window := window_of(content["window"]["length"])):
+    if "window" in content and content["window"] != (
+        window := window_of(content["window"]["length"])
+    ):
         raise ValueError(f"expected the window {window}, received {content['window']}")
     if not content["artefacts"]:
         raise ValueError("it lists no artefacts")
@@ -150,7 +152,10 @@ def artefacts_of(content: dict[str, Any]) -> list[Artefact]:
 def description_of(content: dict[str, Any], artefact: Artefact) -> dict[str, Any]:
     """Return what a manifest says of the model that an artefact is of."""
     run = content["exports"][str(artefact.export)]
-    return {**{key: content[key] for key in COMMON}, **{key: run[key] for key in OWN}}
+    return {
+        **{key: content[key] for key in COMMON if key in content},
+        **{key: run[key] for key in OWN},
+    }
 
 
 def latest(content: dict[str, Any]) -> dict[str, Any]:

@@ -19,24 +19,41 @@ _SPATIAL = ("kernel_shape", "strides", "dilations")
 _TO_CHANNELS_FIRST = [0, 2, 1]
 
 
-def simplify(model: onnx.ModelProto) -> None:
-    """Rewrite a model in place: 1-D operations, biases inside them, one transpose.
+def simplify(model: onnx.ModelProto, given: str) -> None:
+    """Rewrite what is computed of one input alone, in place, and put it before the rest.
 
-    The numbers stay the same but for the rounding of the bias.
+    It gets 1-D operations, biases inside them, and one transpose. The numbers stay the same
+    but for the rounding of the bias.
     """
-    graph = _Graph(model.graph)
+    own = computed_of(model.graph, given)
+    nodes = list(model.graph.node)
+    graph = _Graph(model.graph, [node for node in nodes if node.output[0] in own])
+    if not graph.nodes:
+        return
     _make_one_dimensional(graph)
     _take_in_biases(graph)
     _fold_transpose_into_dense(graph)
-    graph.write()
+    graph.write([node for node in nodes if node.output[0] not in own])
+
+
+def computed_of(graph: Any, given: str) -> set[str]:
+    """Return the names of all that is computed of one input of a graph, and of no other."""
+    others = {value.name for value in graph.input} - {given}
+    own = {given}
+    for node in graph.node:  # in the order in which they run
+        if others & {*node.input}:
+            others.update(node.output)
+        elif own & {*node.input}:
+            own.update(node.output)
+    return own - {given}
 
 
 class _Graph:
-    """Nodes in order, and constants as arrays."""
+    """Some nodes of a graph in order, and its constants as arrays."""
 
-    def __init__(self, proto: onnx.GraphProto) -> None:
+    def __init__(self, proto: onnx.GraphProto, nodes: list[Any]) -> None:
         self._proto = proto
-        self.nodes: list[Any] = list(proto.node)
+        self.nodes = nodes
         self.constants: dict[str, npt.NDArray[Any]] = {
             tensor.name: numpy_helper.to_array(tensor) for tensor in proto.initializer
         }
@@ -50,10 +67,11 @@ class _Graph:
         for reader in self.readers(node.output[0]):
             _replace(reader.input, node.output[0], node.input[0])
 
-    def write(self) -> None:
-        for i, node in enumerate(self.nodes):
+    def write(self, others: list[Any]) -> None:
+        nodes = [*self.nodes, *others]
+        for i, node in enumerate(nodes):
             node.name = f"{node.op_type}_{i}"
-        fill(self._proto, self.nodes, self.constants)
+        fill(self._proto, nodes, self.constants)
 
 
 def fill(graph: Any, nodes: list[Any], constants: dict[str, npt.NDArray[Any]]) -> None:
@@ -88,7 +106,7 @@ def name_by_order(graph: Any) -> None:
             node.input[j] = names.get(given, given)
         for j, made in enumerate(node.output):
             if made not in fixed:
-                names[made] = f"{node.name}_out"
+                names[made] = f"{node.name}_out" + (f"_{j}" if len(node.output) > 1 else "")
                 node.output[j] = names[made]
     used = [constants[name] for name in names if name in constants]
     copies = [type(value).FromString(value.SerializeToString()) for value in used]

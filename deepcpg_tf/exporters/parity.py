@@ -16,6 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.artefact import AUC_BOUND, BOUNDS, Artefact, Said
+from deepcpg_tf.exporters.describe import shapes_of
 from deepcpg_tf.exporters.formats import open_artefact
 from deepcpg_tf.exporters.runtimes import Runtime, Values, run
 from deepcpg_tf.inputs import Arrays, take
@@ -32,7 +33,8 @@ _INPUT = "inputs/"
 class Reference(NamedTuple):
     """What artefacts are given, and what the model makes of it.
 
-    ``arrays`` has an array for each input of an artefact (``tokens``: ASCII codes [n, length]).
+    ``arrays`` has an array for each input of an artefact: of ``tokens`` (ASCII codes [n,
+    length]), ``state`` and ``dist`` those that the model reads.
     ``labels`` (int8 [n, cells], -1 missing) has no rows where none are known.
     """
 
@@ -83,7 +85,7 @@ class Measured(NamedTuple):
     """Of the mean over cells; None without labels."""
     load_ms: float
     latency_ms: float
-    """Median of a single window."""
+    """Median of a single window, or site."""
     windows_per_second: float
     """With batches of 32, or as many as the artefact takes."""
 
@@ -168,12 +170,14 @@ def _compare(
     said: Said, artefact: Artefact, description: Mapping[str, Any], reference: Reference
 ) -> None:
     """Refuse an artefact that says another thing of itself than is said of it."""
-    length = next(iter(reference.arrays.values())).shape[1]
-    if description["window"]["length"] != length:
-        raise ExportError(
-            f"expected windows of {description['window']['length']} letters, "
-            f"those to compare on have {length}"
-        )
+    shapes = {name: array.shape[1:] for name, array in reference.arrays.items()}
+    if shapes != (expected := shapes_of(description)):
+        if "tokens" in shapes and "tokens" in expected and shapes["tokens"] != expected["tokens"]:
+            raise ExportError(
+                f"expected windows of {expected['tokens'][0]} letters, "
+                f"those to compare on have {shapes['tokens'][0]}"
+            )
+        raise ExportError(f"expected inputs of {expected}, those to compare on are of {shapes}")
     if _text(said.interface) != _text(artefact.interface):
         raise ExportError(
             f"expected the inputs and outputs {_text(artefact.interface)[:_LONGEST]}, "

@@ -16,14 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.configs.names import DNA
+from deepcpg_tf.exporters.graphs import channels
+from deepcpg_tf.inputs import Arrays
+
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 Floats = npt.NDArray[np.float32]
 
@@ -62,32 +66,32 @@ class Layer(NamedTuple):
 
 
 class Rounded(NamedTuple):
-    """A model whose weights up to the embedding are on the grid of int8, and its layers."""
+    """A model, the weights of whose DNA part are on the grid of int8, and that part's layers."""
 
-    model: DeepCpgDnaForSequencePrediction
+    model: MethylationModel
     layers: list[Layer]
 
 
-def round_weights(
-    model: DeepCpgDnaForSequencePrediction, windows: npt.NDArray[np.uint8], fit: Fit
-) -> Rounded:
-    """Round the weights of a model for int8.
+def round_weights(model: MethylationModel, arrays: Arrays, fit: Fit) -> Rounded:
+    """Round the weights of a model's DNA part for int8.
 
     Parameters
     ----------
     model
-        The model, in float32.
-    windows : ndarray of uint8, shape (n, sequence_length)
-        Codes of windows as the model will see them.
+        The model, in float32, which reads windows.
+    arrays
+        What it is to see, as it reads it: of these, ``windows`` are used.
     fit
         What sets the scales.
     """
     rng = np.random.default_rng(0)
-    exact = given = np.eye(5, model.config.vocab_size, dtype=np.float32)[windows]
+    exact = given = np.eye(5, channels(model), dtype=np.float32)[arrays["windows"]]
+    result = type(model).from_config(model.get_config())
+    result.set_weights(model.get_weights())
     factors = np.ones(exact.shape[2], np.float32)
     layers: list[Layer] = []
-    values: list[Floats] = []
-    for kernel, bias, pool in _layers(model):
+    for layer, pool in _layers(result):
+        kernel, bias = layer.kernel.numpy(), layer.bias.numpy()
         kernel = _times(kernel, factors)
         outputs = _run(kernel, bias, pool, exact)
         factors = _largest(outputs)
@@ -99,24 +103,32 @@ def round_weights(
         scale = _scale(kernel, given.shape[2], fit if layers else Fit.LARGEST)
         rounded = _round(kernel, scale, given, rng)
         bias = bias + _expected(kernel, exact) - _expected(rounded, given)
-        values += [rounded, bias]
+        layer.kernel.assign(rounded)
+        layer.bias.assign(bias)
         layers.append(Layer(scale, float(outputs.max())))
         exact, given = outputs, _run(rounded, bias, pool, given)
         if given.ndim == 3:  # the embedding stays as it is
             step = np.float32(layers[-1].top / LARGEST_INPUT)
             given = np.clip(np.round(given / step), 0, LARGEST_INPUT) * step
-    head = _times(model.head.kernel.numpy(), factors)
-    values += [head, model.head.bias.numpy() + (exact - given).mean(0) @ head]
-    result = type(model).from_config(model.get_config())
-    result.set_weights(values)
+    after = _after(result)
+    kernel = after.kernel.numpy()
+    own = _times(kernel[: exact.shape[1]], factors)
+    after.kernel.assign(np.concatenate([own, kernel[exact.shape[1] :]]))
+    after.bias.assign(after.bias.numpy() + (exact - given).mean(0) @ own)
     return Rounded(result, layers)
 
 
-def _layers(model: DeepCpgDnaForSequencePrediction) -> Iterator[tuple[Floats, Floats, int]]:
-    """Yield kernel, bias and pooling of each layer before the head."""
-    layers = (layer for layer in model.backbone.layers if hasattr(layer, "kernel"))
-    for layer, pool in zip(layers, (*model.config.conv_pool_sizes, 1), strict=True):
-        yield layer.kernel.numpy(), layer.bias.numpy(), pool
+def _layers(model: MethylationModel) -> Iterator[tuple[Any, int]]:
+    """Yield each layer of the DNA part that has weights, with its pooling."""
+    part = model.config.parts[DNA]
+    layers = (layer for layer in model.parts[DNA].layers if layer.weights)
+    yield from zip(layers, (*part.conv_pool_sizes, 1), strict=True)  # type: ignore[attr-defined]
+
+
+def _after(model: MethylationModel) -> Any:
+    """Return the dense layer that reads the embedding of the DNA part, before those of others."""
+    joining = (layer for _, layer in model.joining_layers() if layer.weights)
+    return next(joining, model.head)
 
 
 def _run(kernel: Floats, bias: Floats, pool: int, inputs: Floats) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.exporters.artefact import Said
-from deepcpg_tf.inputs import Arrays, take
+from deepcpg_tf.inputs import Arrays, rows, take
 
 Values = dict[str, npt.NDArray[np.float32]]
 
@@ -64,8 +64,8 @@ class InProcess:
 def run(runtime: Runtime, arrays: Arrays, batch: int | None = None) -> Values:
     """Return the outputs for any number of windows, so many of them a call."""
     size = batch or _BATCH
-    rows = len(next(iter(arrays.values())))
     parts = [
-        runtime.call(take(arrays, slice(start, start + size))) for start in range(0, rows, size)
+        runtime.call(take(arrays, slice(start, start + size)))
+        for start in range(0, rows(arrays), size)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

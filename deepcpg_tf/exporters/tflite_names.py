@@ -6,6 +6,7 @@ first graph, and knows inputs and outputs by the names of their tensors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import flatbuffers
@@ -49,6 +50,32 @@ def arrange(content: bytes, first: str, description: str) -> bytes:
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
+
+
+def names_but_of(content: bytes, inputs: Sequence[str]) -> list[str]:
+    """Return the names of all that is computed of other inputs too, and of the outputs.
+
+    Parameters
+    ----------
+    content
+        A model as it was converted.
+    inputs
+        Names of inputs in its signatures.
+    """
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    names: list[str] = []
+    for signature in model.signatureDefs:
+        graph = model.subgraphs[signature.subgraphIndex]
+        others = {
+            given.tensorIndex for given in signature.inputs if given.name.decode() not in inputs
+        }
+        found = {given.tensorIndex for given in signature.outputs}
+        for operator in graph.operators:  # in the order in which they run
+            if others & {*operator.inputs.tolist()}:
+                others |= {*operator.outputs.tolist()}
+                found |= {*operator.outputs.tolist()}
+        names += [graph.tensors[index].name.decode() for index in sorted(found)]
+    return names
 
 
 def _name(graph: Any, signature: Any, codes: Any) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.workflows.opening import (
     ModelLike,
@@ -62,8 +61,9 @@ def export(
         Whether to write TFLite and ONNX in int8 too.
     calibration
         What sets the scales of int8 and is compared on: windows (FASTA) or, with
-        `genome`, sites or a table; by default the data that the model was trained on on
-        this machine, or else generated windows.
+        `genome`, sites or a table; of a model that reads neighbours a table or the original's
+        data files; by default the data that the model was trained on on this machine, or
+        else what is generated.
     genome
         The reference of `calibration`.
     strict
@@ -101,15 +101,15 @@ def export(
     with claim(folder) as place:
         _make_sure_of(wanted)
         loaded = open_model(model)
-        if loaded.config.module != DNA:
+        if not loaded.config.head.trained:
             raise ConfigError(
-                f"model: expected a {DNA} module, received a {loaded.config.module} module, which "
-                "is not exported as yet"
+                f"model: expected one with heads, received the {loaded.config.module} module of a "
+                "Joint module, which has none; train it, or export the whole"
             )
-        from deepcpg_tf.exporters.samples import draw_windows
+        from deepcpg_tf.exporters.samples import draw_samples
 
         bundle.check_model(place, loaded, name, wanted, replace=replace)
-        drawn = draw_windows(loaded, windows, None if genome is None else Path(genome))
+        drawn = draw_samples(loaded, windows, None if genome is None else Path(genome))
         manifest = bundle.export_into(
             place,
             loaded,

@@ -12,6 +12,7 @@ from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.configs.registry import CONFIGS
 from deepcpg_tf.errors import CheckpointError, ConfigError, InputError
+from deepcpg_tf.exporters.artefact import BOUNDS
 from deepcpg_tf.inputs import take
 from deepcpg_tf.models.base import array_specs
 from deepcpg_tf.models.registry import MODELS, load_model, new_model
@@ -19,7 +20,7 @@ from deepcpg_tf.training.finetune import freeze, take_over
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.training.step import make_strategy
 from deepcpg_tf.training.trainer import Parts, train_model
-from deepcpg_tf.workflows.export import export
+from deepcpg_tf.workflows.export import export, verify
 from tests import tolerances
 
 CELLS = ("b", "a/c")
@@ -280,16 +281,16 @@ def test_a_variable_without_a_name_of_its_own_is_told(model, monkeypatch):
         _ = model.variables_by_name
 
 
-def test_it_is_exported_or_refused(model, tmp_path):
-    if model.config.module != "dna":
-        with pytest.raises(ConfigError, match="model: expected a dna module, received a"):
-            export(model, tmp_path / "out")
-        assert list(tmp_path.iterdir()) == []
-        return
-    done = export(model, tmp_path / "out", formats=["saved_model", "onnx"], int8=False)
+def test_it_is_exported(model, tmp_path):
+    done = export(model, tmp_path / "out")
     assert done.manifest["left_out"] == {}
+    kinds = {(entry["kind"], entry["precision"]) for entry in done.manifest["artefacts"].values()}
+    assert {kind for kind, _ in kinds} == {"keras", "onnx", "saved_model", "tflite"}
+    int8 = {("onnx", "int8"), ("tflite", "int8")}
+    assert (int8 <= kinds) == ("windows" in model.reads.names)
     for entry in done.manifest["artefacts"].values():
-        assert entry["maximum_difference"] <= 1e-5
+        assert entry["maximum_difference"] <= BOUNDS[entry["precision"]]
+    verify(tmp_path / "out")
 
 
 def test_configurations_are_frozen(config):

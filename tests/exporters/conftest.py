@@ -6,7 +6,7 @@ import pytest
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.exporters.manifest import digest
-from deepcpg_tf.exporters.samples import draw_windows
+from deepcpg_tf.exporters.samples import draw_samples
 from deepcpg_tf.exporters.session import ServingSession
 from tests.conftest import DATA
 
@@ -18,7 +18,7 @@ class Exported:
 
     def __init__(self, folder):
         self.model = DeepCpgDnaForSequencePrediction.from_preset(LEGACY)
-        self.drawn = draw_windows(self.model)
+        self.drawn = draw_samples(self.model)
         self.folder = folder / "tiny"
         self.content = json.loads((folder / "content.json").read_text())
         self.letters = (LEGACY / "sequences.txt").read_text().split()

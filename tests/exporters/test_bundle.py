@@ -12,7 +12,7 @@ from deepcpg_tf.exporters import bundle, formats, parity
 from deepcpg_tf.exporters.artefact import BOUNDS
 from deepcpg_tf.exporters.bundle import export, verify
 from deepcpg_tf.exporters.manifest import artefacts_of, description_of, fingerprint
-from deepcpg_tf.exporters.samples import draw_windows
+from deepcpg_tf.exporters.samples import draw_samples
 from deepcpg_tf.files import sha256
 from deepcpg_tf.presets import PRESETS
 from tests import tolerances
@@ -484,7 +484,7 @@ def test_every_published_architecture(tmp_path, preset):
     keras.utils.set_random_seed(0)
     config = DeepCpgDnaConfig.from_architecture(preset.architecture, cells=list(preset.cells))
     model = DeepCpgDnaForSequencePrediction(config)
-    content = export(model, preset.name, tmp_path / "out", draw_windows(model))
+    content = export(model, preset.name, tmp_path / "out", draw_samples(model))
     artefacts = content["artefacts"]
     assert len(artefacts) == 10
     assert (content["cells_of"], content["genome"]) == (preset.name, preset.genome)
@@ -507,7 +507,7 @@ def test_an_export_can_be_repeated_byte_for_byte(exported, tmp_path):
     model = DeepCpgDnaForSequencePrediction.from_preset(LEGACY)
     model(np.zeros((1, 101, 4), np.float32))
     out = tmp_path / "out"
-    export(model, "tiny", out, draw_windows(model), formats=["onnx", "tflite"])
+    export(model, "tiny", out, draw_samples(model), formats=["onnx", "tflite"])
     names = [
         path.relative_to(out) for path in out.rglob("*") if path.suffix in (".onnx", ".tflite")
     ]

@@ -13,7 +13,7 @@ from deepcpg_tf.exporters.formats import onnx as format_onnx
 from deepcpg_tf.exporters.formats import tflite as format_tflite
 from deepcpg_tf.exporters.rounding import Fit, round_weights
 from deepcpg_tf.exporters.runtimes import run
-from deepcpg_tf.exporters.samples import draw_windows
+from deepcpg_tf.exporters.samples import draw_samples
 from deepcpg_tf.genome.sequence import encode_windows
 from deepcpg_tf.models.registry import build_model
 from deepcpg_tf.weights.checkpoint import Checkpoint
@@ -39,7 +39,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def windows(model):
-    return draw_windows(model).rounding_windows()
+    return draw_samples(model).rounding_arrays()
 
 
 def kernels(model):
@@ -126,7 +126,7 @@ def multiply_as_without_vnni(inputs, weights):
 
 def test_an_exported_model_computes_the_same_without_vnni(model, tmp_path):
     """Whatever the inputs are: those that add up to the most, and random ones."""
-    drawn = draw_windows(model)
+    drawn = draw_samples(model)
     format_onnx.write(Job(model, "x", tmp_path, drawn, True, 1, describe(model, "x")))
     graph = onnx.load(tmp_path / "int8.onnx").graph
     tensors = [numpy_helper.to_array(tensor) for tensor in graph.initializer]
@@ -156,7 +156,7 @@ def test_the_emulation_notices():
 
 def test_letters_are_exact(model, tmp_path):
     """An input of 0 and 1 needs no scale, and N is all 0."""
-    format_onnx.write(Job(model, "x", tmp_path, draw_windows(model), True, 1, describe(model, "x")))
+    format_onnx.write(Job(model, "x", tmp_path, draw_samples(model), True, 1, describe(model, "x")))
     graph = onnx.load(tmp_path / "int8.onnx").graph
     (gather,) = (node for node in graph.node if node.op_type == "Gather")
     (table,) = (
@@ -177,7 +177,7 @@ def test_channels_that_are_hardly_ever_above_0(tmp_path):
         tensors[name][..., :2] *= 1e-7
     model = build_model(Checkpoint(CONFIG, tensors, {}, tmp_path))
     (tmp_path / "tflite").mkdir()
-    drawn = draw_windows(model)
+    drawn = draw_samples(model)
     artefacts = format_tflite.write(
         Job(model, "x", tmp_path / "tflite", drawn, True, 1, describe(model, "x"))
     )

@@ -20,7 +20,7 @@ from deepcpg_tf.quiet import quiet_stderr
 if TYPE_CHECKING:
     from deepcpg_tf.exporters.runtimes import Runtime
     from deepcpg_tf.exporters.samples import Drawn
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 
 EXTRA = "export"
@@ -35,7 +35,7 @@ class Job(NamedTuple):
     ``description`` what a file is to say of the model, with its precision, as JSON.
     """
 
-    model: DeepCpgDnaForSequencePrediction
+    model: MethylationModel
     name: str
     folder: Path
     drawn: Drawn
@@ -56,15 +56,15 @@ class Format(Protocol):
     def open(self, path: Path, artefact: Artefact) -> Runtime:
         """Load an artefact in the runtime that its users have."""
 
-    def card(self, paths: Sequence[str], length: int) -> str:
+    def card(self, paths: Sequence[str], description: Mapping[str, Any]) -> str:
         """Return how artefacts are called, in Markdown.
 
         Parameters
         ----------
         paths
             The artefacts of this format.
-        length
-            Letters of a window.
+        description
+            What is said of the model.
         """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import describe, logits_of, one_hot_of
+from deepcpg_tf.exporters.describe import describe, logits_of, shapes_of
 from deepcpg_tf.exporters.formats import Job
-from deepcpg_tf.exporters.graphs import outputs
+from deepcpg_tf.exporters.graphs import ONE_HOT, TOKENS, input_specs, inputs_of, outputs, rows_of
 from deepcpg_tf.exporters.runtimes import InProcess, Values
-from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot
 from deepcpg_tf.inputs import Arrays
-from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+from deepcpg_tf.models.base import MethylationModel
+from deepcpg_tf.models.registry import MODELS
 
 PACKAGES: tuple[str, ...] = ()
 
@@ -29,10 +29,10 @@ The file needs the package deepcpg_tf (see below), whose classes it is of; witho
 load it, and says that it does not find them.
 
 ```python
-import deepcpg_tf.models.dna, keras
+import deepcpg_tf.models.registry, keras
 
-model = keras.saving.load_model("{path}")  # one-hot rows to logits
-model.predict_sequences([window])  # letters to probabilities
+model = keras.saving.load_model("{path}")  # {inputs} to logits
+{call}
 ```
 """
 
@@ -55,30 +55,40 @@ def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
     return _Keras(path)
 
 
-def card(paths: Sequence[str], length: int) -> str:
+def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
     """Return how the file is loaded."""
-    return _CARD.format(path=paths[0])
+    if "neighbours" not in description:
+        call = "model.predict_sequences([window])  # letters to probabilities"
+        return _CARD.format(path=paths[0], inputs="one-hot rows", call=call)
+    arrays = ", ".join(f'"{name}": {name}' for name in shapes_of(description))
+    rows = "one-hot rows, states and distances"
+    return _CARD.format(
+        path=paths[0],
+        inputs=rows if "window" in description else "states and distances",
+        call=f"model.predict_arrays({{{arrays}}})  # to probabilities",
+    )
 
 
-def _interface(model: DeepCpgDnaForSequencePrediction) -> dict[str, Any]:
-    return {"inputs": one_hot_of(model), "outputs": logits_of(model)}
+def _interface(model: MethylationModel) -> dict[str, Any]:
+    return {"inputs": inputs_of(model, ONE_HOT), "outputs": logits_of(model)}
 
 
 class _Keras(InProcess):
     def __init__(self, path: Path) -> None:
         self.name = f"keras {version('keras')}"
         model = keras.saving.load_model(path)
-        if not isinstance(model, DeepCpgDnaForSequencePrediction):
+        if not isinstance(model, tuple(MODELS.values())):
             raise ExportError("expected a model of DeepCpG, received another")
         self._model, self._name = model, path.stem
-        channels = model.config.vocab_size
+        specs = {spec.name: spec for spec in input_specs(model, TOKENS)}
         self._run = tf.function(
-            lambda letters: outputs(model, graph_one_hot(graph_encode(letters), channels)),
-            input_signature=[tf.TensorSpec((None, model.config.sequence_length), tf.uint8)],
+            lambda tensors: outputs(model, rows_of(model, tensors, checked=True)),
+            input_signature=[specs],
         )
 
     def call(self, arrays: Arrays) -> Values:
-        return {name: value.numpy() for name, value in self._run(arrays["tokens"]).items()}
+        found = self._run({name: tf.constant(array) for name, array in arrays.items()})
+        return {name: value.numpy() for name, value in found.items()}
 
     def said(self) -> Said:
         """Of the model itself: its weights are those whose checksum it has."""

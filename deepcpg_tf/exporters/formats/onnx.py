@@ -1,13 +1,13 @@
 """ONNX for ONNX Runtime: float32, and int8 between QuantizeLinear and DequantizeLinear.
 
-The input is letters as uint8: tf2onnx cannot convert strings, and returns an invalid
+Windows are letters as uint8: tf2onnx cannot convert strings, and returns an invalid
 model for them without a word.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +19,25 @@ from onnx import numpy_helper
 
 import deepcpg_tf
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import outputs_of, summary, tensor, tokens_of
+from deepcpg_tf.exporters.describe import outputs_of, shapes_of, summary, tensor
 from deepcpg_tf.exporters.formats import Job
-from deepcpg_tf.exporters.graphs import Outputs, outputs
-from deepcpg_tf.exporters.onnx_passes import fill, name_by_order, simplify
+from deepcpg_tf.exporters.graphs import (
+    TOKENS,
+    Outputs,
+    input_specs,
+    inputs_of,
+    outputs,
+    reads_windows,
+    rows_of,
+)
+from deepcpg_tf.exporters.onnx_passes import computed_of, fill, name_by_order, simplify
 from deepcpg_tf.exporters.rounding import LARGEST_INPUT, Fit, Layer, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
-from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 PACKAGES: tuple[str, ...] = ("onnx", "onnxruntime", "tf2onnx")
 
@@ -41,33 +48,36 @@ BATCH_DIMENSION = "batch"
 _CARD = """
 ### ONNX: ONNX Runtime
 
-Input `tokens` (uint8 [batch, {length}], ASCII codes). The cells are in the metadata. Int8 is
-computed in the same whole numbers on every processor, with VNNI or without.
+Input{s} {inputs}. The cells are in the metadata.{int8}
 
 ```python
 import json, numpy as np, onnxruntime
 
 session = onnxruntime.InferenceSession("{path}")
 json.loads(session.get_modelmeta().custom_metadata_map["cells"])
-session.run(["probabilities"], {{"tokens": np.frombuffer(window.encode(), np.uint8)[None]}})
+session.run(["probabilities"], {{{call}}})
 ```
 """
+_INT8 = (
+    " Int8 is\ncomputed in the same whole numbers on every processor, with VNNI or without{others}."
+)
 
 
 def write(job: Job) -> list[Artefact]:
-    """Write ``float32.onnx`` and ``int8.onnx``.
+    """Write ``float32.onnx`` and, of a model that reads windows, ``int8.onnx``.
 
-    Input ``tokens`` (uint8 [batch, length], ASCII codes), outputs ``logits`` and
+    Inputs are, of ``tokens`` (uint8 [batch, length], ASCII codes), ``state`` and ``dist``
+    (float32 [batch, cells, neighbours]), those that the model reads, outputs ``logits`` and
     ``probabilities`` (float32 [batch, cells]). Names of cells (a JSON list) and the
     description are in ``metadata_props``.
     """
     protos = {"float32": _convert(job.model)}
-    if job.int8:
-        rounded = round_weights(job.model, job.drawn.rounding_windows(), Fit.PAIRS)
+    if job.int8 and reads_windows(job.model):
+        rounded = round_weights(job.model, job.drawn.rounding_arrays(), Fit.PAIRS)
         protos["int8"] = _convert(rounded.model)
         _quantise(protos["int8"].graph, rounded.layers)
     model, kind = job.model, job.folder.name
-    interface = {"inputs": tokens_of(model), "outputs": outputs_of(model)}
+    interface = {"inputs": inputs_of(model, TOKENS), "outputs": outputs_of(model)}
     artefacts = []
     for precision, proto in protos.items():
         file = f"{precision}.onnx"
@@ -89,9 +99,29 @@ def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
     return _Onnx(path)
 
 
-def card(paths: Sequence[str], length: int) -> str:
+def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
     """Return how a file is called."""
-    return _CARD.format(path=paths[0], length=length)
+    shapes = {
+        name: ", ".join(map(str, ("batch", *shape)))
+        for name, shape in shapes_of(description).items()
+    }
+    inputs = [
+        f"`{name}` (uint8 [{shape}], ASCII codes)"
+        if name == TOKENS
+        else f"`{name}` (float32 [{shape}])"
+        for name, shape in shapes.items()
+    ]
+    calls = {TOKENS: "np.frombuffer(window.encode(), np.uint8)[None]"}
+    others = "; neighbours,\nand what joins the two, are in float32" if len(shapes) > 1 else ""
+    return _CARD.format(
+        s="s" if len(shapes) > 1 else "",
+        inputs=" and ".join(inputs)
+        if len(inputs) < 3
+        else f"{inputs[0]}, {inputs[1]} and {inputs[2]}",
+        int8=_INT8.format(others=others) if any("int8" in path for path in paths) else "",
+        path=paths[0],
+        call=", ".join(f'"{name}": {calls.get(name, name)}' for name in shapes),
+    )
 
 
 class _Onnx(InProcess):
@@ -128,22 +158,21 @@ def _tensors(values: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _convert(model: DeepCpgDnaForSequencePrediction) -> Any:
-    signature = tf.TensorSpec((None, model.config.sequence_length), tf.uint8, name="tokens")
+def _convert(model: MethylationModel) -> Any:
+    specs = input_specs(model, TOKENS)
 
-    @tf.function(input_signature=[signature])
-    def run(tokens: tf.Tensor) -> Outputs:
-        # Made here: a constant from outside the function would become an input.
-        table = tf.constant(one_hot_of_bytes(model.config.vocab_size))
-        return outputs(model, tf.gather(table, tf.cast(tokens, tf.int32)))
+    @tf.function(input_signature=specs)
+    def run(*tensors: tf.Tensor) -> Outputs:
+        named = {spec.name: tensor for spec, tensor in zip(specs, tensors, strict=True)}
+        return outputs(model, rows_of(model, named, checked=False))
 
     with quiet_stderr():
         import tf2onnx
 
-        proto, _ = tf2onnx.convert.from_function(run, input_signature=[signature], opset=OPSET)
+        proto, _ = tf2onnx.convert.from_function(run, input_signature=specs, opset=OPSET)
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_DIMENSION
-    simplify(proto)
+    simplify(proto, TOKENS)
     return proto
 
 
@@ -153,10 +182,8 @@ def _document(proto: Any, job: Job) -> None:
     proto.model_version = job.number
     proto.doc_string = summary(job.description)
     proto.graph.name, proto.graph.doc_string = job.name, proto.doc_string
-    length = job.model.config.sequence_length
     texts = {
-        "tokens": f"ASCII codes of {length} letters of the forward strand, with the C of the CpG "
-        f"at index {length // 2}, counted from 0; what is no letter of DNA counts as N.",
+        **_texts(job.description),
         "logits": "For each cell, in the order of the metadata's `cells`, before the sigmoid.",
         "probabilities": "Of methylation in each cell, in the order of the metadata's `cells`.",
     }
@@ -164,12 +191,34 @@ def _document(proto: Any, job: Job) -> None:
         value.doc_string = texts[value.name]
 
 
-def _quantise(graph: Any, layers: Sequence[Layer]) -> None:
-    """Put a graph, whose weights are on the grid of int8, into int8 up to the embedding.
+def _texts(description: Mapping[str, Any]) -> dict[str, str]:
+    """Return what each input is."""
+    texts = {}
+    if "window" in description:
+        length, middle = (description["window"][key] for key in ("length", "cytosine_at"))
+        texts["tokens"] = (
+            f"ASCII codes of {length} letters of the forward strand, with the C of the CpG "
+            f"at index {middle}, counted from 0; what is no letter of DNA counts as N."
+        )
+    if "neighbours" in description:
+        of = description["neighbours"]
+        where = (
+            f"of the nearest {of['of_each_cell'] // 2} observed CpG sites to the left, from far to "
+            "near, then of those to the right, from near to far, in each of the cells of "
+            "the description's `neighbours`, in their order; never of the site itself."
+        )
+        texts["state"] = f"Methylation, 1 or 0, {where}"
+        texts["dist"] = f"Distance in bases / {of['max_distance']}, at most 1, {where}"
+    return texts
 
+
+def _quantise(graph: Any, layers: Sequence[Layer]) -> None:
+    """Put what is computed of letters, with weights on the grid of int8, into int8.
+
+        That goes up to the embedding of windows.
     Letters, pooling and reshaping are the same in uint8. A rectifier is the lower end of
-    the range. From the embedding on nothing is quantised: that costs nothing, and keeps
-    what would be rounded once more.
+        the range. From the embedding on nothing is quantised: that costs nothing, and keeps
+        what would be rounded once more.
     """
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     scales: dict[str, Any] = {}  # of what is in uint8, by name
@@ -188,8 +237,12 @@ def _quantise(graph: Any, layers: Sequence[Layer]) -> None:
         return convert("DequantizeLinear", name, f"{name}_float", scale, dtype, axis)
 
     remaining = iter(layers)
+    own = computed_of(graph, TOKENS)
     for node in graph.node:
         source, output = node.input[0], node.output[0]
+        if output not in own:
+            nodes.append(node)
+            continue
         if node.op_type == "Gather":
             constants[source] = constants[source].astype(np.uint8)
             scales[output] = np.float32(1)

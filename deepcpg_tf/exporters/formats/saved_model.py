@@ -8,7 +8,7 @@ uses, and `keras.Model.export` stores the weights twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,35 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.names import CPG
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, tensor, tokens_of
+from deepcpg_tf.exporters.describe import outputs_of, tensor
 from deepcpg_tf.exporters.formats import Job
-from deepcpg_tf.exporters.graphs import Outputs, outputs
+from deepcpg_tf.exporters.graphs import (
+    DEFAULT,
+    FOR_INFERENCE,
+    ONE_HOT,
+    SEQUENCES,
+    TOKENS,
+    Outputs,
+    Tensors,
+    channels,
+    embedding,
+    input_specs,
+    inputs_of,
+    numeric_signatures,
+    outputs,
+    rows_of,
+)
 from deepcpg_tf.exporters.runtimes import Runtime, Values
 from deepcpg_tf.exporters.session import ServingSession
-from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot, one_hot_of_bytes
-from deepcpg_tf.inputs import Arrays
+from deepcpg_tf.genome.sequence import one_hot_of_bytes
+from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 PACKAGES: tuple[str, ...] = ("tensorflow_serving",)
 
@@ -37,20 +54,31 @@ WARM_UP_FILE = "tf_serving_warmup_requests"
 
 _WARM_UP_WINDOWS = 8
 _DESCRIPTION = "description.json"
+_SHARES = ("state", "dist")
 
 _CARD = """
 ### SavedModel: TF Serving
 
-`saved_model` is a base path of TF Serving. Signatures: `serving_default` (`sequences`: strings, a
-window each), `tokens` (uint8 [n, {length}], ASCII codes), `one_hot` (float32 [n, {length}, 4]),
-`embedding` (`sequences`), and `labels` (`index` to `cells`, the names of the outputs).
+`saved_model` is a base path of TF Serving. Signatures: {signatures}, and `labels` (`index` to
+`cells`, the names of the outputs){more}.
 
 ```sh
 tensorflow_model_server --rest_api_port=8501 \\
   --model_name=deepcpg --model_base_path="$PWD/saved_model"
-curl -d '{{"instances": ["ACGT…"]}}' http://localhost:8501/v1/models/deepcpg:predict
+curl -d '{request}' http://localhost:8501/v1/models/deepcpg:predict
 ```
 """
+
+_WINDOWS = (
+    "`serving_default` (`sequences`: strings, a\nwindow each{others}), `tokens` (uint8 [n, "
+    "{length}], ASCII codes{others}), `one_hot` (float32\n[n, {length}, 4]{others}), `embedding` "
+    "(`sequences`{others})"
+)
+_NEIGHBOURS = (
+    ", and `input_labels` (the same of those whose\nneighbours are read, in their order; `state` "
+    "and `dist` are float32 [n, {cells}, {of_each}], and what is not\nfrom 0 to 1 in them is an "
+    "error)"
+)
 
 
 def write(job: Job) -> list[Artefact]:
@@ -60,14 +88,15 @@ def write(job: Job) -> list[Artefact]:
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with quiet_stderr():
-        tf.saved_model.save(module, str(version_folder), signatures=_signatures(model))
+        tf.saved_model.save(
+            module, str(version_folder), signatures=_signatures(model), options=FOR_INFERENCE
+        )
     extra = version_folder / "assets.extra"
     extra.mkdir()
     (extra / "cells.txt").write_text("".join(f"{cell}\n" for cell in model.cells))
     description = {**job.description, "precision": "float32"}
     (extra / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
-    letters = job.drawn.parity[:_WARM_UP_WINDOWS]
-    _write_warm_up(extra / WARM_UP_FILE, letters, model.config.vocab_size)
+    _write_warm_up(extra / WARM_UP_FILE, model, take(job.drawn.parity, slice(_WARM_UP_WINDOWS)))
     path = f"{job.folder.name}/{job.number}"
     return [Artefact(path, job.folder.name, interface=_interface(model), export=job.number)]
 
@@ -77,9 +106,22 @@ def open(path: Path, artefact: Artefact) -> Runtime:  # noqa: A001
     return _SavedModel(path)
 
 
-def card(paths: Sequence[str], length: int) -> str:
+def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
     """Return how it is served."""
-    return _CARD.format(length=length)
+    others, more, instance = "", "", '"ACGT…"'
+    if "neighbours" in description:
+        of = description["neighbours"]
+        others = ", `state`, `dist`"
+        more = _NEIGHBOURS.format(cells=len(of["cells"]), of_each=of["of_each_cell"])
+        instance = '"state": [[1, …], …], "dist": [[0.02, …], …]'
+        letters = '"sequences": "ACGT…", ' if "window" in description else ""
+        instance = f"{{{letters}{instance}}}"
+    if "window" in description:
+        signatures = _WINDOWS.format(length=description["window"]["length"], others=others)
+    else:
+        signatures = "`serving_default` and `embedding` (`state`, `dist`)"
+    request = f'{{"instances": [{instance}]}}'
+    return _CARD.format(signatures=signatures, more=more, request=request)
 
 
 class _SavedModel:
@@ -87,12 +129,13 @@ class _SavedModel:
         self.name = f"session of TensorFlow {version('tensorflow')}"
         self._session = ServingSession(path)
         self._description = json.loads((path / "assets.extra" / _DESCRIPTION).read_text())
+        self._signature = TOKENS if TOKENS in self._session.signatures else DEFAULT
 
     def call(self, arrays: Arrays) -> Values:
-        return self._session.run("tokens", dict(arrays))
+        return self._session.run(self._signature, dict(arrays))
 
     def seconds(self, arrays: Arrays, repeat: int) -> list[float]:
-        return self._session.seconds("tokens", dict(arrays), repeat)
+        return self._session.seconds(self._signature, dict(arrays), repeat)
 
     def said(self) -> Said:
         """By its signatures, and the description beside it."""
@@ -107,67 +150,83 @@ class _SavedModel:
         self._session.close()
 
 
-def _interface(model: DeepCpgDnaForSequencePrediction) -> dict[str, Any]:
-    strings, found = {"sequences": tensor("string", -1)}, outputs_of(model)
-    embedding = tensor("float32", -1, model.config.bottleneck_size)
-    return {
-        "signatures": {
-            "serving_default": {"inputs": strings, "outputs": found},
-            "tokens": {"inputs": tokens_of(model), "outputs": found},
-            "one_hot": {"inputs": one_hot_of(model), "outputs": found},
-            "embedding": {"inputs": strings, "outputs": {"embedding": embedding}},
-            "labels": {
-                "inputs": {"index": tensor("int64", -1)},
-                "outputs": {"cells": tensor("string", -1)},
-            },
-        }
+def _interface(model: MethylationModel) -> dict[str, Any]:
+    found = {
+        name: {"inputs": inputs_of(model, form), "outputs": outputs_of(model)}
+        for name, form in _forms(model).items()
     }
+    embedding = {"embedding": tensor("float32", -1, model.config.embedding_size)}
+    found["embedding"] = {"inputs": found[DEFAULT]["inputs"], "outputs": embedding}
+    labels = {
+        "inputs": {"index": tensor("int64", -1)},
+        "outputs": {"cells": tensor("string", -1)},
+    }
+    return {"signatures": found | dict.fromkeys(_names(model), labels)}
 
 
-def _signatures(model: DeepCpgDnaForSequencePrediction) -> dict[str, Any]:
-    length, channels = model.config.sequence_length, model.config.vocab_size
-    strings = tf.TensorSpec((None,), tf.string, name="sequences")
+def _forms(model: MethylationModel) -> dict[str, str]:
+    """Return the form of windows that each signature takes."""
+    return {DEFAULT: SEQUENCES, **numeric_signatures(model)}
 
-    @tf.function(input_signature=[strings])
-    def serving_default(sequences: tf.Tensor) -> Outputs:
-        letters = _letters_of_strings(sequences, length)
-        return outputs(model, graph_one_hot(graph_encode(letters), channels))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, length), tf.uint8, name="tokens")])
-    def tokens(tokens: tf.Tensor) -> Outputs:
-        letters = _not_empty(tf.ensure_shape(tokens, (None, length)))
-        return outputs(model, graph_one_hot(graph_encode(letters), channels))
+def _names(model: MethylationModel) -> dict[str, tuple[str, ...]]:
+    """Return the names of cells that signatures yield."""
+    names = {"labels": model.cells}
+    part = model.config.parts.get(CPG)
+    if isinstance(part, DeepCpgCpgConfig):
+        names["input_labels"] = part.input_cells
+    return names
 
-    rows = tf.TensorSpec((None, length, channels), tf.float32, name="one_hot")
 
-    @tf.function(input_signature=[rows])
-    def one_hot(one_hot: tf.Tensor) -> Outputs:
-        return outputs(model, _not_empty(tf.ensure_shape(one_hot, (None, length, channels))))
+def _signatures(model: MethylationModel) -> dict[str, Any]:
+    found = {name: _function(model, outputs, form) for name, form in _forms(model).items()}
+    found["embedding"] = _function(model, embedding, SEQUENCES)
+    return found | {name: _labels(cells) for name, cells in _names(model).items()}
 
-    @tf.function(input_signature=[strings])
-    def embedding(sequences: tf.Tensor) -> Outputs:
-        letters = _letters_of_strings(sequences, length)
-        one_hot = graph_one_hot(graph_encode(letters), channels)
-        return {"embedding": tf.cast(model.backbone(one_hot, training=False), tf.float32)}
 
+def _function(
+    model: MethylationModel, compute: Callable[[MethylationModel, Tensors], Outputs], form: str
+) -> Any:
+    """Return a signature that computes what is right, and refuses what is not."""
+    specs = {spec.name: spec for spec in input_specs(model, form)}
+
+    @tf.function
+    def run(**tensors: tf.Tensor) -> Outputs:
+        checked: dict[str, tf.Tensor] = {}
+        for name, given in tensors.items():
+            # What is declared of an input is not checked by the loader of TF Serving.
+            of_what = "site" if name in _SHARES else "window"
+            checked[name] = _not_empty(tf.ensure_shape(given, specs[name].shape), of_what)
+            if name in _SHARES:
+                checked[name] = _share(checked[name], name)
+        if SEQUENCES in checked:
+            (length,) = model.reads.named("windows").shape
+            checked[TOKENS] = _letters_of_strings(checked.pop(SEQUENCES), length)
+        return compute(model, rows_of(model, checked, checked=True))
+
+    return run.get_concrete_function(**specs)
+
+
+def _labels(cells: tuple[str, ...]) -> Any:
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.int64, name="index")])
     def labels(index: tf.Tensor) -> Outputs:
         index = tf.ensure_shape(index, (None,))
-        return {"cells": tf.gather(tf.constant(model.cells), index)}
+        return {"cells": tf.gather(tf.constant(cells), index)}
 
-    return {
-        "serving_default": serving_default,
-        "tokens": tokens,
-        "one_hot": one_hot,
-        "embedding": embedding,
-        "labels": labels,
-    }
+    return labels
+
+
+def _share(values: tf.Tensor, name: str) -> tf.Tensor:
+    """Return what is from 0 to 1: base pairs, say, would be computed without a word."""
+    wrong = tf.boolean_mask(values, ~((values >= 0) & (values <= 1)))[:1]
+    message = f"{name}: expected values from 0 to 1, received"
+    check = tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [message, wrong])
+    with tf.control_dependencies([check]):
+        return tf.identity(values)
 
 
 def _letters_of_strings(sequences: tf.Tensor, length: int) -> tf.Tensor:
     """Return the ASCII codes of windows, uint8 [n, length]."""
-    # What is declared of an input is not checked by the loader of TF Serving.
-    sequences = _not_empty(tf.ensure_shape(sequences, (None,)))
     lengths = tf.strings.length(sequences)
     wrong = tf.where(tf.not_equal(lengths, length))[:1]
     message = f"expected windows of {length} letters, received [[record]] of [letters]"
@@ -180,29 +239,38 @@ def _letters_of_strings(sequences: tf.Tensor, length: int) -> tf.Tensor:
     return tf.ensure_shape(letters, (None, length))
 
 
-def _not_empty(batch: tf.Tensor) -> tf.Tensor:
-    message = "expected a batch of at least one window, received an empty one"
+def _not_empty(batch: tf.Tensor, of_what: str) -> tf.Tensor:
+    message = f"expected a batch of at least one {of_what}, received an empty one"
     check = tf.debugging.Assert(tf.greater(tf.shape(batch)[0], 0), [message])
     with tf.control_dependencies([check]):
         return tf.identity(batch)
 
 
-def _write_warm_up(path: Path, letters: npt.NDArray[np.uint8], channels: int) -> None:
+def _write_warm_up(path: Path, model: MethylationModel, arrays: Arrays) -> None:
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-    strings = np.array([row.tobytes() for row in letters])
-    inputs = {
-        "serving_default": ("sequences", strings),
-        "tokens": ("tokens", letters),
-        "one_hot": ("one_hot", one_hot_of_bytes(channels)[letters]),
-        "embedding": ("sequences", strings),
-    }
+    forms = _forms(model)
     with tf.io.TFRecordWriter(str(path)) as file:
-        for signature, (name, values) in inputs.items():
-            for batch in (values[:1], values[:_WARM_UP_WINDOWS]):
+        for signature, form in {**forms, "embedding": forms[DEFAULT]}.items():
+            values = _in_form(model, arrays, form)
+            for batch in (take(values, slice(1)), values):
                 request = predict_pb2.PredictRequest()
                 request.model_spec.signature_name = signature
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(batch))
+                for name, value in batch.items():
+                    request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
                 log = prediction_log_pb2.PredictLog(request=request)
                 record = prediction_log_pb2.PredictionLog(predict_log=log)
                 file.write(record.SerializeToString())
+
+
+def _in_form(model: MethylationModel, arrays: Arrays, form: str) -> Arrays:
+    """Return arrays with letters in a form."""
+    if TOKENS not in arrays:
+        return arrays
+    letters = arrays[TOKENS]
+    values: npt.NDArray[Any] = {
+        SEQUENCES: lambda: np.array([row.tobytes() for row in letters]),
+        TOKENS: lambda: letters,
+        ONE_HOT: lambda: one_hot_of_bytes(channels(model))[letters],
+    }[form]()
+    return {form: values, **{name: arrays[name] for name in arrays if name != TOKENS}}

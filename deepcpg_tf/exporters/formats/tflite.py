@@ -23,18 +23,31 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import one_hot_of, outputs_of, summary, tensor, tokens_of
+from deepcpg_tf.exporters.describe import outputs_of, shapes_of, summary, tensor
 from deepcpg_tf.exporters.formats import Job
-from deepcpg_tf.exporters.graphs import Outputs, outputs
+from deepcpg_tf.exporters.graphs import (
+    DEFAULT,
+    FOR_INFERENCE,
+    ONE_HOT,
+    TOKENS,
+    Outputs,
+    channels,
+    input_specs,
+    inputs_of,
+    numeric_signatures,
+    outputs,
+    reads_windows,
+    rows_of,
+)
 from deepcpg_tf.exporters.rounding import Fit, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
-from deepcpg_tf.exporters.tflite_names import arrange
+from deepcpg_tf.exporters.tflite_names import arrange, names_but_of
 from deepcpg_tf.genome.sequence import one_hot_of_bytes
-from deepcpg_tf.inputs import Arrays
+from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.quiet import quiet_stderr
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
+    from deepcpg_tf.models.base import MethylationModel
 
 PACKAGES: tuple[str, ...] = ("ai_edge_litert",)
 
@@ -43,23 +56,28 @@ Samples = Callable[[], Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]]
 _CARD = """
 ### TFLite: LiteRT
 
-Signatures `tokens` (uint8 [n, {length}], ASCII codes) and `one_hot`. The `_batch1` files take one
-window a call: the form for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
-What asks for no signature gets the first graph, which is that of `tokens`; tensors are called as in
-the signatures: input `tokens`, outputs `logits`, then `probabilities`.
+{signatures} The `_batch1` files take one
+{unit} a call: the form for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
+What asks for no signature gets the first graph, which is that of `{first}`; tensors are
+called as in the signatures: input{s} {inputs}, outputs `logits`, then
+`probabilities`.{int8}
 
 ```python
 from ai_edge_litert.interpreter import Interpreter
 import numpy as np
 
-run = Interpreter("{path}").get_signature_runner("tokens")
-run(tokens=np.frombuffer(window.encode(), np.uint8)[None])["probabilities"]
+run = Interpreter("{path}").get_signature_runner("{first}")
+run({call})["probabilities"]
 ```
 """
+_STATES = "`state` and `dist` (float32 [n, {cells}, {of_each}])"
+_INT8 = """
+In int8 is what reads windows; neighbours, and what joins the two, are computed in float32."""
+
+_QUANTISED = (TOKENS, ONE_HOT)
+"""Inputs that what is computed in int8 comes from alone."""
 
 _LABELS, _DESCRIPTION = "labels.txt", "description.json"
-
-_SIGNATURES = ("tokens", "one_hot")
 
 # The time that every file in the appended archive has: the same model, the same bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
@@ -75,14 +93,15 @@ def write(job: Job) -> list[Artefact]:
     """
     model, kind = job.model, job.folder.name
     rounded = None
-    if job.int8:
-        rounded = round_weights(model, job.drawn.rounding_windows(), Fit.LARGEST).model
+    if job.int8 and reads_windows(model):
+        rounded = round_weights(model, job.drawn.rounding_arrays(), Fit.LARGEST).model
+    first = next(iter(numeric_signatures(model)))
     artefacts = []
     for batch, ending in ((None, ""), (1, "_batch1")):
         for precision, data in _contents(job, batch, rounded).items():
             file = f"{precision}{ending}.tflite"
             said = summary(job.description)
-            (job.folder / file).write_bytes(arrange(data, _SIGNATURES[0], said))
+            (job.folder / file).write_bytes(arrange(data, first, said))
             description = {**job.description, "precision": precision}
             _append(job.folder / file, model.cells, description)
             found = _interface(model, batch or -1)
@@ -97,9 +116,34 @@ def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
     return _TFLite(path, artefact.batch or 1)
 
 
-def card(paths: Sequence[str], length: int) -> str:
+def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
     """Return how a file is called."""
-    return _CARD.format(path=paths[0], length=length)
+    names = list(shapes_of(description))
+    states, others, int8 = "", "", ""
+    calls = {name: name for name in names}
+    calls["tokens"] = "np.frombuffer(window.encode(), np.uint8)[None]"
+    if "neighbours" in description:
+        of = description["neighbours"]
+        states = _STATES.format(cells=len(of["cells"]), of_each=of["of_each_cell"])
+        others = f", both with {states}"
+        int8 = _INT8 if any("int8" in path for path in paths) else ""
+    if "window" in description:
+        length = description["window"]["length"]
+        signatures = (
+            f"Signatures `tokens` (uint8 [n, {length}], ASCII codes) and `one_hot`{others}."
+        )
+    else:
+        signatures = f"Signature `{DEFAULT}`: {states}."
+    return _CARD.format(
+        signatures=signatures,
+        unit="window" if "window" in description else "site",
+        first="tokens" if "window" in description else DEFAULT,
+        s="s" if len(names) > 1 else "",
+        inputs=", ".join(f"`{name}`" for name in names),
+        int8=int8,
+        path=paths[0],
+        call=", ".join(f"{name}={calls[name]}" for name in names),
+    )
 
 
 class _TFLite(InProcess):
@@ -113,10 +157,18 @@ class _TFLite(InProcess):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             self._cells = archive.read(_LABELS).decode().splitlines()
             self._description = json.loads(archive.read(_DESCRIPTION))
-        self._runner = self._interpreter.get_signature_runner("tokens")
-        length = self._runner.get_input_details()["tokens"]["shape"][1]
+        names = self._interpreter.get_signature_list()
+        self._runner = self._interpreter.get_signature_runner(
+            TOKENS if TOKENS in names else DEFAULT
+        )
+        inputs = self._runner.get_input_details()
         # The first call prepares the weights, and tells of it on stderr.
-        self.call({"tokens": np.full((batch, length), ord("N"), np.uint8)})
+        self.call(
+            {
+                name: np.zeros((batch, *found["shape"][1:]), found["dtype"])
+                for name, found in inputs.items()
+            }
+        )
 
     def call(self, arrays: Arrays) -> Values:
         return dict(self._runner(**arrays))
@@ -141,32 +193,31 @@ def _tensors(details: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _interface(model: DeepCpgDnaForSequencePrediction, batch: int) -> dict[str, Any]:
+def _interface(model: MethylationModel, batch: int) -> dict[str, Any]:
     found = outputs_of(model, batch)
     return {
         "signatures": {
-            "tokens": {"inputs": tokens_of(model, batch), "outputs": found},
-            "one_hot": {"inputs": one_hot_of(model, batch), "outputs": found},
+            name: {"inputs": inputs_of(model, form, batch), "outputs": found}
+            for name, form in numeric_signatures(model).items()
         }
     }
 
 
-def _contents(
-    job: Job, batch: int | None, rounded: DeepCpgDnaForSequencePrediction | None
-) -> dict[str, bytes]:
+def _contents(job: Job, batch: int | None, rounded: MethylationModel | None) -> dict[str, bytes]:
     """Return the model in each precision."""
+    signatures = [*numeric_signatures(job.model)]
     with _scratch(job) as saved:
         _save(job.model, saved, batch)
         content = {
-            "float32": _convert(_converter(saved)),
-            "float16": _convert(_float16(_converter(saved))),
+            "float32": _convert(_converter(saved, signatures)),
+            "float16": _convert(_float16(_converter(saved, signatures))),
         }
     if rounded is not None:
         with _scratch(job) as saved:
             _save(rounded, saved, batch)
-            samples = partial(_samples, job.drawn.calibration, rounded.config.vocab_size)
-            outputs = _names_of_outputs(_convert(_converter(saved)))
-            content["int8"] = _convert_int8(_converter(saved), samples, outputs)
+            samples = partial(_samples, rounded, job.drawn.calibration)
+            in_float = names_but_of(_convert(_converter(saved, signatures)), _QUANTISED)
+            content["int8"] = _convert_int8(_converter(saved, signatures), samples, in_float)
     return content
 
 
@@ -175,28 +226,28 @@ def _scratch(job: Job) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix=".", dir=job.folder)
 
 
-def _save(model: DeepCpgDnaForSequencePrediction, folder: str, batch: int | None) -> None:
-    length, channels = model.config.sequence_length, model.config.vocab_size
-
-    @tf.function(input_signature=[tf.TensorSpec((batch, length), tf.uint8, name="tokens")])
-    def tokens(tokens: tf.Tensor) -> Outputs:
-        table = tf.constant(one_hot_of_bytes(channels))
-        return outputs(model, tf.gather(table, tf.cast(tokens, tf.int32)))
-
-    rows = tf.TensorSpec((batch, length, channels), tf.float32, name="one_hot")
-
-    @tf.function(input_signature=[rows])
-    def one_hot(one_hot: tf.Tensor) -> Outputs:
-        return outputs(model, one_hot)
-
+def _save(model: MethylationModel, folder: str, batch: int | None) -> None:
+    signatures = {
+        name: _function(model, form, batch) for name, form in numeric_signatures(model).items()
+    }
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with quiet_stderr():
-        tf.saved_model.save(module, folder, signatures={"tokens": tokens, "one_hot": one_hot})
+        tf.saved_model.save(module, folder, signatures=signatures, options=FOR_INFERENCE)
 
 
-def _converter(saved: str) -> Any:
-    return tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=list(_SIGNATURES))
+def _function(model: MethylationModel, form: str, batch: int | None) -> Any:
+    @tf.function
+    def run(**tensors: tf.Tensor) -> Outputs:
+        return outputs(model, rows_of(model, tensors, checked=False))
+
+    return run.get_concrete_function(
+        **{spec.name: spec for spec in input_specs(model, form, batch)}
+    )
+
+
+def _converter(saved: str, signatures: list[str]) -> Any:
+    return tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=signatures)
 
 
 def _convert(converter: Any) -> bytes:
@@ -210,16 +261,17 @@ def _float16(converter: Any) -> Any:
     return converter
 
 
-def _convert_int8(converter: Any, samples: Samples, outputs: list[str]) -> bytes:
-    """Quantise all but the head and the sigmoid.
+def _convert_int8(converter: Any, samples: Samples, in_float: list[str]) -> bytes:
+    """Quantise all but the head and the sigmoid, and what reads neighbours.
 
-    These cost nothing, and in float32 they keep what int8 would round once more: with
-    three convolutions that is most of the difference.
+    The first two cost nothing, and in float32 they keep what int8 would round once more: with
+    three convolutions that is most of the difference. Recurrent layers add up what is
+    rounded, from one cell to the next.
     """
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = samples
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=outputs)
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=in_float)
     with quiet_stderr(), warnings.catch_warnings():
         # It is the only way to leave operations out, and warns of its own interpreter.
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf.lite.Interpreter")
@@ -229,23 +281,15 @@ def _convert_int8(converter: Any, samples: Samples, outputs: list[str]) -> bytes
         return bytes(debugger.get_nondebug_quantized_model())
 
 
-def _names_of_outputs(content: bytes) -> list[str]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    with quiet_stderr():
-        interpreter = Interpreter(model_content=content)
-        runners = [interpreter.get_signature_runner(name) for name in _SIGNATURES]
-    details = (runner.get_output_details().values() for runner in runners)
-    return [tensor["name"] for outputs in details for tensor in outputs]
-
-
 def _samples(
-    calibration: npt.NDArray[np.uint8], channels: int
+    model: MethylationModel, calibration: Arrays
 ) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
-    table = one_hot_of_bytes(channels)
-    for window in calibration:
-        yield "tokens", {"tokens": window[None]}
-        yield "one_hot", {"one_hot": table[window][None]}
+    table = one_hot_of_bytes(channels(model))
+    for row in range(len(calibration[TOKENS])):
+        site = take(calibration, slice(row, row + 1))
+        yield TOKENS, site
+        letters = site.pop(TOKENS)
+        yield ONE_HOT, {ONE_HOT: table[letters], **site}
 
 
 def _append(path: Path, cells: tuple[str, ...], description: Mapping[str, Any]) -> None:
