@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import zlib
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -49,6 +50,25 @@ class Record(NamedTuple):
     size: int
 
 
+class Reads(NamedTuple):
+    """What a model reads of a site: a window of so many letters, if any, and neighbours.
+
+    Of each of the cells, if any, these are so many states and as many distances.
+    """
+
+    length: int | None
+    cells: Sequence[str] = ()
+    of_each: int = 0
+
+
+class Given(NamedTuple):
+    """A site as a model is given it: letters, and numbers of all its cells in a row."""
+
+    letters: bytes = b""
+    state: array[float] = array("f")
+    dist: array[float] = array("f")
+
+
 class Windows:
     """The windows of a file: FASTA, a window a record, or text, a window a line.
 
@@ -69,20 +89,13 @@ class Windows:
         self.name = name
         self.length = length
 
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+    def __iter__(self) -> Iterator[tuple[str, Given]]:
         for name, where, letters, size in self._records():
-            if size != self.length:
-                raise Fault(f"{where}: expected a window of {self.length} letters, received {size}")
-            if foreign := letters.lstrip(_LETTERS):
-                raise Fault(
-                    f"{where}, position {size - len(foreign) + 1}: expected a nucleotide "
-                    "letter (A, C, G, T, U, N or another of IUPAC), "
-                    f"received {foreign[0]!r}"
-                )
-            yield name, letters.encode()
+            _check_window(where, letters, size, self.length)
+            yield name, Given(letters.encode())
 
     def _records(self) -> Iterator[Record]:
-        numbered = enumerate(self._lines(), 1)
+        numbered = enumerate(_lines(self.file, self.name), 1)
         filled = dropwhile(lambda numbered: not numbered[1].strip(), numbered)
         first = next(filled, None)
         if first is None:
@@ -133,29 +146,113 @@ class Windows:
                 )
             yield Record(str(number), f"{self.name}, line {number}", text, len(text))
 
-    def _lines(self) -> Iterator[str]:
-        """Yield lines, whatever ends them, without the mark that may begin a text."""
-        self.file.seek(0)
-        start = self.file.read(_BLOCK_HEADER)
-        self.file.seek(0)
-        file: Any = self.file
-        if start.startswith(b"\x1f\x8b"):
-            _check_bgzip(self.file, self.name)
-            file = gzip.GzipFile(fileobj=self.file)
-        elif start.startswith(b"BZh") and start[3:4].isdigit():
-            file = bz2.BZ2File(self.file)
-        elif start.startswith(b"\xfd7zXZ\0"):
-            file = lzma.LZMAFile(self.file)  # noqa: SIM115
-        text = io.TextIOWrapper(file, encoding="utf-8-sig")
-        try:
-            yield from text
-        except UnicodeDecodeError as error:
-            raise Fault(f"{self.name}: expected text, plain or compressed, but {error}") from None
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise Fault(f"{self.name}: cannot be read: {error}") from None
-        finally:
-            with suppress(ValueError):  # who has stopped reading may have closed the file
-                text.detach()
+
+class Sites:
+    """The sites of a table that ``deepcpg-tf data neighbours`` wrote.
+
+    They can be gone through again and again, and each is checked every time.
+
+    Parameters
+    ----------
+    file, name
+        As of `Windows`.
+    reads
+        What the model reads, neighbours among it.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, reads: Reads) -> None:
+        self.file = file
+        self.name = name
+        self.reads = reads
+
+    def __iter__(self) -> Iterator[tuple[str, Given]]:
+        lines = enumerate(_lines(self.file, self.name), 1)
+        _, first = next(lines, (0, ""))
+        header = first.rstrip("\r\n").split("\t")
+        of = {kind: [f"{kind}:{cell}" for cell in self.reads.cells] for kind in ("state", "dist")}
+        places = self._places(header, [*of["state"], *of["dist"]])
+        count = 0
+        for number, line in lines:
+            where = f"{self.name}, line {number}"
+            columns = line.rstrip("\r\n").split("\t")
+            if len(columns) != len(header):
+                raise Fault(f"{where}: expected {len(header)} columns, received {len(columns)}")
+            row = {column: columns[place] for column, place in places.items()}
+            if not (row["position"].isascii() and row["position"].isdecimal()):
+                raise Fault(
+                    f"{where}: expected a whole number as position, received "
+                    f"{row['position'][:60]!r}"
+                )
+            letters = row.get("window", "")
+            if self.reads.length is not None:
+                _check_window(where, letters, len(letters), self.reads.length)
+            state, dist = (self._numbers(where, row, of[kind]) for kind in ("state", "dist"))
+            count += 1
+            yield f"{row['chromosome']}:{row['position']}", Given(letters.encode(), state, dist)
+        if not count:
+            raise Fault(f"{self.name}: expected a site a line after the header, found none")
+
+    def _places(self, header: Sequence[str], numbers: Sequence[str]) -> dict[str, int]:
+        letters = ["window"] if self.reads.length is not None else []
+        needed = ["chromosome", "position", *letters, *numbers]
+        for column in needed:
+            if header.count(column) != 1:
+                raise Fault(
+                    f"{self.name}: expected a table that `deepcpg-tf data neighbours` wrote for "
+                    f"this model, with one column {column!r}, found {header.count(column)}"
+                )
+        return {column: header.index(column) for column in needed}
+
+    def _numbers(self, where: str, row: dict[str, str], columns: Sequence[str]) -> array[float]:
+        found = array("f")
+        for column in columns:
+            try:
+                values = array("f", map(float, row[column].split(",")))
+            except ValueError:
+                values = array("f")
+            if len(values) != self.reads.of_each or not all(0 <= value <= 1 for value in values):
+                raise Fault(
+                    f"{where}, column {column!r}: expected {self.reads.of_each} numbers from 0 to "
+                    f"1, received {row[column][:60]!r}"
+                )
+            found.extend(values)
+        return found
+
+
+def _check_window(where: str, letters: str, size: int, length: int) -> None:
+    if size != length:
+        raise Fault(f"{where}: expected a window of {length} letters, received {size}")
+    if foreign := letters.lstrip(_LETTERS):
+        raise Fault(
+            f"{where}, position {size - len(foreign) + 1}: expected a nucleotide "
+            "letter (A, C, G, T, U, N or another of IUPAC), "
+            f"received {foreign[0]!r}"
+        )
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[str]:
+    """Yield lines, whatever ends them, without the mark that may begin a text."""
+    file.seek(0)
+    start = file.read(_BLOCK_HEADER)
+    file.seek(0)
+    opened: Any = file
+    if start.startswith(b"\x1f\x8b"):
+        _check_bgzip(file, name)
+        opened = gzip.GzipFile(fileobj=file)
+    elif start.startswith(b"BZh") and start[3:4].isdigit():
+        opened = bz2.BZ2File(file)
+    elif start.startswith(b"\xfd7zXZ\0"):
+        opened = lzma.LZMAFile(file)  # noqa: SIM115
+    text = io.TextIOWrapper(opened, encoding="utf-8-sig")
+    try:
+        yield from text
+    except UnicodeDecodeError as error:
+        raise Fault(f"{name}: expected text, plain or compressed, but {error}") from None
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise Fault(f"{name}: cannot be read: {error}") from None
+    finally:
+        with suppress(ValueError):  # who has stopped reading may have closed the file
+            text.detach()
 
 
 def _check_bgzip(file: IO[bytes], name: str) -> None:
@@ -175,37 +272,41 @@ def _check_bgzip(file: IO[bytes], name: str) -> None:
 
 
 @contextmanager
-def checked_windows(path: str, length: int) -> Iterator[Windows]:
-    """Yield the windows of a file, or of stdin (``-``), after all of them were checked."""
+def checked_input(path: str, reads: Reads) -> Iterator[Iterable[tuple[str, Given]]]:
+    """Yield the windows or sites of a file, or of stdin (``-``), after all were checked."""
     name = "stdin" if path == "-" else path
     with ExitStack() as stack:
         try:
             file = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
             if path == "-" or not file.seekable():
-                # A pipe is read once, and windows are needed twice: to check, and to compute.
+                # A pipe is read once, and all of it is needed twice: to check, and to compute.
                 copy = stack.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(file, copy)
                 file = copy
         except OSError as error:
             raise Fault(f"{name}: cannot be read: {error.strerror}") from None
-        windows = Windows(file, name, length)
-        deque(windows, maxlen=0)
-        yield windows
+        given: Iterable[tuple[str, Given]] = (
+            Sites(file, name, reads)
+            if reads.length is None or reads.cells
+            else Windows(file, name, reads.length)
+        )
+        deque(given, maxlen=0)
+        yield given
 
 
 def write_table(
     out: Path | None,
     cells: Sequence[str],
-    windows: Iterable[tuple[str, bytes]],
-    run: Callable[[list[bytes]], Iterable[Iterable[float]]],
+    given: Iterable[tuple[str, Given]],
+    run: Callable[[list[Given]], Iterable[Iterable[float]]],
     batch: int,
 ) -> None:
-    """Predict windows, some at a time, and write a line of probabilities for each."""
+    """Predict windows or sites, some at a time, and write a line of probabilities for each."""
     with _writing(out) as file:
         print("id", *cells, sep="\t", file=file)
-        remaining = iter(windows)
+        remaining = iter(given)
         while some := list(islice(remaining, batch)):
-            rows = run([letters for _, letters in some])
+            rows = run([site for _, site in some])
             for (name, _), row in zip(some, rows, strict=True):
                 print(name, *(f"{value:.7g}" for value in row), sep="\t", file=file)
 
@@ -256,6 +357,11 @@ def end(program: str, main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+INPUT = (
+    "FASTA or a window a line or, of a model that reads neighbours, a table that deepcpg-tf data "
+    "neighbours wrote; plain or compressed; - is stdin"
+)
+
 # ---- The end of what every kit has ----
 
 
@@ -266,8 +372,8 @@ class Model:
     ----------
     cells : tuple of str
         Names of the cells, in the order of the outputs.
-    length : int
-        Letters of a window.
+    reads : Reads
+        What it reads of a site.
     """
 
     def __init__(self, path: str, threads: int) -> None:
@@ -290,20 +396,33 @@ class Model:
         except Exception as error:
             # Its exceptions have no base of their own.
             raise Fault(f"{path}: expected a model that loads, but {error}") from None
-        (tokens,) = self._session.get_inputs()
-        cells = self._session.get_modelmeta().custom_metadata_map.get("cells")
-        if cells is None or tokens.name != "tokens":
+        shapes = {value.name: value.shape for value in self._session.get_inputs()}
+        said = self._session.get_modelmeta().custom_metadata_map
+        try:
+            self.cells = tuple(json.loads(said["cells"]))
+            length = shapes["tokens"][1] if "tokens" in shapes else None
+            self.reads = Reads(length)
+            if length is None or "state" in shapes:
+                cells = json.loads(said["description"])["neighbours"]["cells"]
+                self.reads = Reads(length, cells, shapes["state"][2])
+        except (KeyError, ValueError, TypeError):
             raise Fault(
                 f"{path}: expected an .onnx file that deepcpg-tf exported, with names of cells in "
                 "its metadata, found none there"
-            )
-        self.cells = tuple(json.loads(cells))
-        self.length = tokens.shape[1]
+            ) from None
 
-    def run(self, letters: list[bytes]) -> Any:
-        """Return the probabilities [n, cells] of some windows."""
-        tokens = self._array(b"".join(letters), "u1").reshape(len(letters), self.length)
-        (probabilities,) = self._session.run(["probabilities"], {"tokens": tokens})
+    def run(self, sites: list[Given]) -> Any:
+        """Return the probabilities [n, cells] of some sites."""
+        arrays = {}
+        if self.reads.length is not None:
+            letters = self._array(b"".join(site.letters for site in sites), "u1")
+            arrays["tokens"] = letters.reshape(len(sites), self.reads.length)
+        if self.reads.cells:
+            shape = len(sites), len(self.reads.cells), self.reads.of_each
+            for name in ("state", "dist"):
+                numbers = b"".join(getattr(site, name).tobytes() for site in sites)
+                arrays[name] = self._array(numbers, "f4").reshape(shape)
+        (probabilities,) = self._session.run(["probabilities"], arrays)
         return probabilities
 
 
@@ -311,17 +430,15 @@ def main() -> None:
     """Read the arguments, check all windows, predict them."""
     parser = _Parser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("model", metavar="MODEL.onnx")
-    parser.add_argument(
-        "input", metavar="INPUT", help="FASTA or a window a line, plain or compressed; - is stdin"
-    )
+    parser.add_argument("input", metavar="INPUT", help=INPUT)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N")
     arguments = parser.parse_args()
     if arguments.threads < 1:
         raise Fault(f"--threads: expected at least 1, received {arguments.threads}")
     model = Model(arguments.model, arguments.threads)
-    with checked_windows(arguments.input, model.length) as windows:
-        write_table(arguments.out, model.cells, windows, model.run, _BATCH)
+    with checked_input(arguments.input, model.reads) as given:
+        write_table(arguments.out, model.cells, given, model.run, _BATCH)
 
 
 if __name__ == "__main__":

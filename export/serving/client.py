@@ -56,6 +56,25 @@ class Record(NamedTuple):
     size: int
 
 
+class Reads(NamedTuple):
+    """What a model reads of a site: a window of so many letters, if any, and neighbours.
+
+    Of each of the cells, if any, these are so many states and as many distances.
+    """
+
+    length: int | None
+    cells: Sequence[str] = ()
+    of_each: int = 0
+
+
+class Given(NamedTuple):
+    """A site as a model is given it: letters, and numbers of all its cells in a row."""
+
+    letters: bytes = b""
+    state: array[float] = array("f")
+    dist: array[float] = array("f")
+
+
 class Windows:
     """The windows of a file: FASTA, a window a record, or text, a window a line.
 
@@ -76,20 +95,13 @@ class Windows:
         self.name = name
         self.length = length
 
-    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+    def __iter__(self) -> Iterator[tuple[str, Given]]:
         for name, where, letters, size in self._records():
-            if size != self.length:
-                raise Fault(f"{where}: expected a window of {self.length} letters, received {size}")
-            if foreign := letters.lstrip(_LETTERS):
-                raise Fault(
-                    f"{where}, position {size - len(foreign) + 1}: expected a nucleotide "
-                    "letter (A, C, G, T, U, N or another of IUPAC), "
-                    f"received {foreign[0]!r}"
-                )
-            yield name, letters.encode()
+            _check_window(where, letters, size, self.length)
+            yield name, Given(letters.encode())
 
     def _records(self) -> Iterator[Record]:
-        numbered = enumerate(self._lines(), 1)
+        numbered = enumerate(_lines(self.file, self.name), 1)
         filled = dropwhile(lambda numbered: not numbered[1].strip(), numbered)
         first = next(filled, None)
         if first is None:
@@ -140,29 +152,113 @@ class Windows:
                 )
             yield Record(str(number), f"{self.name}, line {number}", text, len(text))
 
-    def _lines(self) -> Iterator[str]:
-        """Yield lines, whatever ends them, without the mark that may begin a text."""
-        self.file.seek(0)
-        start = self.file.read(_BLOCK_HEADER)
-        self.file.seek(0)
-        file: Any = self.file
-        if start.startswith(b"\x1f\x8b"):
-            _check_bgzip(self.file, self.name)
-            file = gzip.GzipFile(fileobj=self.file)
-        elif start.startswith(b"BZh") and start[3:4].isdigit():
-            file = bz2.BZ2File(self.file)
-        elif start.startswith(b"\xfd7zXZ\0"):
-            file = lzma.LZMAFile(self.file)  # noqa: SIM115
-        text = io.TextIOWrapper(file, encoding="utf-8-sig")
-        try:
-            yield from text
-        except UnicodeDecodeError as error:
-            raise Fault(f"{self.name}: expected text, plain or compressed, but {error}") from None
-        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-            raise Fault(f"{self.name}: cannot be read: {error}") from None
-        finally:
-            with suppress(ValueError):  # who has stopped reading may have closed the file
-                text.detach()
+
+class Sites:
+    """The sites of a table that ``deepcpg-tf data neighbours`` wrote.
+
+    They can be gone through again and again, and each is checked every time.
+
+    Parameters
+    ----------
+    file, name
+        As of `Windows`.
+    reads
+        What the model reads, neighbours among it.
+    """
+
+    def __init__(self, file: IO[bytes], name: str, reads: Reads) -> None:
+        self.file = file
+        self.name = name
+        self.reads = reads
+
+    def __iter__(self) -> Iterator[tuple[str, Given]]:
+        lines = enumerate(_lines(self.file, self.name), 1)
+        _, first = next(lines, (0, ""))
+        header = first.rstrip("\r\n").split("\t")
+        of = {kind: [f"{kind}:{cell}" for cell in self.reads.cells] for kind in ("state", "dist")}
+        places = self._places(header, [*of["state"], *of["dist"]])
+        count = 0
+        for number, line in lines:
+            where = f"{self.name}, line {number}"
+            columns = line.rstrip("\r\n").split("\t")
+            if len(columns) != len(header):
+                raise Fault(f"{where}: expected {len(header)} columns, received {len(columns)}")
+            row = {column: columns[place] for column, place in places.items()}
+            if not (row["position"].isascii() and row["position"].isdecimal()):
+                raise Fault(
+                    f"{where}: expected a whole number as position, received "
+                    f"{row['position'][:60]!r}"
+                )
+            letters = row.get("window", "")
+            if self.reads.length is not None:
+                _check_window(where, letters, len(letters), self.reads.length)
+            state, dist = (self._numbers(where, row, of[kind]) for kind in ("state", "dist"))
+            count += 1
+            yield f"{row['chromosome']}:{row['position']}", Given(letters.encode(), state, dist)
+        if not count:
+            raise Fault(f"{self.name}: expected a site a line after the header, found none")
+
+    def _places(self, header: Sequence[str], numbers: Sequence[str]) -> dict[str, int]:
+        letters = ["window"] if self.reads.length is not None else []
+        needed = ["chromosome", "position", *letters, *numbers]
+        for column in needed:
+            if header.count(column) != 1:
+                raise Fault(
+                    f"{self.name}: expected a table that `deepcpg-tf data neighbours` wrote for "
+                    f"this model, with one column {column!r}, found {header.count(column)}"
+                )
+        return {column: header.index(column) for column in needed}
+
+    def _numbers(self, where: str, row: dict[str, str], columns: Sequence[str]) -> array[float]:
+        found = array("f")
+        for column in columns:
+            try:
+                values = array("f", map(float, row[column].split(",")))
+            except ValueError:
+                values = array("f")
+            if len(values) != self.reads.of_each or not all(0 <= value <= 1 for value in values):
+                raise Fault(
+                    f"{where}, column {column!r}: expected {self.reads.of_each} numbers from 0 to "
+                    f"1, received {row[column][:60]!r}"
+                )
+            found.extend(values)
+        return found
+
+
+def _check_window(where: str, letters: str, size: int, length: int) -> None:
+    if size != length:
+        raise Fault(f"{where}: expected a window of {length} letters, received {size}")
+    if foreign := letters.lstrip(_LETTERS):
+        raise Fault(
+            f"{where}, position {size - len(foreign) + 1}: expected a nucleotide "
+            "letter (A, C, G, T, U, N or another of IUPAC), "
+            f"received {foreign[0]!r}"
+        )
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[str]:
+    """Yield lines, whatever ends them, without the mark that may begin a text."""
+    file.seek(0)
+    start = file.read(_BLOCK_HEADER)
+    file.seek(0)
+    opened: Any = file
+    if start.startswith(b"\x1f\x8b"):
+        _check_bgzip(file, name)
+        opened = gzip.GzipFile(fileobj=file)
+    elif start.startswith(b"BZh") and start[3:4].isdigit():
+        opened = bz2.BZ2File(file)
+    elif start.startswith(b"\xfd7zXZ\0"):
+        opened = lzma.LZMAFile(file)  # noqa: SIM115
+    text = io.TextIOWrapper(opened, encoding="utf-8-sig")
+    try:
+        yield from text
+    except UnicodeDecodeError as error:
+        raise Fault(f"{name}: expected text, plain or compressed, but {error}") from None
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise Fault(f"{name}: cannot be read: {error}") from None
+    finally:
+        with suppress(ValueError):  # who has stopped reading may have closed the file
+            text.detach()
 
 
 def _check_bgzip(file: IO[bytes], name: str) -> None:
@@ -182,37 +278,41 @@ def _check_bgzip(file: IO[bytes], name: str) -> None:
 
 
 @contextmanager
-def checked_windows(path: str, length: int) -> Iterator[Windows]:
-    """Yield the windows of a file, or of stdin (``-``), after all of them were checked."""
+def checked_input(path: str, reads: Reads) -> Iterator[Iterable[tuple[str, Given]]]:
+    """Yield the windows or sites of a file, or of stdin (``-``), after all were checked."""
     name = "stdin" if path == "-" else path
     with ExitStack() as stack:
         try:
             file = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
             if path == "-" or not file.seekable():
-                # A pipe is read once, and windows are needed twice: to check, and to compute.
+                # A pipe is read once, and all of it is needed twice: to check, and to compute.
                 copy = stack.enter_context(tempfile.TemporaryFile())
                 shutil.copyfileobj(file, copy)
                 file = copy
         except OSError as error:
             raise Fault(f"{name}: cannot be read: {error.strerror}") from None
-        windows = Windows(file, name, length)
-        deque(windows, maxlen=0)
-        yield windows
+        given: Iterable[tuple[str, Given]] = (
+            Sites(file, name, reads)
+            if reads.length is None or reads.cells
+            else Windows(file, name, reads.length)
+        )
+        deque(given, maxlen=0)
+        yield given
 
 
 def write_table(
     out: Path | None,
     cells: Sequence[str],
-    windows: Iterable[tuple[str, bytes]],
-    run: Callable[[list[bytes]], Iterable[Iterable[float]]],
+    given: Iterable[tuple[str, Given]],
+    run: Callable[[list[Given]], Iterable[Iterable[float]]],
     batch: int,
 ) -> None:
-    """Predict windows, some at a time, and write a line of probabilities for each."""
+    """Predict windows or sites, some at a time, and write a line of probabilities for each."""
     with _writing(out) as file:
         print("id", *cells, sep="\t", file=file)
-        remaining = iter(windows)
+        remaining = iter(given)
         while some := list(islice(remaining, batch)):
-            rows = run([letters for _, letters in some])
+            rows = run([site for _, site in some])
             for (name, _), row in zip(some, rows, strict=True):
                 print(name, *(f"{value:.7g}" for value in row), sep="\t", file=file)
 
@@ -263,6 +363,11 @@ def end(program: str, main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+INPUT = (
+    "FASTA or a window a line or, of a model that reads neighbours, a table that deepcpg-tf data "
+    "neighbours wrote; plain or compressed; - is stdin"
+)
+
 # ---- The end of what every kit has ----
 
 
@@ -270,10 +375,10 @@ class Server(Protocol):
     """A model on a server: one version of it, the same from the first request to the last."""
 
     cells: list[str]
-    length: int
+    reads: Reads
 
-    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
-        """Return the probabilities [n, cells] of some windows."""
+    def run(self, sites: list[Given]) -> list[Sequence[float]]:
+        """Return the probabilities [n, cells] of some sites."""
 
 
 class Rest:
@@ -295,19 +400,39 @@ class Rest:
             metadata = self._ask("/metadata")
             signatures = metadata["metadata"]["signature_def"]["signature_def"]
             self._version = metadata["model_spec"]["version"]
-            self.length = _columns(signatures["tokens"]["inputs"]["tokens"])
-            cells = _columns(signatures["serving_default"]["outputs"]["probabilities"])
-        except (KeyError, TypeError, IndexError):
+            default = signatures["serving_default"]
+            (cells,) = _shape(default["outputs"]["probabilities"])
+            length, inputs, of_each = None, 0, 0
+            if "sequences" in default["inputs"]:
+                (length,) = _shape(signatures["tokens"]["inputs"]["tokens"])
+            if length is None or "state" in default["inputs"]:
+                inputs, of_each = _shape(default["inputs"]["state"])
+        except (KeyError, TypeError, IndexError, ValueError):
             raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
         self.cells: list[str] = self._predict("labels", list(range(cells)))
+        names = self._predict("input_labels", list(range(inputs))) if inputs else ()
+        self.reads = Reads(length, names, of_each)
 
-    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
-        """Return the probabilities [n, cells] of some windows."""
-        outputs = self._predict("serving_default", [window.decode() for window in letters])
+    def run(self, sites: list[Given]) -> list[Sequence[float]]:
+        """Return the probabilities [n, cells] of some sites."""
+        inputs: dict[str, list[Any]] = {}
+        if self.reads.length is not None:
+            inputs["sequences"] = [site.letters.decode() for site in sites]
+        if self.reads.cells:
+            inputs["state"] = [self._cells(site.state) for site in sites]
+            inputs["dist"] = [self._cells(site.dist) for site in sites]
+        values = inputs if len(inputs) > 1 else inputs["sequences"]
+        outputs = self._predict("serving_default", values)
         # As float32, which the decimals of JSON stand for, a table is the same as over gRPC.
         return [array("f", row) for row in outputs["probabilities"]]
 
-    def _predict(self, signature: str, values: list[Any]) -> Any:
+    def _cells(self, numbers: array[float]) -> list[list[float]]:
+        """Return the numbers of each cell, with as few digits as tell one float32 from the next."""
+        size = self.reads.of_each
+        values = [float(f"{value:.9g}") for value in numbers]
+        return [values[start : start + size] for start in range(0, len(values), size)]
+
+    def _predict(self, signature: str, values: Any) -> Any:
         # By column, an input alone is its values, and an output alone too.
         request = {"signature_name": signature, "inputs": values}
         return self._ask(f"/versions/{self._version}:predict", request)["outputs"]
@@ -331,8 +456,9 @@ class Rest:
 _OF_ANOTHER_KIND = "expected a model that deepcpg-tf exported, received one with other signatures"
 
 
-def _columns(tensor: Any) -> int:
-    return int(tensor["tensor_shape"]["dim"][1]["size"])
+def _shape(tensor: Any) -> list[int]:
+    """Return the shape for one site."""
+    return [int(dim["size"]) for dim in tensor["tensor_shape"]["dim"][1:]]
 
 
 def _message(error: urllib.error.HTTPError) -> str:
@@ -371,28 +497,53 @@ class Grpc:
         request.model_spec.name = model
         answer = self._call(self._stub.GetModelMetadata, request)
         found = metadata_pb2.SignatureDefMap.FromString(answer.metadata["signature_def"].value)
+        # In the maps of a message, what is not there is empty.
+        signatures = found.signature_def
+        default = signatures["serving_default"]
         try:
-            tokens = found.signature_def["tokens"].inputs["tokens"]
-            cells = found.signature_def["serving_default"].outputs["probabilities"]
-            self.length = tokens.tensor_shape.dim[1].size
-            indices = range(cells.tensor_shape.dim[1].size)
-        except IndexError:  # in the maps of a message, what is not there is empty
+            (cells,) = self._shape(default.outputs["probabilities"])
+            length, inputs, of_each = None, 0, 0
+            if "sequences" in default.inputs:
+                (length,) = self._shape(signatures["tokens"].inputs["tokens"])
+            if length is None or "state" in default.inputs:
+                inputs, of_each = self._shape(default.inputs["state"])
+        except ValueError:
             raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
         self._request = predict_pb2.PredictRequest
         self._spec = answer.model_spec
-        names = self._predict("labels", "index", tf.constant(list(indices), tf.int64), "cells")
-        self.cells: list[str] = [name.decode() for name in names]
+        self.cells: list[str] = self._names("labels", cells)
+        self.reads = Reads(length, self._names("input_labels", inputs) if inputs else (), of_each)
 
-    def run(self, letters: list[bytes]) -> list[Sequence[float]]:
-        """Return the probabilities [n, cells] of some windows."""
-        values = self._predict("serving_default", "sequences", letters, "probabilities")
+    def run(self, sites: list[Given]) -> list[Sequence[float]]:
+        """Return the probabilities [n, cells] of some sites."""
+        inputs: dict[str, Any] = {}
+        if self.reads.length is not None:
+            inputs["sequences"] = [site.letters for site in sites]
+        if self.reads.cells:
+            shape = len(sites), len(self.reads.cells), self.reads.of_each
+            for name in ("state", "dist"):
+                numbers = b"".join(getattr(site, name).tobytes() for site in sites)
+                inputs[name] = self._tf.reshape(
+                    self._tf.io.decode_raw(numbers, self._tf.float32), shape
+                )
+        values = self._predict("serving_default", inputs, "probabilities")
         probabilities: list[Sequence[float]] = values.tolist()
         return probabilities
 
-    def _predict(self, signature: str, name: str, values: Any, output: str) -> Any:
+    def _names(self, signature: str, count: int) -> list[str]:
+        index = self._tf.constant(list(range(count)), self._tf.int64)
+        return [name.decode() for name in self._predict(signature, {"index": index}, "cells")]
+
+    @staticmethod
+    def _shape(tensor: Any) -> list[int]:
+        """Return the shape for one site."""
+        return [dim.size for dim in tensor.tensor_shape.dim[1:]]
+
+    def _predict(self, signature: str, inputs: dict[str, Any], output: str) -> Any:
         request = self._request(model_spec=self._spec, output_filter=[output])
         request.model_spec.signature_name = signature
-        request.inputs[name].CopyFrom(self._tf.make_tensor_proto(values))
+        for name, values in inputs.items():
+            request.inputs[name].CopyFrom(self._tf.make_tensor_proto(values))
         answer = self._call(self._stub.Predict, request)
         return self._tf.make_ndarray(answer.outputs[output])
 
@@ -427,9 +578,7 @@ def main() -> None:
     server.add_argument("--rest", metavar="URL", help="as in http://localhost:8501")
     server.add_argument("--grpc", metavar="HOST:PORT", help="as in localhost:8500")
     parser.add_argument("--model", default="deepcpg", help="its name on the server")
-    parser.add_argument(
-        "input", metavar="INPUT", help="FASTA or a window a line, plain or compressed; - is stdin"
-    )
+    parser.add_argument("input", metavar="INPUT", help=INPUT)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
     arguments = parser.parse_args()
     model: Server = (
@@ -437,8 +586,8 @@ def main() -> None:
         if arguments.rest is None
         else Rest(arguments.rest, arguments.model)
     )
-    with checked_windows(arguments.input, model.length) as windows:
-        write_table(arguments.out, model.cells, windows, model.run, _BATCH)
+    with checked_input(arguments.input, model.reads) as given:
+        write_table(arguments.out, model.cells, given, model.run, _BATCH)
 
 
 if __name__ == "__main__":

@@ -56,10 +56,10 @@ def test_the_manifest_of_each_artefact(exported, name):
 
 
 def test_the_windows_have_n_lower_case_and_both_ends(exported):
-    tokens = exported.drawn.parity
+    tokens = exported.drawn.parity["tokens"]
     assert (tokens == ord("N")).all(axis=1).any()
     assert (tokens[1::4] >= ord("a")).all()
-    letters = [row.tobytes().decode() for row in exported.drawn.calibration]
+    letters = [row.tobytes().decode() for row in exported.drawn.calibration["tokens"]]
     typical = exported.model.predict_sequences(letters).mean(axis=1)[128:]
     reference = parity.Reference.load(exported.folder / "parity" / "1.npz")
     found = reference.probabilities.mean(axis=1)
@@ -329,8 +329,8 @@ def open(path, artefact):
     runtime.said = lambda: said
     return runtime
 
-def card(paths, length):
-    return f"Call {paths[0]} with {length} letters."
+def card(paths, description):
+    return f"Call {paths[0]} with {description['window']['length']} letters."
 '''
 
 

@@ -30,9 +30,8 @@ def load(exported, name):
 
 
 def write(model, folder, tokens):
-    format_onnx.write(
-        Job(model, "x", folder, Drawn("", tokens, tokens, None), True, 1, describe(model, "x"))
-    )
+    drawn = Drawn("", {"tokens": tokens}, {"tokens": tokens}, None)
+    format_onnx.write(Job(model, "x", folder, drawn, True, 1, describe(model, "x")))
 
 
 def session(path):

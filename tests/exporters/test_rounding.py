@@ -14,7 +14,6 @@ from deepcpg_tf.exporters.formats import tflite as format_tflite
 from deepcpg_tf.exporters.rounding import Fit, round_weights
 from deepcpg_tf.exporters.runtimes import run
 from deepcpg_tf.exporters.samples import draw_samples
-from deepcpg_tf.genome.sequence import encode_windows
 from deepcpg_tf.models.registry import build_model
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from tests.reference import random_tensors, random_windows
@@ -39,7 +38,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def windows(model):
-    return draw_samples(model).rounding_arrays()
+    return draw_samples(model).rounding_arrays()["windows"]
 
 
 def kernels(model):
@@ -57,7 +56,7 @@ def largest_pair(weights, channels):
 
 @pytest.mark.parametrize("fit", Fit)
 def test_weights_are_on_the_grid(model, windows, fit):
-    rounded = round_weights(model, windows, fit)
+    rounded = round_weights(model, {"windows": windows}, fit)
     for kernel, layer in zip(kernels(rounded.model), rounded.layers, strict=True):
         whole = kernel / layer.scale
         np.testing.assert_allclose(whole, np.round(whole), atol=1e-3)
@@ -80,8 +79,8 @@ def test_less_is_lost_than_by_rounding_alone(model, windows):
         name: np.abs(other.predict_windows(compared, "logits") - exact).mean()
         for name, other in (
             ("nearest", nearest),
-            ("largest", round_weights(model, windows, Fit.LARGEST).model),
-            ("pairs", round_weights(model, windows, Fit.PAIRS).model),
+            ("largest", round_weights(model, {"windows": windows}, Fit.LARGEST).model),
+            ("pairs", round_weights(model, {"windows": windows}, Fit.PAIRS).model),
         )
     }
     assert lost["largest"] < 0.7 * lost["nearest"]
@@ -95,7 +94,7 @@ def test_a_channel_that_is_never_above_0(windows):
             tensor[:2] = -100
     tensors["cpg/kernel"][:] = 0
     model = build_model(Checkpoint(CONFIG, tensors, {}, "x"))
-    rounded = round_weights(model, windows, Fit.PAIRS).model
+    rounded = round_weights(model, {"windows": windows}, Fit.PAIRS).model
     found, expected = (each.predict_windows(windows, "logits") for each in (rounded, model))
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -103,7 +102,7 @@ def test_a_channel_that_is_never_above_0(windows):
 def test_no_pair_of_weights_is_too_large(model, windows):
     """255 times the sum of two neighbours fits into 16 bits; with the largest weights alone not."""
     for fit, fits in ((Fit.PAIRS, True), (Fit.LARGEST, False)):
-        rounded = round_weights(model, windows, fit)
+        rounded = round_weights(model, {"windows": windows}, fit)
         channels = (0, *CONFIG.conv_channels)
         pairs = [
             largest_pair(np.round(kernel / layer.scale), number)
@@ -181,12 +180,8 @@ def test_channels_that_are_hardly_ever_above_0(tmp_path):
     artefacts = format_tflite.write(
         Job(model, "x", tmp_path / "tflite", drawn, True, 1, describe(model, "x"))
     )
-    expected = model.predict_windows(encode_windows(letters(drawn.parity), 201))
+    expected = model.predict_arrays(drawn.parity)
     for artefact in artefacts:
         if artefact.precision == "int8":
-            found = run(open_artefact(tmp_path, artefact), {"tokens": drawn.parity}, artefact.batch)
+            found = run(open_artefact(tmp_path, artefact), drawn.parity, artefact.batch)
             np.testing.assert_allclose(found["probabilities"], expected, atol=BOUNDS["int8"])
-
-
-def letters(tokens):
-    return [row.tobytes().decode() for row in tokens]
