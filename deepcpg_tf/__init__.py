@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
+    from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
     from deepcpg_tf.workflows.tables import build_table, filter_table, import_table
     from deepcpg_tf.workflows.train import train
@@ -67,6 +68,7 @@ _MODULE_OF = {
     "read_table": "data.table_file",
     "train": "workflows.train",
     "verify": "workflows.export",
+    "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
 }
 
@@ -103,6 +105,7 @@ __all__ = [
     "read_table",
     "train",
     "verify",
+    "write_neighbours",
     "write_table",
 ]
 

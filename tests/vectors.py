@@ -5,6 +5,7 @@ import json
 from tests.conftest import DATA
 
 WINDOWS = json.loads((DATA / "vectors" / "windows.json").read_text())
+NEIGHBOURS = json.loads((DATA / "vectors" / "neighbours.json").read_text())
 TABLES = json.loads((DATA / "vectors" / "tables.json").read_text())["tables"]
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.table import MethylationTable
 
 app = typer.Typer(
-    name="data", help="Make, show and split tables of methylation.", no_args_is_help=True
+    name="data",
+    help="Make, show and split tables of methylation, and write what models read of them.",
+    no_args_is_help=True,
 )
 
 _Table = Annotated[Path, typer.Argument(help="A table (.h5ad).", metavar="TABLE")]
@@ -163,6 +165,45 @@ def show(table: _Table, debug: Debug = False) -> None:
             for row in summarize(read_table(table))
         ],
     )
+
+
+@app.command("neighbours", cls=Command)
+def neighbours(
+    model: Annotated[
+        str,
+        typer.Argument(help="A folder with a CpG or Joint module.", metavar="MODEL"),
+    ],
+    table: _Table,
+    out: Annotated[
+        Path, typer.Option(help="The table to write (.tsv or .tsv.gz).", metavar="FILE")
+    ],
+    sites: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sites: BED, or chromosome and 1-based position (default: those of the table).",
+            metavar="FILE",
+        ),
+    ] = None,
+    genome: Annotated[
+        Path | None,
+        typer.Option(
+            help="The reference, which --sites and a Joint module need: FASTA, plain or bgzip, or "
+            "a folder of it.",
+            metavar="FASTA",
+        ),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write what a CpG or Joint module reads of sites, as text for the kits of an export.
+
+    A line a site: its window, where the module reads one, and in each cell the states and
+    distances of the neighbouring sites.
+    """
+    from deepcpg_tf.workflows.neighbours import write_neighbours
+
+    with shown_progress() as progress:
+        rows = write_neighbours(model, table, out, sites=sites, genome=genome, progress=progress)
+    print(f"{out}: {rows} sites")
 
 
 @app.command("split", cls=Command)

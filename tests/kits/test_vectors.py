@@ -7,11 +7,12 @@ import gzip
 import importlib.util
 import io
 
+import numpy as np
 import pysam
 import pytest
 
 from tests.kits.conftest import KITS
-from tests.vectors import TABLES, WINDOWS, named
+from tests.vectors import NEIGHBOURS, TABLES, WINDOWS, named
 
 
 @pytest.fixture(
@@ -32,7 +33,7 @@ def read(program, text):
 
 @pytest.mark.parametrize("case", WINDOWS["read"], ids=named(WINDOWS["read"]))
 def test_windows(program, case):
-    found = [(name, letters.decode()) for name, letters in read(program, case["text"])]
+    found = [(name, given.letters.decode()) for name, given in read(program, case["text"])]
     assert found == [*zip(case["ids"], case["letters"], strict=True)]
 
 
@@ -41,14 +42,17 @@ def test_compressed(program, case):
     file = io.BytesIO(base64.b64decode(case["base64"]))
     windows = program.Windows(file, "FILE", WINDOWS["length"])
     for _ in range(2):  # to check, and to compute
-        found = [(name, letters.decode()) for name, letters in windows]
+        found = [(name, given.letters.decode()) for name, given in windows]
         assert found == [*zip(case["ids"], case["letters"], strict=True)]
     assert not file.closed
 
 
 def test_fasta_with_lines_of_old_macs(program):
     found = read(program, ">a of here\rACGTN\rCGTACA\r>b\rttttttttttt")
-    assert found == [("a", b"ACGTNCGTACA"), ("b", b"ttttttttttt")]
+    assert [(name, given.letters) for name, given in found] == [
+        ("a", b"ACGTNCGTACA"),
+        ("b", b"ttttttttttt"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,11 +111,34 @@ def test_faults(program, case):
 def test_tables(program, case, batch, tmp_path):
     rows = iter(case["probabilities"])
 
-    def run(letters):
-        assert len(letters) <= batch
-        return [next(rows) for _ in letters]
+    def run(sites):
+        assert len(sites) <= batch
+        return [next(rows) for _ in sites]
 
     out = tmp_path / "table.tsv"
-    windows = [(name, b"A") for name in case["ids"]]
+    windows = [(name, program.Given(b"A")) for name in case["ids"]]
     program.write_table(out, case["cells"], windows, run, batch)
     assert out.read_text() == case["text"]
+
+
+def sites(program, case):
+    reads = program.Reads(case["length"], case["cells"], case["of_each_cell"])
+    return [*program.Sites(io.BytesIO(case["text"].encode()), "FILE", reads)]
+
+
+@pytest.mark.parametrize("case", NEIGHBOURS["read"], ids=named(NEIGHBOURS["read"]))
+def test_sites_and_neighbours(program, case):
+    found = sites(program, case)
+    assert [name for name, _ in found] == case["ids"]
+    if case["length"] is not None:
+        assert [given.letters.decode() for _, given in found] == case["letters"]
+    for kind in ("state", "dist"):
+        expected = np.array(case[kind], np.float32).reshape(len(found), -1)
+        np.testing.assert_array_equal([getattr(given, kind) for _, given in found], expected)
+
+
+@pytest.mark.parametrize("case", NEIGHBOURS["faults"], ids=named(NEIGHBOURS["faults"]))
+def test_faults_of_sites(program, case):
+    with pytest.raises(program.Fault) as error:
+        sites(program, {**NEIGHBOURS["read"][0], **case})
+    assert str(error.value) == case["message"]

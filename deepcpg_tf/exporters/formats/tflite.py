@@ -56,11 +56,10 @@ Samples = Callable[[], Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]]
 _CARD = """
 ### TFLite: LiteRT
 
-{signatures} The `_batch1` files take one
-{unit} a call: the form for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
-What asks for no signature gets the first graph, which is that of `{first}`; tensors are
-called as in the signatures: input{s} {inputs}, outputs `logits`, then
-`probabilities`.{int8}
+{signatures} The `_batch1` files take one {unit} a call: the form
+for mobile and browser. `unzip -p FILE labels.txt` prints the cells.
+What asks for no signature gets the first graph, which is that of `{first}`; tensors are called as
+in the signatures: input{s} {inputs}, outputs `logits`, then `probabilities`.{int8}
 
 ```python
 from ai_edge_litert.interpreter import Interpreter
