@@ -147,3 +147,30 @@ def tiny_export(once):
         (folder / "content.json").write_text(json.dumps(content))
 
     return once("export-of-tiny", fill)
+
+
+@pytest.fixture(scope="session")
+def module_exports(once):
+    """Folder with a small Joint and a small CpG module, their exports, and a table to read.
+
+    These are ``joint``, ``joint-export``, ``cpg``, ``cpg-export`` and ``cells.h5ad``; the
+    windows have 101 letters, and neighbours are of the cells of the original's run.
+    """
+
+    def fill(folder):
+        import_tensorflow()
+        from deepcpg_tf import build_table, export
+        from deepcpg_tf.models.registry import new_model
+        from tests.contract.test_models import random_weights
+        from tests.workflows.test_modules import CPG, JOINT, RUN
+
+        folder.mkdir()
+        profiles = [RUN / "cpg" / name for name in ("c1.tsv", "c2.tsv", "c3.tsv.gz")]
+        build_table(profiles, RUN / "dna", folder / "cells.h5ad")
+        for name, config in (("cpg", CPG), ("joint", JOINT)):
+            model = random_weights(new_model(config))
+            model.head.kernel.assign(model.head.kernel * 0.5)  # int8 has a bound
+            model.save_to_preset(folder / name)
+            export(folder / name, folder / f"{name}-export")
+
+    return once("exports-of-modules", fill)

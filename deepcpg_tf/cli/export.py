@@ -36,7 +36,8 @@ def export(
         Path | None,
         typer.Option(
             help="What sets the scales of int8: windows (FASTA); sites, or a table (.h5ad), with "
-            "--genome; or data of the original (default: the training data, or generated).",
+            "--genome; or data of the original. Of a CpG or Joint module one of the last two. "
+            "(Default: the training data, or generated.)",
             metavar="FILE",
         ),
     ] = None,

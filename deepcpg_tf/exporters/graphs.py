@@ -25,9 +25,6 @@ Tensors = Mapping[str, tf.Tensor]
 SEQUENCES, TOKENS, ONE_HOT = "sequences", "tokens", "one_hot"
 DEFAULT = "serving_default"
 
-FOR_INFERENCE = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-"""How graphs are saved: without gradients of their own, which nobody asks a server for."""
-
 
 def reads_windows(model: MethylationModel) -> bool:
     """Return whether a model reads windows of DNA."""

@@ -89,12 +89,13 @@ def fill(graph: Any, nodes: list[Any], constants: dict[str, npt.NDArray[Any]]) -
     graph.ClearField("value_info")
 
 
-def name_by_order(graph: Any) -> None:
-    """Name nodes, constants and what is between by the order of the nodes.
+def arrange(graph: Any) -> None:
+    """Put nodes in an order that follows from what they compute, and name all by that order.
 
-    Names that TensorFlow and tf2onnx give count what else they have converted: with those,
-    no two files would be the same.
+    Names that TensorFlow and tf2onnx give count what else they have converted, and so does
+    their order of nodes that do not need each other: with these, no two files would be the same.
     """
+    _order(graph)
     constants = {tensor.name: tensor for tensor in graph.initializer}
     fixed = {value.name for value in (*graph.input, *graph.output)}
     names: dict[str, str] = {}
@@ -114,6 +115,24 @@ def name_by_order(graph: Any) -> None:
     graph.initializer.extend(copies)
     for tensor in graph.initializer:
         tensor.name, tensor.doc_string = names[tensor.name], ""
+
+
+def _order(graph: Any) -> None:
+    """Let each node come right after what it reads, beginning with the first output."""
+    made_by = {name: node for node in graph.node for name in node.output}
+    done: dict[str, Any] = {}
+    waiting = [made_by[value.name] for value in reversed(graph.output)]
+    while waiting:
+        node = waiting[-1]
+        needed = [made_by[name] for name in node.input if name in made_by]
+        missing = [other for other in needed if other.output[0] not in done]
+        if missing:
+            waiting += reversed(missing)
+        else:
+            done.setdefault(node.output[0], waiting.pop())
+    copies = [type(node).FromString(node.SerializeToString()) for node in done.values()]
+    graph.ClearField("node")
+    graph.node.extend(copies)
 
 
 def _make_one_dimensional(graph: _Graph) -> None:

@@ -6,7 +6,7 @@ Source: ``keras.layers.recurrent`` of Keras 1.2.2 and Keras 2.2.4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -57,16 +57,23 @@ class UnrolledGRU(keras.layers.GRU):
         gates = tf.reshape(rows @ kernel + bias, (-1, steps, 3 * self.units))
         if self.go_backwards:
             gates = tf.reverse(gates, [1])
-        states = _states(gates, recurrent)
+        # Outside of training TensorFlow's own slopes do, and a graph without others can be saved.
+        states = _states(gates, recurrent) if training else _steps(gates, recurrent).states
         return states[:, -1], states, [states[:, -1]]
 
 
-@tf.custom_gradient
-def _states(gates: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-    """Return the states [n, steps, units], given what the inputs contribute to the gates.
+class _Steps(NamedTuple):
+    """What each step begins with and makes, and the states after all of them [n, steps, units]."""
 
-    ``gates`` is [n, steps, 3 units] and ``recurrent`` [units, 3 units], both z, r, h.
-    """
+    before: list[tf.Tensor]
+    opened: list[tf.Tensor]
+    resets: list[tf.Tensor]
+    candidates: list[tf.Tensor]
+    states: tf.Tensor
+
+
+def _steps(gates: tf.Tensor, recurrent: tf.Tensor) -> _Steps:
+    """Return the steps, given what the inputs contribute to the gates; see `_states`."""
     units = recurrent.shape[0]
     kernel, candidate_kernel = recurrent[:, : 2 * units], recurrent[:, 2 * units :]
     steps = tf.unstack(gates, axis=1)
@@ -82,11 +89,23 @@ def _states(gates: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, Gradient
         candidates.append(candidate)
         state = update * state + (1 - update) * candidate
         states.append(state)
+    return _Steps(before, opened, resets, candidates, tf.stack(states, 1))
+
+
+@tf.custom_gradient
+def _states(gates: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+    """Return the states [n, steps, units], given what the inputs contribute to the gates.
+
+    ``gates`` is [n, steps, 3 units] and ``recurrent`` [units, 3 units], both z, r, h.
+    """
+    units = recurrent.shape[0]
+    kernel, candidate_kernel = recurrent[:, : 2 * units], recurrent[:, 2 * units :]
+    before, opened, resets, candidates, states = _steps(gates, recurrent)
 
     def gradient(slopes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         of_gates: list[tf.Tensor] = []
         of_candidates: list[tf.Tensor] = []
-        slope = tf.zeros_like(state)
+        slope = tf.zeros_like(before[0])
         for own, start, both, candidate in zip(
             tf.unstack(slopes, axis=1)[::-1],
             before[::-1],
@@ -116,4 +135,4 @@ def _states(gates: tf.Tensor, recurrent: tf.Tensor) -> tuple[tf.Tensor, Gradient
         of_inputs = tf.concat([tf.stack(of_gates, 1), tf.stack(of_candidates, 1)], 2)
         return of_inputs, of_recurrent
 
-    return tf.stack(states, 1), gradient
+    return states, gradient

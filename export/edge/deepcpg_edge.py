@@ -444,7 +444,8 @@ def _said(path: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             cells = tuple(archive.read("labels.txt").decode().splitlines())
-            return cells, dict(json.loads(archive.read("description.json")))
+            more = "description.json" in archive.namelist()
+            return cells, json.loads(archive.read("description.json")) if more else {}
     except OSError as error:
         raise Fault(f"{path}: cannot be read: {error.strerror}") from None
     except (zipfile.BadZipFile, KeyError, ValueError):

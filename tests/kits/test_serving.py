@@ -182,8 +182,8 @@ def test_what_the_server_says_is_told(client, addresses):
     for model in (client.Rest(addresses.rest, "deepcpg"), client.Grpc(addresses.grpc, "deepcpg")):
         expected = "server error (400|INVALID_ARGUMENT): .*expected windows of 101 letters, receiv"
         with pytest.raises(client.Fault, match=expected):
-            model.run([b"ACGT"])
-        assert np.shape(model.run([GOOD.encode()])) == (1, 3)
+            model.run([client.Given(b"ACGT")])
+        assert np.shape(model.run([client.Given(GOOD.encode())])) == (1, 3)
 
 
 def test_another_program_at_the_address(rest, windows):

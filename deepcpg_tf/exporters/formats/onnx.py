@@ -30,7 +30,7 @@ from deepcpg_tf.exporters.graphs import (
     reads_windows,
     rows_of,
 )
-from deepcpg_tf.exporters.onnx_passes import computed_of, fill, name_by_order, simplify
+from deepcpg_tf.exporters.onnx_passes import arrange, computed_of, fill, simplify
 from deepcpg_tf.exporters.rounding import LARGEST_INPUT, Fit, Layer, method, round_weights
 from deepcpg_tf.exporters.runtimes import InProcess, Values
 from deepcpg_tf.inputs import Arrays
@@ -83,7 +83,7 @@ def write(job: Job) -> list[Artefact]:
         file = f"{precision}.onnx"
         description = {**job.description, "precision": precision}
         metadata = {"cells": json.dumps(model.cells), "description": json.dumps(description)}
-        name_by_order(proto.graph)
+        arrange(proto.graph)
         _document(proto, job)
         onnx.helper.set_model_props(proto, metadata)
         onnx.save(proto, job.folder / file)
@@ -173,6 +173,10 @@ def _convert(model: MethylationModel) -> Any:
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_DIMENSION
     simplify(proto, TOKENS)
+    used = {node.domain for node in proto.graph.node}
+    domains = [one for one in proto.opset_import if one.domain in used]
+    proto.ClearField("opset_import")
+    proto.opset_import.extend(domains)
     return proto
 
 

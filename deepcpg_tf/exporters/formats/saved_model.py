@@ -24,7 +24,6 @@ from deepcpg_tf.exporters.describe import outputs_of, tensor
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import (
     DEFAULT,
-    FOR_INFERENCE,
     ONE_HOT,
     SEQUENCES,
     TOKENS,
@@ -88,9 +87,7 @@ def write(job: Job) -> list[Artefact]:
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with quiet_stderr():
-        tf.saved_model.save(
-            module, str(version_folder), signatures=_signatures(model), options=FOR_INFERENCE
-        )
+        tf.saved_model.save(module, str(version_folder), signatures=_signatures(model))
     extra = version_folder / "assets.extra"
     extra.mkdir()
     (extra / "cells.txt").write_text("".join(f"{cell}\n" for cell in model.cells))

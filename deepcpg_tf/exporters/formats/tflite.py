@@ -27,7 +27,6 @@ from deepcpg_tf.exporters.describe import outputs_of, shapes_of, summary, tensor
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import (
     DEFAULT,
-    FOR_INFERENCE,
     ONE_HOT,
     TOKENS,
     Outputs,
@@ -232,7 +231,7 @@ def _save(model: MethylationModel, folder: str, batch: int | None) -> None:
     module = tf.Module()
     module.weights = [variable.value for variable in model.variables]
     with quiet_stderr():
-        tf.saved_model.save(module, folder, signatures=signatures, options=FOR_INFERENCE)
+        tf.saved_model.save(module, folder, signatures=signatures)
 
 
 def _function(model: MethylationModel, form: str, batch: int | None) -> Any:
