@@ -57,7 +57,7 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     from deepcpg_tf.exporters.manifest import artefacts_of
     from deepcpg_tf.exporters.parity import Reference
     from deepcpg_tf.exporters.runtimes import Runtime
-    from deepcpg_tf.exporters.samples import draw_windows
+    from deepcpg_tf.exporters.samples import draw_samples
     from deepcpg_tf.inputs import take
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 
@@ -66,7 +66,7 @@ def _measure(architecture: str, cells: int, folder: Path) -> Result:
     config = DeepCpgDnaConfig.from_architecture(architecture, num_labels=cells)
     model = DeepCpgDnaForSequencePrediction(config)
     out = folder / architecture
-    content = export(model, architecture, out, draw_windows(model))
+    content = export(model, architecture, out, draw_samples(model))
     arrays = Reference.load(out / windows_file(1)).arrays
     artefacts = {artefact.path: artefact for artefact in artefacts_of(content)}
 

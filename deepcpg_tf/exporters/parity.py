@@ -187,10 +187,10 @@ def _compare(
         raise ExportError(
             f"expected the cells {', '.join(description['cells'])}, it has {', '.join(said.cells)}"
         )
-    expected = {**description, "precision": artefact.precision}
-    names = sorted({*expected, *said.description}, key=lambda name: (name != "weights", name))
+    own = {**description, "precision": artefact.precision}
+    names = sorted({*own, *said.description}, key=lambda name: (name != "weights", name))
     for name in names:
-        one, other = _text(expected.get(name)), _text(said.description.get(name))
+        one, other = _text(own.get(name)), _text(said.description.get(name))
         if one != other:
             raise ExportError(
                 f"expected a model of the {name} {one[:_LONGEST]}, it says {other[:_LONGEST]}"

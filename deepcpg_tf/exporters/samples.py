@@ -190,7 +190,7 @@ def _generated(model: MethylationModel, rng: np.random.Generator, n: int) -> _Po
     """Return sites of all kinds: poor in C and G or rich, methylated or not, covered or not."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     if "windows" in model.reads.names:
-        arrays["windows"] = _windows(*model.reads.named("windows").shape, rng, n)
+        arrays["windows"] = _windows(model.reads.named("windows").shape[0], rng, n)
     if "state" in model.reads.names:
         arrays |= _neighbours(model, rng, n)
     return _Pool("generated", arrays)

@@ -2,6 +2,7 @@
 
 import json
 
+import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -21,6 +22,7 @@ from deepcpg_tf.genome.sequence import one_hot_of_bytes
 from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.workflows.export import export as export_model
 from tests import tolerances
+from tests.shell import ROOT
 from tests.workflows.test_modules import CPG, DNA, RUN
 
 OF_WINDOWS = {
@@ -304,6 +306,7 @@ def test_calibration_on_a_table(module_exports, tmp_path):
     table, genome = module_exports / "cells.h5ad", RUN / "dna"
     drawn = draw_samples(model, table, genome)
     assert drawn.source.startswith("cells.h5ad, ")
+    assert drawn.labels is not None
     assert (drawn.labels >= 0).any()
     assert set(drawn.parity) == {"tokens", "state", "dist"}
     assert len(drawn.calibration["state"]) == 256
@@ -327,3 +330,8 @@ def test_a_file_of_another_kind(exported, tmp_path):
     (tmp_path / "onnx").mkdir()
     with pytest.raises(ExportError):
         verify(tmp_path)
+
+
+def test_the_manifest_is_as_its_schema_says(exported):
+    schema = json.loads((ROOT / "docs" / "manifest.schema.json").read_text())
+    jsonschema.Draft202012Validator(schema).validate(exported.content)

@@ -27,19 +27,20 @@ def both(**options):
 ALLOWED = 2 * STEPS * (VALUES + UNITS + 1) * tolerances.UNIT * tolerances.SIZE
 
 
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("sequences", [True, False])
 @pytest.mark.parametrize("backwards", [True, False])
-def test_values_and_slopes_are_those_of_keras(sequences, backwards):
+def test_values_and_slopes_are_those_of_keras(sequences, backwards, training):
     stock, ours, x = both(return_sequences=sequences, go_backwards=backwards)
     weight = tf.constant(np.random.default_rng(2).normal(0, 1, stock(x).shape).astype(np.float32))
 
     def slopes(layer):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            loss = tf.reduce_sum(layer(x) * weight)
+            loss = tf.reduce_sum(layer(x, training=training) * weight)
         return tape.gradient(loss, [x, *layer.trainable_variables])
 
-    np.testing.assert_allclose(ours(x), stock(x), atol=ALLOWED)
+    np.testing.assert_allclose(ours(x, training=training), stock(x), atol=ALLOWED)
     for found, expected in zip(slopes(ours), slopes(stock), strict=True):
         np.testing.assert_allclose(found, expected, atol=10 * ALLOWED)
     gates = keras2_hard_sigmoid(x @ ours.cell.kernel)
@@ -64,7 +65,7 @@ def test_the_step_of_training_has_no_sum_in_any_order():
     @tf.function
     def slopes(x):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(tf.square(ours(x)))
+            loss = tf.reduce_sum(tf.square(ours(x, training=True)))
         return tape.gradient(loss, ours.trainable_variables)
 
     graph = slopes.get_concrete_function(x).graph

@@ -34,6 +34,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def kit():
     spec = importlib.util.spec_from_file_location("kit", KITS / "onnx" / "deepcpg_onnx.py")
+    assert spec is not None
+    assert spec.loader is not None
     kit = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(kit)
     return kit
@@ -46,7 +48,7 @@ def read(kit, config, path):
     content = path.read_bytes()
     found = [*kit.Sites(io.BytesIO(content), path.name, reads)]
     shape = (len(found), 3, 10)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         kind: np.array([getattr(given, kind) for _, given in found], np.float32).reshape(shape)
         for kind in ("state", "dist")
     }

@@ -77,7 +77,7 @@ class _Keras(InProcess):
     def __init__(self, path: Path) -> None:
         self.name = f"keras {version('keras')}"
         model = keras.saving.load_model(path)
-        if not isinstance(model, tuple(MODELS.values())):
+        if not isinstance(model, MethylationModel) or type(model) not in MODELS.values():
             raise ExportError("expected a model of DeepCpG, received another")
         self._model, self._name = model, path.stem
         specs = {spec.name: spec for spec in input_specs(model, TOKENS)}

@@ -265,9 +265,9 @@ def _in_form(model: MethylationModel, arrays: Arrays, form: str) -> Arrays:
     if TOKENS not in arrays:
         return arrays
     letters = arrays[TOKENS]
-    values: npt.NDArray[Any] = {
-        SEQUENCES: lambda: np.array([row.tobytes() for row in letters]),
-        TOKENS: lambda: letters,
-        ONE_HOT: lambda: one_hot_of_bytes(channels(model))[letters],
-    }[form]()
-    return {form: values, **{name: arrays[name] for name in arrays if name != TOKENS}}
+    values: dict[str, npt.NDArray[Any]] = {
+        SEQUENCES: np.array([row.tobytes() for row in letters]),
+        TOKENS: letters,
+        ONE_HOT: one_hot_of_bytes(channels(model))[letters],
+    }
+    return {form: values[form], **{name: arrays[name] for name in arrays if name != TOKENS}}
