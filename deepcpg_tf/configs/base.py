@@ -11,11 +11,13 @@ from deepcpg_tf.configs._fields import (
     check_rate,
     check_unique,
     from_mapping,
+    is_integer,
     positive_integers,
     strings,
 )
 from deepcpg_tf.configs.layers import LayerSpec, head_layer
 from deepcpg_tf.configs.names import HEAD
+from deepcpg_tf.configs.outputs import Output, full_name, outputs_from
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.files import parse_json
 from deepcpg_tf.inputs import Inputs
@@ -28,7 +30,7 @@ _MOST_CELLS = 10**6
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadConfig:
-    """The head: one sigmoid unit per cell.
+    """The head: one sigmoid unit per cell, and the units of other outputs.
 
     Parameters
     ----------
@@ -67,6 +69,10 @@ class ModuleConfig:
         Options of the head, as `HeadConfig` or a mapping.
     cells
         Names of the cells in output order; ``cell_1 …`` when only `num_labels` is given.
+        There may be none where there are other outputs.
+    outputs
+        Names of the outputs that follow the cells, such as ``cpg_stats/mean``; see
+        `deepcpg_tf.configs.outputs`.
 
     Raises
     ------
@@ -83,12 +89,15 @@ class ModuleConfig:
     head: HeadConfig = HeadConfig()
     # None stands for "not given"; once made, a configuration always has its cells.
     cells: tuple[str, ...] = None  # type: ignore[assignment]
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.head, Mapping):
             self._set("head", from_mapping(HeadConfig, self.head, "head"))
         if not isinstance(self.head, HeadConfig):
             raise ConfigError(f"head: expected its options, received {self.head!r}")
+        self._set("outputs", tuple(map(full_name, strings("outputs", self.outputs))))
+        check_unique("outputs", self.outputs)
         self._resolve_cells()
 
     def _set(self, name: str, value: object) -> None:
@@ -96,7 +105,8 @@ class ModuleConfig:
 
     def _resolve_cells(self) -> None:
         if self.num_labels is not None:
-            positive_integers("num_labels", (self.num_labels,))
+            if not (self.outputs and is_integer(self.num_labels) and self.num_labels == 0):
+                positive_integers("num_labels", (self.num_labels,))
             if self.num_labels > _MOST_CELLS:
                 raise ConfigError(
                     f"num_labels: expected at most {_MOST_CELLS:,}, received {self.num_labels}"
@@ -107,7 +117,7 @@ class ModuleConfig:
             self._set("cells", tuple(f"cell_{i + 1}" for i in range(self.num_labels)))
         else:
             self._set("cells", self.default_cells)
-        if not self.cells:
+        if not self.cells and not self.outputs:
             raise ConfigError("cells: expected at least one, received none")
         if self.num_labels not in (None, len(self.cells)):
             raise ConfigError(
@@ -155,14 +165,29 @@ class ModuleConfig:
     @property
     def tensor_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor of weights by its name, in order; the head's come last."""
-        cells = len(self.cells)
-        head = {f"{HEAD}/kernel": (self.embedding_size, cells), f"{HEAD}/bias": (cells,)}
+        units = self.units
+        head = {f"{HEAD}/kernel": (self.embedding_size, units), f"{HEAD}/bias": (units,)}
         return self.hidden_shapes | head
 
     @property
+    def other_outputs(self) -> tuple[Output, ...]:
+        """The outputs beside the cells, with their kinds and columns."""
+        return outputs_from(len(self.cells), self.outputs)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """A name for each unit of the head: the cells, then the other outputs."""
+        return (*self.cells, *(name for one in self.other_outputs for name in one.column_names))
+
+    @property
+    def units(self) -> int:
+        """Units of the head: one a cell, and those of other outputs."""
+        return len(self.cells) + sum(one.kind.units for one in self.other_outputs)
+
+    @property
     def head_layer(self) -> LayerSpec:
-        """The head, all cells together."""
-        return head_layer(self.embedding_size, len(self.cells))
+        """The head, all cells and other outputs together."""
+        return head_layer(self.embedding_size, self.units)
 
     @property
     def num_parameters(self) -> int:
@@ -179,10 +204,12 @@ class ModuleConfig:
         """Floating-point operations of one site, as `LayerSpec` counts them."""
         return sum(spec.flops for spec in (*self.layers, self.head_layer))
 
-    def with_cells(self: Own, cells: tuple[str, ...]) -> Own:
-        """Return the same architecture with other cells, and heads for them."""
+    def with_cells(self: Own, cells: tuple[str, ...], outputs: tuple[str, ...] = ()) -> Own:
+        """Return the same architecture with other cells and outputs, and heads for them."""
         head = dataclasses.replace(self.head, trained=True)
-        return dataclasses.replace(self, cells=cells, num_labels=len(cells), head=head)
+        return dataclasses.replace(
+            self, cells=cells, num_labels=len(cells), outputs=outputs, head=head
+        )
 
     def with_untrained_head(self: Own) -> Own:
         """Return the same with heads that stand for none."""
@@ -207,6 +234,9 @@ class ModuleConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
         fields = dataclasses.asdict(self)
+        if not self.outputs:
+            # As before there were any: the digest of a model is of its configuration too.
+            del fields["outputs"]
         return _as_json(fields)
 
     @classmethod

@@ -61,7 +61,7 @@ class DeepCpgCpgConfig(ModuleConfig):
         over the cells.
     hidden_dropout
         Rate of dropout after these, in training.
-    num_labels, head, cells
+    num_labels, head, cells, outputs
         As in `ModuleConfig`.
     layer_names
         Names of the layers in order, without the scope ``cpg/``. The default is the
@@ -89,6 +89,8 @@ class DeepCpgCpgConfig(ModuleConfig):
         super().__post_init__()
         self._set("input_cells", strings("input_cells", self.input_cells) or self.cells)
         check_unique("input_cells", self.input_cells)
+        if not self.input_cells:
+            raise ConfigError("input_cells: expected at least one, received none")
         for name in ("max_distance", "shared_size"):
             positive_integers(name, (getattr(self, name),))
         if not is_integer(self.neighbours) or self.neighbours < 2 or self.neighbours % 2:
@@ -164,13 +166,14 @@ class DeepCpgCpgConfig(ModuleConfig):
         own = (self.shared_size, self.recurrent_sizes)
         return next((name for name, other in ARCHITECTURES.items() if other == own), "custom")
 
-    def with_cells(self, cells: tuple[str, ...]) -> DeepCpgCpgConfig:
+    def with_cells(self, cells: tuple[str, ...], outputs: tuple[str, ...] = ()) -> DeepCpgCpgConfig:
         """Return the same architecture with other cells, whose neighbours are read too.
 
-        The same cells in another order are read in the order in which they were.
+        The same cells in another order are read in the order in which they were, and without
+        cells those that were.
         """
-        changed = super().with_cells(cells)
-        if set(cells) == set(self.input_cells):
+        changed = super().with_cells(cells, outputs)
+        if not cells or set(cells) == set(self.input_cells):
             return changed
         return dataclasses.replace(changed, input_cells=cells, state_means=())
 

@@ -48,7 +48,7 @@ class DeepCpgJointConfig(ModuleConfig):
         Units of each dense layer after the concatenation of their embeddings.
     hidden_dropout
         Rate of dropout after each of these, in training.
-    num_labels, head, cells
+    num_labels, head, cells, outputs
         As in `ModuleConfig`.
     layer_names
         Names of the joining layers in order, the first the concatenation, the others
@@ -83,17 +83,16 @@ class DeepCpgJointConfig(ModuleConfig):
         check_layer_names(self.layer_names, kinds, (DNA, CPG))
 
     def _part(self, name: str, cls: type[ModuleConfig]) -> Any:
-        """Return the configuration of a part, with the cells of the whole."""
+        """Return the configuration of a part, with the cells and outputs of the whole."""
         part = getattr(self, name)
+        own: dict[str, Any] = {"cells": self.cells, "outputs": self.outputs}
         if part is None:
-            return cls(cells=self.cells)
+            return cls(**own)
         if isinstance(part, Mapping):
-            return from_mapping(cls, {**part, "cells": self.cells}, name)
+            return from_mapping(cls, {**part, **own}, name)
         if not isinstance(part, cls):
             raise ConfigError(f"{name}: expected its configuration, received {part!r}")
-        return dataclasses.replace(
-            part, cells=self.cells, num_labels=len(self.cells), head=HeadConfig()
-        )
+        return dataclasses.replace(part, **own, num_labels=len(self.cells), head=HeadConfig())
 
     @classmethod
     def from_architecture(cls, architecture: str, **fields: Any) -> DeepCpgJointConfig:
@@ -124,7 +123,7 @@ class DeepCpgJointConfig(ModuleConfig):
         """Return the fields as JSON types, the cells once."""
         fields = super().to_dict()
         for part in (DNA, CPG):
-            for name in ("cells", "num_labels", "head"):
+            for name in ("cells", "num_labels", "outputs", "head"):
                 del fields[part][name]
         return fields
 
@@ -153,9 +152,12 @@ class DeepCpgJointConfig(ModuleConfig):
         joint = next((k for k, sizes in ARCHITECTURES.items() if sizes == self.joint_sizes), None)
         return f"{self.dna.architecture}+{self.cpg.architecture}+{joint or 'custom'}"
 
-    def with_cells(self, cells: tuple[str, ...]) -> DeepCpgJointConfig:
+    def with_cells(
+        self, cells: tuple[str, ...], outputs: tuple[str, ...] = ()
+    ) -> DeepCpgJointConfig:
         """Return the same architecture with other cells, whose neighbours are read too."""
-        return dataclasses.replace(super().with_cells(cells), cpg=self.cpg.with_cells(cells))
+        cpg = self.cpg.with_cells(cells, outputs)
+        return dataclasses.replace(super().with_cells(cells, outputs), cpg=cpg)
 
     def with_dropout(self, rate: float) -> DeepCpgJointConfig:
         """Return the same with another rate of dropout before every embedding."""

@@ -24,6 +24,7 @@ from deepcpg_tf.configs.names import HEAD, head_name
 from deepcpg_tf.errors import CheckpointError, ConfigError
 from deepcpg_tf.genome.sequence import encode_tokens
 from deepcpg_tf.inputs import Arrays, Inputs, take
+from deepcpg_tf.models.values import values_in_graph
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.load import read_checkpoint
 from deepcpg_tf.weights.preset_folder import save_folder
@@ -153,13 +154,15 @@ class MethylationModel(keras.Model):
             [n, cells, neighbours]). What the module does not read of these is passed over, so
             that the same arrays do for all modules.
         values
-            ``"probabilities"``, ``"logits"`` or ``"embedding"``.
+            ``"probabilities"`` (of cells; other outputs have numbers and classes instead),
+            ``"logits"`` or ``"embedding"``.
         batch_size
             Sites computed at a time.
 
         Returns
         -------
         ndarray of float32, shape (n, cells), or (n, embedding size) for the embedding
+            The columns of other outputs follow those of the cells; see `value_names`.
 
         Raises
         ------
@@ -207,16 +210,16 @@ class MethylationModel(keras.Model):
                 if values == "embedding":
                     return tf.cast(embedding, tf.float32)
                 logits = self.head(embedding)
-                return logits if values == "logits" else tf.sigmoid(logits)
+                return logits if values == "logits" else values_in_graph(logits, self.config)
 
             self._graphs[values] = run
         return self._graphs[values]
 
     def value_names(self, values: Values) -> list[str]:
-        """Return the name of each column of a prediction: cells, or units of the embedding."""
+        """Return the name of each column of a prediction: cells and other outputs, or units."""
         if values == "embedding":
             return [f"embedding_{i}" for i in range(self.config.embedding_size)]
-        return list(self.cells)
+        return list(self.config.column_names)
 
     def activations(
         self, arrays: Arrays, names: Sequence[str]
@@ -235,7 +238,8 @@ class MethylationModel(keras.Model):
         -------
         dict of ndarray
             Float32 [n, length, channels], or [n, channels] after the flattening.
-            As in the original, a head ``cpg/<cell>`` yields probabilities [n, 1].
+            As in the original, a head ``cpg/<cell>`` yields probabilities [n, 1], and
+            another output, such as ``cpg_stats/mean``, what it predicts.
 
         Raises
         ------
@@ -267,12 +271,14 @@ class MethylationModel(keras.Model):
             probabilities = self.predict_arrays(arrays)
             for i, cell in enumerate(self.cells):
                 result.setdefault(head_name(cell), probabilities[:, i : i + 1])
+            for output in self.config.other_outputs:
+                result.setdefault(output.name, probabilities[:, output.columns])
         return {name: result[name] for name in names}
 
     @property
     def original_names(self) -> list[str]:
         """The original's name of every layer, in order, heads last."""
-        return [*self.config.layer_paths, *map(head_name, self.cells)]
+        return [*self.config.layer_paths, *map(head_name, self.cells), *self.config.outputs]
 
     @property
     def variables_by_name(self) -> dict[str, keras.Variable]:
@@ -316,7 +322,7 @@ class MethylationModel(keras.Model):
 
     @property
     def head_variables(self) -> tuple[str, ...]:
-        """The names of the head's weights, whose last axis is the cells."""
+        """The names of the head's weights, whose last axis is the cells and other outputs."""
         return tuple(f"{HEAD}/{path_within(v, self.head)}" for v in self.head.weights)
 
     def checkpoint(self) -> Checkpoint:

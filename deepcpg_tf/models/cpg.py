@@ -132,7 +132,7 @@ class DeepCpgCpgForSitePrediction(MethylationModel):
         # Layers
         backbone = DeepCpgCpgModel(config, dtype=dtype)
         dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(len(config.cells), dtype="float32", name=HEAD)
+        head = keras.layers.Dense(config.units, dtype="float32", name=HEAD)
 
         # Functional graph
         inputs = [keras.Input(one.shape, name=one.name) for one in config.reads]

@@ -114,7 +114,7 @@ class DeepCpgDnaForSequencePrediction(MethylationModel):
         # Layers
         backbone = DeepCpgDnaModel(config, dtype=dtype)
         dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(len(config.cells), dtype="float32", name=HEAD)
+        head = keras.layers.Dense(config.units, dtype="float32", name=HEAD)
 
         # Functional graph
         inputs = keras.Input((config.sequence_length, config.vocab_size), name="one_hot")

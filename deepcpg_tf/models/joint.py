@@ -113,7 +113,7 @@ class DeepCpgJointForSitePrediction(MethylationModel):
         cpg = DeepCpgCpgModel(config.cpg, dtype=dtype)
         joining = DeepCpgJointLayers(config, dtype=dtype)
         dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(len(config.cells), dtype="float32", name=HEAD)
+        head = keras.layers.Dense(config.units, dtype="float32", name=HEAD)
 
         # Functional graph
         one_hot = keras.Input((config.dna.sequence_length, config.dna.vocab_size), name="one_hot")

@@ -19,6 +19,7 @@ from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.data.readers import Reader, SiteColumns
 from deepcpg_tf.genome.windows import stretch
 from deepcpg_tf.inputs import Arrays, take
+from deepcpg_tf.models.values import values_of_logits
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.scan.trunk import SharedTrunk, filled, window_cost
 
@@ -123,9 +124,21 @@ class ScanEngine:
 
         Returns
         -------
-        ndarray of float32, shape (n, cells)
+        ndarray of float32, shape (n, units)
+            A column for each cell, and then those of other outputs.
         """
-        return self._all(self._finish, len(self._model.cells), codes, positions, sites, progress)
+        return self._all(self._finish, self._model.config.units, codes, positions, sites, progress)
+
+    def probabilities(
+        self,
+        codes: Codes,
+        positions: Positions,
+        sites: SiteColumns | None = None,
+        progress: Progress = SILENT,
+    ) -> npt.NDArray[np.float32]:
+        """Return what the logits stand for; parameters and columns are those of `logits`."""
+        logits = self.logits(codes, positions, sites, progress)
+        return values_of_logits(logits, self._model.config)
 
     def embeddings(
         self,

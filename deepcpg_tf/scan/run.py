@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.genome.intervals import Annotation
@@ -139,6 +138,6 @@ def scan_regions(
     counts = [len(own) for own in positions]
     ids = np.repeat(np.arange(len(names), dtype=np.int32), counts)
     sites = SiteColumns(names, ids, np.concatenate(positions))
-    probabilities = expit(engine.logits(codes, at, sites, progress))
+    probabilities = engine.probabilities(codes, at, sites, progress)
     ends = np.cumsum(counts)[:-1]
     return list(map(Shard, names, positions, np.split(probabilities, ends)))

@@ -40,6 +40,12 @@ class Shard(NamedTuple):
             return self.probabilities
         return np.where(self.labels < 0, self.probabilities, self.labels.astype(np.float32))
 
+    def first_columns(self, number: int) -> Shard:
+        """Return the same sites with the first columns only."""
+        if number == self.probabilities.shape[1]:
+            return self
+        return self._replace(probabilities=self.probabilities[:, :number])
+
     def rows(self, part: slice) -> Shard:
         """Return some of the sites."""
         labels = None if self.labels is None else self.labels[part]

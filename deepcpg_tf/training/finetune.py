@@ -33,8 +33,14 @@ def take_over(model: MethylationModel, source: MethylationModel) -> Heads:
             target[name].assign(variable)
     theirs_are_trained = source.config.head.trained
     kept = tuple(cell for cell in model.cells if theirs_are_trained and cell in source.cells)
-    own = [model.cells.index(cell) for cell in kept]
-    theirs = [source.cells.index(cell) for cell in kept]
+    # A cell may be called as another output is.
+    columns = [("cell", cell) for cell in source.cells]
+    columns += [("output", name) for name in source.config.column_names[len(source.cells) :]]
+    wanted = [("cell", cell) for cell in model.cells]
+    wanted += [("output", name) for name in model.config.column_names[len(model.cells) :]]
+    both = [one for one in wanted if theirs_are_trained and one in columns]
+    own = [wanted.index(one) for one in both]
+    theirs = [columns.index(one) for one in both]
     for name in model.head_variables:
         value = target[name].numpy()
         value[..., own] = origin[name].numpy()[..., theirs]

@@ -10,6 +10,14 @@ from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.configs.names import CPG, DNA, HEAD, JOINT
+from deepcpg_tf.configs.outputs import (
+    BULK,
+    SITE_STATISTICS,
+    STATISTICS,
+    VAR_CEILING,
+    WINDOW_STATISTICS,
+    output_kind,
+)
 from deepcpg_tf.errors import CheckpointError, ConfigError
 from deepcpg_tf.weights.keras_graph import Graph, Layer, read_graph
 
@@ -21,10 +29,16 @@ _STATE, _DIST = f"{CPG}/state", f"{CPG}/dist"
 
 
 class Architecture(NamedTuple):
-    """The configuration that a JSON describes, and the names of its inputs."""
+    """The configuration that a JSON describes, and the names of its inputs.
+
+    ``heads`` has, for each cell and then each other output, the name of the layer that has
+    the weights, and ``weightless`` names outputs that are layers of their own without any.
+    """
 
     config: ModuleConfig
     inputs: tuple[str, ...]
+    heads: tuple[str, ...]
+    weightless: tuple[str, ...]
 
 
 def read_architecture(document: Any, input_cells: Sequence[str] | None = None) -> Architecture:
@@ -46,7 +60,11 @@ def read_architecture(document: Any, input_cells: Sequence[str] | None = None) -
     """
     graph = read_graph(document)
     try:
-        return Architecture(_module(graph, _cells(graph), input_cells), graph.inputs)
+        heads = _heads(graph)
+        layers = {k: v for k, v in graph.layers.items() if k not in heads.weightless}
+        graph = Graph(layers, graph.inputs, (*heads.cells.values(), *heads.outputs.values()))
+        config = _module(graph, tuple(heads.cells), input_cells, tuple(heads.outputs))
+        return Architecture(config, graph.inputs, graph.outputs, heads.weightless)
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
@@ -56,7 +74,10 @@ def read_architecture(document: Any, input_cells: Sequence[str] | None = None) -
 
 
 def _module(
-    graph: Graph, cells: tuple[str, ...], input_cells: Sequence[str] | None
+    graph: Graph,
+    cells: tuple[str, ...],
+    input_cells: Sequence[str] | None,
+    outputs: tuple[str, ...],
 ) -> ModuleConfig:
     neighbours = [name for name in graph.inputs if name.startswith(f"{CPG}/")]
     kinds = sorted("/".join(name.split("/")[:2]) for name in graph.inputs)
@@ -77,9 +98,9 @@ def _module(
         )
     trunk = graph.trunk().name
     if not neighbours:
-        return _dna(graph, trunk, cells, used=set())
+        return _dna(graph, trunk, cells, outputs, used=set())
     if DNA not in graph.inputs:
-        return _cpg(graph, trunk, cells, input_cells, used=set())
+        return _cpg(graph, trunk, cells, outputs, input_cells, used=set())
     chain, start = graph.way_to(trunk)
     _expect_merge(start, sources=2)
     used = {start.name, *(layer.name for layer in chain)}
@@ -93,34 +114,70 @@ def _module(
         raise CheckpointError(f"expected one rate of dropout in {JOINT}/, found {rates}")
     first, second = start.sources
     # The parts stop at what their own check finds left over: that is of the whole.
-    dna = _dna(graph, first, cells, used)
-    cpg = _cpg(graph, second, cells, input_cells, used)
+    dna = _dna(graph, first, cells, outputs, used)
+    cpg = _cpg(graph, second, cells, outputs, input_cells, used)
     return DeepCpgJointConfig(
         dna=dna,
         cpg=cpg,
         joint_sizes=tuple(sizes),
         hidden_dropout=rates[0] if rates else 0.0,
         cells=cells,
+        outputs=outputs,
         layer_names=(start.name, *way.names),
     )
 
 
-def _cells(graph: Graph) -> tuple[str, ...]:
+class _Heads(NamedTuple):
+    """The layer that has the weights of each cell and each other output, in order."""
+
+    cells: dict[str, str]
+    outputs: dict[str, str]
+    weightless: tuple[str, ...]
+
+
+def _heads(graph: Graph) -> _Heads:
+    """Return the heads, as the original makes them of the names of its outputs.
+
+    A ``var`` is a layer ScaledSigmoid after a dense one without a name. An ``entropy`` gets no
+    name at all: it is told by its activation, which no other output has.
+    """
     if not graph.outputs:
         raise CheckpointError("expected an output for each cell, found none")
+    cells: dict[str, str] = {}
+    outputs: dict[str, str] = {}
+    weightless: list[str] = []
     scope = f"{HEAD}/"
     for name in graph.outputs:
-        if not name.startswith(scope):
+        layer = graph.layers[name]
+        output, activation = name, layer.get("activation")
+        if "/" not in name and layer.kind == "Dense" and activation == "relu":
+            output = f"{SITE_STATISTICS}/entropy"
+        kind = output_kind(output)
+        if not name.startswith(scope) and kind is None:
             raise CheckpointError(
-                f"output {name}: expected an output of a cell ({scope}<cell>); "
-                "other outputs are not supported"
+                f"output {name}: expected an output of a cell ({scope}<cell>), a statistic over "
+                f"cells ({SITE_STATISTICS}/ or {WINDOW_STATISTICS}/LENGTH/ and one of "
+                f"{', '.join(STATISTICS)}) or {BULK}/<name>; other outputs are not supported"
             )
-        head = graph.layers[name]
-        _expect(head, "class", head.kind, ("Dense",))
-        _expect(head, "units", head.get("units", "output_dim"), (1,))
-        _expect(head, "activation", head.get("activation"), ("sigmoid",))
-        _expect(head, "bias", head.get("use_bias", "bias"), (True,))
-    return tuple(name.removeprefix(scope) for name in graph.outputs)
+        expected = "sigmoid" if kind is None else kind.activation
+        if expected == "scaled_sigmoid":
+            _expect(layer, "class", layer.kind, ("ScaledSigmoid",))
+            _expect(layer, "scaling", layer.get("scaling"), (VAR_CEILING,))
+            _expect(layer, "a number of sources of", len(layer.sources), (1,))
+            weightless.append(name)
+            layer = graph.layers[layer.sources[0]]
+            if graph.consumers(layer.name) != [name]:
+                raise CheckpointError(f"layer {layer.name}: expected to feed {name} alone")
+            expected = "linear"
+        _expect(layer, "class", layer.kind, ("Dense",))
+        _expect(layer, "units", layer.get("units", "output_dim"), (kind.units if kind else 1,))
+        _expect(layer, "activation", layer.get("activation"), (expected,))
+        _expect(layer, "bias", layer.get("use_bias", "bias"), (True,))
+        own, key = (cells, output.removeprefix(scope)) if kind is None else (outputs, output)
+        if key in own:
+            raise CheckpointError(f"output {name}: expected each output once, found two {output}")
+        own[key] = layer.name
+    return _Heads(cells, outputs, tuple(weightless))
 
 
 class _Way:
@@ -164,7 +221,9 @@ class _Way:
             )
 
 
-def _dna(graph: Graph, end: str, cells: tuple[str, ...], used: set[str]) -> DeepCpgDnaConfig:
+def _dna(
+    graph: Graph, end: str, cells: tuple[str, ...], outputs: tuple[str, ...], used: set[str]
+) -> DeepCpgDnaConfig:
     chain, start = graph.way_to(end)
     if start.name != DNA:
         raise CheckpointError(
@@ -197,6 +256,7 @@ def _dna(graph: Graph, end: str, cells: tuple[str, ...], used: set[str]) -> Deep
         bottleneck_size=bottleneck_size,
         hidden_dropout=dropout.get("rate", "p"),
         cells=cells,
+        outputs=outputs,
         layer_names=way.names,
     )
 
@@ -205,6 +265,7 @@ def _cpg(
     graph: Graph,
     end: str,
     cells: tuple[str, ...],
+    outputs: tuple[str, ...],
     input_cells: Sequence[str] | None,
     used: set[str],
 ) -> DeepCpgCpgConfig:
@@ -242,6 +303,7 @@ def _cpg(
         recurrent_sizes=tuple(sizes),
         hidden_dropout=dropout.get("rate", "p"),
         cells=cells,
+        outputs=outputs,
         layer_names=way.names,
     )
 
@@ -256,7 +318,7 @@ def _input_cells(
         if given is None and len(cells) != number:
             raise CheckpointError(
                 f"layer {name}: expected to know the {number} cells whose neighbours are read; the "
-                f"file has names for its {len(cells)} outputs only; name them as `input_cells`"
+                f"outputs of the file name {len(cells)} cells; name those read as `input_cells`"
             )
     elif given is not None and tuple(given) != named:
         raise CheckpointError(

@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from deepcpg_tf.configs.names import HEAD, head_name
+from deepcpg_tf.configs.names import HEAD
 from deepcpg_tf.errors import CheckpointError
 from deepcpg_tf.files import parse_json, sha256
 from deepcpg_tf.weights.checkpoint import Checkpoint, Tensors
@@ -137,14 +137,13 @@ def _read_tensors(
     }
     _check_nothing_left(group, used, path)
     tensors: Tensors = {}
-    cells = architecture.config.cells
     for layer, arrays in read.items():
-        if layer not in map(head_name, cells):
+        if layer not in architecture.heads:
             tensors |= {
                 name: array[::-1] if flipped and array.ndim == 3 else array
                 for name, array in arrays.items()
             }
-    heads = [read[head_name(cell)].values() for cell in cells]
+    heads = [read[layer].values() for layer in architecture.heads]
     kernels, biases = zip(*heads, strict=True)
     tensors[f"{HEAD}/kernel"] = np.concatenate(kernels, axis=1)
     tensors[f"{HEAD}/bias"] = np.concatenate(biases)
@@ -161,8 +160,9 @@ def _expected_tensors(architecture: Architecture) -> dict[str, Shapes]:
     for name, shape in config.hidden_shapes.items():
         layer = "/".join(name.split("/")[:2])
         layers.setdefault(layer, {})[name] = shape
-    for head in map(head_name, config.cells):
-        layers[head] = {f"{head}/kernel": (config.embedding_size, 1), f"{head}/bias": (1,)}
+    units = [*(1 for _ in config.cells), *(one.kind.units for one in config.other_outputs)]
+    for head, own in zip(architecture.heads, units, strict=True):
+        layers[head] = {f"{head}/kernel": (config.embedding_size, own), f"{head}/bias": (own,)}
     return layers
 
 
@@ -178,6 +178,7 @@ def _check_layers(
                 f"are of {', '.join(weighted) or 'no layer'}"
             )
     known = {*architecture.inputs, *expected, *architecture.config.layer_paths}
+    known |= {*architecture.weightless}
     for layer in found:
         if layer not in known:
             raise CheckpointError(

@@ -106,6 +106,11 @@ def export(
                 f"model: expected one with heads, received the {loaded.config.module} module of a "
                 "Joint module, which has none; train it, or export the whole"
             )
+        if loaded.config.outputs:
+            raise ConfigError(
+                "model: expected a model of cells alone, received one with the outputs "
+                f"{', '.join(loaded.config.outputs)}, which are not exported as yet"
+            )
         from deepcpg_tf.exporters.samples import draw_samples
 
         bundle.check_model(place, loaded, name, wanted, replace=replace)

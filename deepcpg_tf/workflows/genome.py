@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.data.table import MethylationTable
-from deepcpg_tf.errors import GenomeError
+from deepcpg_tf.errors import ConfigError, GenomeError, OutputError
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
@@ -153,7 +154,9 @@ def _scan(
 
     reference = open_genome(genome)
     lengths = reference.lengths
-    contents = Contents(loaded.cells, tuple(lengths), tuple(lengths.values()), kind, thousandths)
+    columns = loaded.cells if impute else loaded.config.column_names
+    _check_columns(out, loaded.config, impute=impute)
+    contents = Contents(columns, tuple(lengths), tuple(lengths.values()), kind, thousandths)
     check_result(out, contents)
     within = None if within_file is None else read_annotation(within_file, lengths)
     neighbours, held = open_neighbours(loaded.config, table, reference)
@@ -181,8 +184,27 @@ def _scan(
         out=out,
         identity=identity,
         progress=progress,
-    ) as shards:
+    ) as predicted:
+        shards = (one.first_columns(len(columns)) for one in predicted)
         write_results(out, contents, shards if observed is None else observed.impute(shards))
     if observed is None:
         return Scanned(out, sites, len(loaded.cells), 0)
     return Scanned(out, sites, len(loaded.cells), observed.shared, observed.used)
+
+
+# What has a place for cells alone.
+_OF_CELLS = (".h5", ".h5ad")
+
+
+def _check_columns(out: Path, config: ModuleConfig, *, impute: bool) -> None:
+    """Refuse outputs beside the cells where they have no place, and no cells at all."""
+    if impute and not config.cells:
+        raise ConfigError(
+            "model: expected a model of cells to impute, received one of "
+            f"{', '.join(config.outputs)} alone"
+        )
+    if config.outputs and not impute and out.name.endswith(_OF_CELLS):
+        raise OutputError(
+            f"{out}: expected a table (.parquet, .tsv, .tsv.gz) or tracks, which also hold outputs "
+            f"other than cells ({', '.join(config.outputs)}), received a file for cells alone"
+        )

@@ -175,8 +175,6 @@ def _predict_sites(
     model: MethylationModel, source: SiteFile, values: Values, reader: NeighbourReader | None
 ) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
     """Predict sites, what their windows share computed once where they lie close."""
-    from scipy.special import expit
-
     from deepcpg_tf.scan.engine import ScanEngine
 
     engine = ScanEngine(model, reader)
@@ -186,8 +184,11 @@ def _predict_sites(
             ordered = indices[np.argsort(sites.positions[indices], kind="stable")]
             positions = sites.positions[ordered]
             columns = SiteColumns((reference,), np.zeros(len(ordered), np.int32), positions)
-            compute = engine.embeddings if values == "embedding" else engine.logits
+            compute = {
+                "probabilities": engine.probabilities,
+                "logits": engine.logits,
+                "embedding": engine.embeddings,
+            }[values]
             rows[ordered] = compute(source.genome.codes(reference), positions, columns)
-        rows = expit(rows) if values == "probabilities" else rows
         for part in batch_slices(len(sites)):
             yield keys_of_sites(sites, part), rows[part]

@@ -60,6 +60,19 @@ def architecture(config, keras=1):
     rate = {"p" if keras == 1 else "rate": config.hidden_dropout}
     last = add("dna/dropout_1", "Dropout", rate, last)
     outputs = [dense(f"cpg/{cell}", 1, "sigmoid", last) for cell in config.cells]
+    for number, name in enumerate(config.outputs, 2):
+        match name.split("/")[-1]:
+            case "var":  # only what scales the sigmoid has the name of the output
+                head = dense(f"dense_{number}", 1, "linear", last)
+                outputs.append(
+                    add(name, "ScaledSigmoid", {"trainable": True, "scaling": 0.251}, head)
+                )
+            case "entropy":  # the original gives it no name
+                outputs.append(dense(f"dense_{number}", 1, "relu", last))
+            case "cat_var":
+                outputs.append(dense(name, 3, "softmax", last))
+            case _:
+                outputs.append(dense(name, 1, "sigmoid", last))
     return {
         "class_name": "Model",
         "config": {
@@ -83,8 +96,9 @@ def write_weights(path, document, tensors, *, full=True, with_config=True):
         file.attrs["keras_version"] = document["keras_version"].encode()
         layers = document["config"]["layers"]
         root.attrs["layer_names"] = np.array([layer["name"].encode() for layer in layers])
-        cells = [name for name, _, _ in document["config"]["output_layers"]]
-        heads = None
+        scopes = ("cpg/", "cpg_stats/", "win_stats/", "bulk/", "dense_")
+        cells = [layer["name"] for layer in layers if layer["name"].startswith(scopes)]
+        heads, column = None, 0
         for layer in layers:
             name = layer["name"]
             group = root.require_group(name)
@@ -93,8 +107,10 @@ def write_weights(path, document, tensors, *, full=True, with_config=True):
                 continue
             if name in cells:
                 heads = heads or (next(values), next(values))
-                i = cells.index(name)
-                kernel, bias = heads[0][:, i : i + 1], heads[1][i : i + 1]
+                settings = layer["config"]
+                own = slice(column, column + settings.get("units", settings.get("output_dim")))
+                column = own.stop
+                kernel, bias = heads[0][:, own], heads[1][own]
                 stem = name
             else:
                 kernel, bias = next(values), next(values)

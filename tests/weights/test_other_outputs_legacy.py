@@ -1,0 +1,150 @@
+"""Checkpoints of the original with outputs other than cells.
+
+No such file of the original is at hand: these are written after its definition of the
+layers, by the writer that `test_keras_legacy` holds against genuine files.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from deepcpg_tf import DeepCpgDnaConfig
+from deepcpg_tf.errors import CheckpointError
+from deepcpg_tf.models.registry import load_model, new_model
+from deepcpg_tf.weights.keras_legacy import read_json_and_weights
+from tests import tolerances
+from tests.contract.test_models import random_arrays, random_weights
+from tests.weights.legacy_files import write_checkpoint
+
+OUTPUTS = (
+    "bulk/serum",
+    "cpg_stats/cat2_var",
+    "cpg_stats/cat_var",
+    "cpg_stats/diff",
+    "cpg_stats/entropy",
+    "cpg_stats/mean",
+    "cpg_stats/mode",
+    "cpg_stats/var",
+    "win_stats/1001/var",
+)
+CONFIG = DeepCpgDnaConfig(
+    sequence_length=101,
+    conv_channels=(8,),
+    conv_kernel_sizes=(11,),
+    conv_pool_sizes=(4,),
+    bottleneck_size=16,
+    cells=("b", "a/c"),
+    outputs=OUTPUTS,
+)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x.astype(np.float64)))
+
+
+def by_hand(model, arrays):
+    """What the original's layers compute of the embedding, one after the other."""
+    embedding = model.predict_arrays(arrays, "embedding")
+    kernel, bias = (model.variables_by_name[f"cpg/{name}"].numpy() for name in ("kernel", "bias"))
+    logits = embedding @ kernel + bias
+    columns = list(logits.T)
+    result = {cell: sigmoid(columns.pop(0)) for cell in model.cells}
+    for name in model.config.outputs:
+        match name.split("/")[-1]:
+            case "var":
+                result[name] = 0.251 * sigmoid(columns.pop(0))
+            case "entropy":
+                result[name] = np.maximum(columns.pop(0), 0)
+            case "cat_var":
+                powers = np.exp([columns.pop(0).astype(np.float64) for _ in range(3)])
+                for i, share in enumerate(powers / powers.sum(axis=0)):
+                    result[f"{name}_{i}"] = share
+            case _:
+                result[name] = sigmoid(columns.pop(0))
+    assert not columns
+    return result
+
+
+def written(tmp_path, config=CONFIG, keras=1, layout="published"):
+    model = random_weights(new_model(config))
+    tensors = dict(model.checkpoint().tensors)
+    document = write_checkpoint(tmp_path, config, tensors, keras, layout)
+    return model, document
+
+
+@pytest.mark.parametrize("layout", ["published", "weights-only", "single-file"])
+@pytest.mark.parametrize("keras", [1, 2])
+def test_they_load(keras, layout, tmp_path):
+    model, _ = written(tmp_path, keras=keras, layout=layout)
+    loaded = load_model(tmp_path)
+    assert loaded.config.outputs == OUTPUTS
+    assert loaded.cells == ("b", "a/c")
+    arrays = random_arrays(model.reads, 7)
+    found = dict(zip(loaded.value_names("probabilities"), loaded.predict_arrays(arrays).T))
+    expected = by_hand(model, arrays)
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        atol = tolerances.logits(model.config)
+        np.testing.assert_allclose(found[name], values, atol=atol, rtol=0, err_msg=name)
+    assert found["cpg_stats/entropy"].min() == 0 < found["cpg_stats/entropy"].max()
+    taps = loaded.activations(arrays, ["cpg_stats/var", "cpg_stats/cat_var", "cpg/b"])
+    assert [one.shape for one in taps.values()] == [(7, 1), (7, 3), (7, 1)]
+    np.testing.assert_array_equal(taps["cpg_stats/var"][:, 0], found["cpg_stats/var"])
+    loaded.save_to_preset(tmp_path / "preset")
+    again = load_model(tmp_path / "preset")
+    assert (again.config, again.digest()) == (loaded.config, loaded.digest())
+
+
+def test_without_cells(tmp_path):
+    config = DeepCpgDnaConfig.from_dict(
+        {**CONFIG.to_dict(), "cells": (), "num_labels": 0, "outputs": OUTPUTS[5:6]}
+    )
+    model, _ = written(tmp_path, config)
+    loaded = load_model(tmp_path)
+    assert (loaded.cells, loaded.config.outputs) == ((), ("cpg_stats/mean",))
+    arrays = random_arrays(model.reads, 3)
+    np.testing.assert_array_equal(loaded.predict_arrays(arrays), model.predict_arrays(arrays))
+    assert loaded.config.from_dict(loaded.config.to_dict()) == loaded.config
+
+
+def scaled(layers):
+    layers["cpg_stats/var"]["config"]["scaling"] = 0.3
+
+
+def unscaled(layers):
+    layers["cpg_stats/var"]["class_name"] = "Dense"
+
+
+def named_cov(layers):
+    layers["cpg_stats/diff"]["name"] = "cpg_stats/cov"
+
+
+def two_classes(layers):
+    layers["cpg_stats/cat_var"]["config"]["output_dim"] = 2
+
+
+def linear_mean(layers):
+    layers["cpg_stats/mean"]["config"]["activation"] = "linear"
+
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (scaled, r"layer cpg_stats/var: expected scaling 0.251, .*found 0.3"),
+        (unscaled, "layer cpg_stats/var: expected class ScaledSigmoid, .*found Dense"),
+        (named_cov, "output cpg_stats/cov: expected an output of a cell .*, a statistic over"),
+        (two_classes, "layer cpg_stats/cat_var: expected units 3, .*found 2"),
+        (linear_mean, "layer cpg_stats/mean: expected activation sigmoid, .*found linear"),
+    ],
+)
+def test_others_are_refused(edit, match, tmp_path):
+    _, document = written(tmp_path)
+    layers = document["config"]["layers"]
+    edit({layer["name"]: layer for layer in layers})
+    names = [layer["name"] for layer in layers if layer["inbound_nodes"]]
+    heads = [name for name in names if name.startswith(("cpg", "bulk", "win")) or name == "dense_6"]
+    document["config"]["output_layers"] = [[name, 0, 0] for name in heads]
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    with pytest.raises(CheckpointError, match=match):
+        read_json_and_weights(tmp_path / "model.json", tmp_path / "model_weights.h5")
