@@ -39,6 +39,15 @@ def train(
             "module several with + between them (default: CnnL2h128+RnnL1+JointL2h512)."
         ),
     ] = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            help="What to predict, with , between: cells (alone by default), and of the cells "
+            "observed at a site mean, var, cat_var, cat2_var, diff, mode, entropy; "
+            "win_stats/LENGTH/mean … of those in a window; bulk/NAME.",
+            metavar="NAMES",
+        ),
+    ] = None,
     neighbours: Annotated[
         int | None,
         typer.Option(help="Observed neighbours of a site to read in each cell (default: 50)."),
@@ -136,6 +145,7 @@ def train(
             genome=genome,
             module=module,
             architecture=architecture,
+            outputs=None if outputs is None else outputs.split(","),
             neighbours=neighbours,
             max_distance=max_distance,
             dna_module=dna_module,
@@ -155,7 +165,8 @@ def train(
 def _kept(row: Mapping[str, float]) -> str:
     if "validation_loss" not in row:
         return f", the weights of the last kept, loss {row['loss']:.4f}"
+    area = f", mean AUC {row['validation_auc']:.4f}" if "validation_auc" in row else ""
     return (
         f", the weights of epoch {row['epoch']} kept: validation loss "
-        f"{row['validation_loss']:.4f}, mean AUC {row['validation_auc']:.4f}"
+        f"{row['validation_loss']:.4f}{area}"
     )

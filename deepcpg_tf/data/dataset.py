@@ -42,24 +42,26 @@ def make_dataset(
     Returns
     -------
     tf.data.Dataset
-        Of (dict of arrays [batch, ...] as `Examples.reads` says, labels int8
-        [batch, cells]), prefetched.
+        Of (dict of arrays [batch, ...] as `Examples.reads` says, labels
+        [batch, cells] of the type that they have), prefetched.
     """
     import tensorflow as tf
 
     reads = examples.reads
     batches = -(-len(indices) // batch_size)
     label_shape = (batch_size, len(examples.cells))
+    # int8, but for those with targets of other outputs.
+    label_type = examples.labels(indices[:0]).dtype
 
     def load(batch: np.int64) -> list[npt.NDArray[Any]]:
         own = indices[batch * batch_size : (batch + 1) * batch_size]
         arrays = reads.filled(examples.arrays(own), batch_size)
-        labels = np.full(label_shape, -1, np.int8)
+        labels = np.full(label_shape, -1, label_type)
         labels[: len(own)] = examples.labels(own)
         return [*(arrays[name] for name in reads.names), labels]
 
     def load_in_graph(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        types = [*(tf.as_dtype(one.dtype) for one in reads), tf.int8]
+        types = [*(tf.as_dtype(one.dtype) for one in reads), tf.as_dtype(label_type)]
         *loaded, labels = tf.numpy_function(load, [batch], types, stateful=False)
         arrays = {
             one.name: tf.ensure_shape(array, (batch_size, *one.shape))

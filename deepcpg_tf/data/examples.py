@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.names import CPG, DNA
+from deepcpg_tf.configs.outputs import statistic_of
 from deepcpg_tf.data.readers import Reader, Readers, SiteColumns, WindowReader
-from deepcpg_tf.errors import InputError
+from deepcpg_tf.errors import ConfigError, InputError
 from deepcpg_tf.inputs import Arrays, Inputs
 
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ class Examples(Protocol):
     def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
         """Return an array [n, ...] for each input of some sites."""
 
-    def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+    def labels(
+        self, indices: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int8] | npt.NDArray[np.float32]:
         """Return the labels [n, cells] of some sites: 1, 0, or -1 where missing."""
 
     def origins(self) -> dict[str, str]:
@@ -158,6 +161,9 @@ class Data(Protocol):
     def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
         """Return the share of the labels of some cells that are methylated."""
 
+    def targets(self, outputs: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the targets [sites, outputs] of outputs other than cells, -1 where missing."""
+
     def examples(self, config: ModuleConfig) -> Examples:
         """Return the sites with what a module reads of them."""
 
@@ -189,6 +195,30 @@ class TableData:
         from deepcpg_tf.data.neighbours import state_means
 
         return state_means(self.table, cells)
+
+    def targets(self, outputs: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the targets [sites, outputs] of outputs other than cells, -1 where missing.
+
+        Statistics are over all cells of the table.
+
+        Raises
+        ------
+        ConfigError
+            When one is no statistic.
+        """
+        from deepcpg_tf.data.statistics import cell_statistics
+
+        statistics = []
+        for name in outputs:
+            statistic = statistic_of(name)
+            if statistic is None:
+                raise ConfigError(
+                    f"outputs: expected statistics over the cells of a table, received {name!r}, "
+                    "which only data files of the original hold"
+                )
+            statistics.append(statistic)
+        table = self.table
+        return cell_statistics(table.calls, table.chromosome_ids, table.positions, statistics)
 
     def examples(self, config: ModuleConfig) -> TableExamples:
         """Return the sites with what a module reads of them.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from deepcpg_tf.evaluation.curves import Calibration, Curve
+from deepcpg_tf.evaluation.outputs import OutputScores
 from deepcpg_tf.evaluation.scores import Scores
 
 
@@ -16,6 +18,7 @@ class AnnotationScores(NamedTuple):
 
     sites: int
     scores: Scores
+    outputs: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class Evaluation:
         Measured against predicted methylation.
     about : mapping of str to object
         What was evaluated, for the reader of the report.
+    outputs : dict of str to dict of str to float
+        Metrics of each output other than cells over all sites.
     """
 
     sites: int
@@ -44,6 +49,7 @@ class Evaluation:
     curves: tuple[Curve | None, ...]
     calibration: Calibration
     about: Mapping[str, object] = field(default_factory=dict)
+    outputs: OutputScores = field(default_factory=dict)
 
 
 def about(model: str, architecture: str, data: Sequence[Path], sites: str) -> dict[str, str]:

@@ -75,6 +75,13 @@ _FIGURES = {
         "harder to tell apart, and AUC can be lower although more predictions are right.",
     ),
 }
+_OUTPUT_METRICS = (
+    "mse: mean squared error; mad: mean absolute difference; cor: Pearson's correlation; "
+    "kendall: Kendall's rank correlation; cat_acc: share of sites whose class has the highest "
+    "probability; auc_0 and so on: AUC of one class against the others. Levels are rounded to "
+    "two classes for the other metrics, which are those of cells. A dash means not defined, or "
+    "of no sense for the output."
+)
 _UNDEFINED = "\N{EN DASH}"
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 68rem;
@@ -116,12 +123,17 @@ def report_html(evaluation: Evaluation, images: Mapping[str, bytes]) -> str:
         "<h1>Evaluation of methylation predictions</h1>",
         f'<p class="lead">{_summary(evaluation)}</p>',
         _about(evaluation.about),
-        "<h2>Cells</h2>",
-        _cells_table(evaluation),
-        "<h2>Figures</h2>",
-        _figures(images, [name for name in _FIGURES if name != "annotations"]),
     ]
-    if evaluation.annotations:
+    if evaluation.scores.cells:
+        parts += [
+            "<h2>Cells</h2>",
+            _cells_table(evaluation),
+            "<h2>Figures</h2>",
+            _figures(images, [name for name in _FIGURES if name != "annotations"]),
+        ]
+    if evaluation.outputs:
+        parts += ["<h2>Other outputs</h2>", _outputs_table(evaluation)]
+    if evaluation.annotations and evaluation.scores.cells:
         parts += [
             "<h2>Annotations</h2>",
             _annotations_table(evaluation),
@@ -164,6 +176,17 @@ def _cells_table(evaluation: Evaluation) -> str:
     mean = ["mean", f"{values['n'].mean():,.0f}", *(_number(_mean(one)) for one in columns)]
     sd = ["sd", f"{values['n'].std(ddof=1):,.0f}", *(_number(_sd(one)) for one in columns)]
     return _table(header, rows, [mean, sd])
+
+
+def _outputs_table(evaluation: Evaluation) -> str:
+    metrics = dict.fromkeys(name for one in evaluation.outputs.values() for name in one)
+    rows = [
+        [name, f"{own['n']:,.0f}"]
+        + [_number(own.get(metric, np.nan)) for metric in metrics if metric != "n"]
+        for name, own in evaluation.outputs.items()
+    ]
+    header = ["output", "n", *(metric for metric in metrics if metric != "n")]
+    return f'{_table(header, rows)}<p class="note">{_OUTPUT_METRICS}</p>'
 
 
 def _annotations_table(evaluation: Evaluation) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.configs.outputs import Output
 from deepcpg_tf.errors import EvaluationError
 from deepcpg_tf.evaluation.curves import BINS, Calibration, Curve, calibrate, thin
 from deepcpg_tf.evaluation.evaluation import AnnotationScores, Evaluation
+from deepcpg_tf.evaluation.outputs import score_outputs
 from deepcpg_tf.evaluation.scores import check_arrays, collect, measure, observe, sweep
 from deepcpg_tf.progress import SILENT, Progress
 
@@ -79,3 +82,31 @@ def evaluate_arrays(
         Calibration(*bins),
         about or {},
     )
+
+
+def with_outputs(
+    evaluation: Evaluation,
+    targets: npt.NDArray[np.float32],
+    values: npt.NDArray[np.float32],
+    outputs: Sequence[Output],
+    annotations: Mapping[str, npt.NDArray[np.bool_]],
+) -> Evaluation:
+    """Return an evaluation with the metrics of outputs other than cells.
+
+    Parameters
+    ----------
+    evaluation
+        Of the cells of the same sites, and within the same annotations.
+    targets, values, outputs
+        As in `deepcpg_tf.evaluation.outputs.score_outputs`.
+    annotations
+        The sites within each.
+    """
+    within = {
+        name: one._replace(
+            outputs=score_outputs(targets[annotations[name]], values[annotations[name]], outputs)
+        )
+        for name, one in evaluation.annotations.items()
+    }
+    scores = score_outputs(targets, values, outputs)
+    return replace(evaluation, annotations=within, outputs=scores)

@@ -22,6 +22,9 @@ METRICS = ("acc", "ap", "auc", "f1", "mcc", "n", "tnr", "tpr")
 _OUTPUT = "cpg/{}"
 _HEADER = ("metric", "output", "value")
 
+Row = tuple[str, str, float]
+"""A metric, an output, a value."""
+
 
 class Observed(NamedTuple):
     """The sites where one cell was measured, by increasing probability.
@@ -228,18 +231,24 @@ def score(
     return collect(cells, (measure(one, sweep(one)) for one in observed))
 
 
-def write_metrics(path: Path, scores: Scores) -> None:
+def write_metrics(path: Path, scores: Scores, others: Iterable[Row] = ()) -> None:
     """Write the columns metric, output and value, as the original does; NaN is empty.
+
+    Sorted by metric and output, those of other outputs among those of cells.
 
     Raises
     ------
     OutputError
         When the folder does not exist or cannot be written to.
     """
-    _write(path, _HEADER, scores.rows())
+    _write(path, _HEADER, _sorted(scores, others))
 
 
-def write_metrics_by_annotation(path: Path, annotations: Mapping[str, Scores]) -> None:
+def write_metrics_by_annotation(
+    path: Path,
+    annotations: Mapping[str, Scores],
+    others: Mapping[str, Iterable[Row]] | None = None,
+) -> None:
     """Write `write_metrics`'s columns behind a first one, the name of the annotation.
 
     Raises
@@ -247,8 +256,17 @@ def write_metrics_by_annotation(path: Path, annotations: Mapping[str, Scores]) -
     OutputError
         When the folder does not exist or cannot be written to.
     """
-    rows = ((name, *row) for name, scores in annotations.items() for row in scores.rows())
+    others = others or {}
+    rows = (
+        (name, *row)
+        for name, scores in annotations.items()
+        for row in _sorted(scores, others.get(name, ()))
+    )
     _write(path, ("annotation", *_HEADER), rows)
+
+
+def _sorted(scores: Scores, others: Iterable[Row]) -> list[Row]:
+    return sorted([*scores.rows(), *others], key=lambda row: row[:2])
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[tuple[str | float, ...]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepcpg_tf.evaluation.evaluation import Evaluation
+from deepcpg_tf.evaluation.outputs import output_rows
 from deepcpg_tf.evaluation.plots import figures, save_png
 from deepcpg_tf.evaluation.report import report_html
 from deepcpg_tf.evaluation.scores import write_metrics, write_metrics_by_annotation
@@ -37,12 +38,13 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         When the folder cannot be made or written to.
     """
     with atomic_files(folder, _MAYBE) as stage:
-        write_metrics(stage / METRICS_FILE, evaluation.scores)
+        others = output_rows(evaluation.outputs)
+        write_metrics(stage / METRICS_FILE, evaluation.scores, others)
         if evaluation.annotations:
             scores = {name: one.scores for name, one in evaluation.annotations.items()}
-            write_metrics_by_annotation(stage / ANNOTATIONS_FILE, scores)
-        images = {
-            name: save_png(figure, stage / f"{name}.png")
-            for name, figure in figures(evaluation).items()
-        }
+            rows = {name: output_rows(one.outputs) for name, one in evaluation.annotations.items()}
+            write_metrics_by_annotation(stage / ANNOTATIONS_FILE, scores, rows)
+        # They are of cells.
+        drawn = figures(evaluation) if evaluation.scores.cells else {}
+        images = {name: save_png(figure, stage / f"{name}.png") for name, figure in drawn.items()}
         (stage / REPORT_FILE).write_text(report_html(evaluation, images), encoding="utf-8")

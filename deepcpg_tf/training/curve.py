@@ -27,16 +27,19 @@ def write_figure(history: Sequence[Mapping[str, float]], folder: Path) -> None:
 
     epochs = [row["epoch"] for row in history]
     validated = "validation_loss" in history[0]
-    figure = Figure(figsize=(9, 3.5) if validated else (5, 3.5), layout="constrained")
-    axes = figure.subplots(1, 2 if validated else 1, squeeze=False)[0]
+    has_auc = "validation_auc" in history[0]
+    figure = Figure(figsize=(9, 3.5) if has_auc else (5, 3.5), layout="constrained")
+    axes = figure.subplots(1, 2 if has_auc else 1, squeeze=False)[0]
     axes[0].plot(epochs, [row["loss"] for row in history], "o-", ms=3, label="training")
     axes[0].set(xlabel="epoch", ylabel="loss (with regularisation)")
     if validated:
         losses = [row["validation_loss"] for row in history]
         axes[0].plot(epochs, losses, "o-", ms=3, label="validation")
         best = epochs[losses.index(min(losses))]
-        axes[1].plot(epochs, [row["validation_auc"] for row in history], "o-", ms=3, color="C1")
-        axes[1].set(xlabel="epoch", ylabel="mean AUC, validation")
+        if has_auc:
+            areas = [row["validation_auc"] for row in history]
+            axes[1].plot(epochs, areas, "o-", ms=3, color="C1")
+            axes[1].set(xlabel="epoch", ylabel="mean AUC, validation")
         for one in axes:
             one.axvline(best, color="0.6", ls="--", lw=1)
         axes[0].plot([], [], color="0.6", ls="--", lw=1, label="weights kept")

@@ -10,12 +10,15 @@ zero; the original gives missing labels a weight of 1e-7, so that is the batch s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.models.values import values_in_graph
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.base import MethylationModel
@@ -28,24 +31,24 @@ def class_weights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
 
     Parameters
     ----------
-    counts : ndarray of integers, shape (cells, 2)
-        Unmethylated and methylated labels of each cell in the training data.
+    counts : ndarray of integers, shape (cells, classes)
+        Unmethylated and methylated labels of each cell in the training data, or the
+        classes of other outputs.
 
     Returns
     -------
-    ndarray of float32, shape (cells, 2)
-        1 / (frequency + 1e-7), normalised to sum to 1. A cell with one class only
-        gets weight 1 for it: there is nothing to balance, and the formula would
-        give all weight to the class that never occurs. A cell without labels gets
-        weight 0.
+    ndarray of float32, shape (cells, classes)
+        1 / (frequency + 1e-7), normalised to sum to 1 over the classes that occur: the
+        formula would give all weight to one that never does. So a cell with one class
+        only has weight 1 for it, as there is nothing to balance. A cell without labels
+        gets weight 0.
     """
     counts = np.asarray(counts, np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     frequencies = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    weights = 1 / (frequencies + _EPSILON)
-    weights /= weights.sum(axis=1, keepdims=True)
-    one_class = (counts == 0).any(axis=1)
-    weights[one_class] = (counts[one_class] > 0).astype(np.float64)
+    weights = np.where(counts > 0, 1 / (frequencies + _EPSILON), 0)
+    sums = weights.sum(axis=1, keepdims=True)
+    weights = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
     return weights.astype(np.float32)
 
 
@@ -72,6 +75,58 @@ def masked_cross_entropy(
     if weights is not None:
         losses *= tf.where(labels > 0, weights[:, 1], weights[:, 0])
     return tf.reduce_sum(tf.where(labels >= 0, losses, 0.0))
+
+
+def total_loss(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    config: ModuleConfig,
+    weights: tf.Tensor | None = None,
+    output_weights: Sequence[tf.Tensor | None] = (),
+) -> tf.Tensor:
+    """Return the sum of the losses of observed labels and targets, the original's each.
+
+    Cross-entropy of cells and of outputs of two classes or more, squared errors of numbers.
+    Missing ones count nothing.
+
+    Parameters
+    ----------
+    labels : tensor, shape (n, cells + outputs)
+        -1 where missing.
+    logits : tensor of float32, shape (n, units)
+    config
+        Of the model.
+    weights : tensor of float32, shape (cells, 2), optional
+        As in `masked_cross_entropy`.
+    output_weights
+        The weight of each class of each other output, None for 1.
+
+    Returns
+    -------
+    tensor of float32, shape ()
+    """
+    if not config.outputs:
+        return masked_cross_entropy(labels, logits, weights)
+    cells = len(config.cells)
+    total = masked_cross_entropy(labels[:, :cells], logits[:, :cells], weights)
+    values = values_in_graph(logits, config)
+    balances = output_weights or [None] * len(config.outputs)
+    for i, (one, balance) in enumerate(zip(config.other_outputs, balances, strict=True), cells):
+        targets, own = labels[:, i], logits[:, one.columns]
+        match one.kind.loss:
+            case "cross_entropy":
+                pairs = None if balance is None else balance[None]
+                total += masked_cross_entropy(targets[:, None], own, pairs)
+                continue
+            case "squares":
+                losses = tf.square(values[:, one.columns][:, 0] - targets)
+            case "classes":
+                classes = tf.cast(tf.maximum(targets, 0.0), tf.int32)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, own)
+                if balance is not None:
+                    losses *= tf.gather(balance, classes)
+        total += tf.reduce_sum(tf.where(targets >= 0, losses, 0.0))
+    return total
 
 
 def regularisation(model: MethylationModel, l1: float, l2: float) -> tf.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.errors import ConfigError
-from deepcpg_tf.training.loss import masked_cross_entropy, regularisation
+from deepcpg_tf.training.loss import regularisation, total_loss
 from deepcpg_tf.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -90,16 +90,19 @@ def make_training_step(
     settings: TrainingSettings,
     strategy: tf.distribute.Strategy,
     class_weights: npt.NDArray[np.float32] | None,
+    output_weights: Sequence[npt.NDArray[np.float32] | None] = (),
 ) -> Function:
     """Return the function that makes one step.
 
-    It takes arrays [batch, ...] as the model reads them, labels (int8 [batch, cells])
-    and the number of sites among them that are no filling, and returns the loss
-    (float32): the original's, with regularisation.
+    It takes arrays [batch, ...] as the model reads them, labels (int8 [batch, cells]; with
+    targets of other outputs float32 [batch, cells + outputs]) and the number of sites among
+    them that are no filling, and returns the loss (float32): the original's, with
+    regularisation.
     """
     replicas = strategy.num_replicas_in_sync
     rows = settings.batch_size // replicas
     weights = None if class_weights is None else tf.constant(class_weights)
+    balances = [None if one is None else tf.constant(one) for one in output_weights]
     variables = model.trainable_variables
     jit = settings.jit == "on" or (
         settings.jit == "auto" and bool(tf.config.list_physical_devices("GPU"))
@@ -111,7 +114,7 @@ def make_training_step(
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         with tf.GradientTape() as tape:
             logits = model(model.encode(arrays), training=True)
-            loss = masked_cross_entropy(labels, logits, weights) / sites
+            loss = total_loss(labels, logits, model.config, weights, balances) / sites
             # Gradients are summed over the replicas, each of which has all kernels.
             loss += regularisation(model, settings.l1, settings.l2) / replicas
         return tape.gradient(loss, variables), loss
@@ -132,11 +135,12 @@ def make_training_step(
 
 
 def make_validation_step(model: MethylationModel) -> Function:
-    """Return the function from arrays and labels to the summed loss and probabilities."""
+    """Return the function from arrays and labels to the summed loss and cells' probabilities."""
 
     @tf.function
     def step(arrays: Tensors, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = model(model.encode(arrays), training=False)
-        return masked_cross_entropy(labels, logits), tf.sigmoid(logits)
+        cells = logits if not model.config.outputs else logits[:, : len(model.cells)]
+        return total_loss(labels, logits, model.config), tf.sigmoid(cells)
 
     return step

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.data.dataset import epoch_order, make_dataset
 from deepcpg_tf.data.examples import Examples
 from deepcpg_tf.errors import TrainingError
@@ -42,7 +43,7 @@ class History(NamedTuple):
     """How a training went.
 
     ``rows`` has one an epoch: ``epoch``, ``learning_rate``, ``loss`` and, with
-    validation, ``validation_loss`` and ``validation_auc``. Losses are with
+    validation, ``validation_loss`` and, of cells, ``validation_auc``. Losses are with
     regularisation, as the original's; the validation loss is without class weights.
     ``kept`` is the row of the epoch whose weights the model has.
     """
@@ -93,14 +94,17 @@ def train_model(
     OutputError
         When the state in the folder is damaged.
     """
-    counts = _count_classes(examples, parts.train)
-    if not counts.sum():
+    counts = _count_classes(examples, parts.train, model.config)
+    if not counts.labels:
         raise TrainingError("expected labels in the training part, found none")
     with strategy.scope():
         optimizer = keras.optimizers.Adam(settings.learning_rate)
         optimizer.build(model.trainable_variables)
-    weights = class_weights(counts) if settings.class_weights else None
-    step = make_training_step(model, optimizer, settings, strategy, weights)
+    weights, balances = None, [None for _ in counts.outputs]
+    if settings.class_weights:
+        weights = class_weights(counts.cells)
+        balances = [None if one is None else class_weights(one[None])[0] for one in counts.outputs]
+    step = make_training_step(model, optimizer, settings, strategy, weights, balances)
     validate = make_validation_step(model)
     everything = _named(model, optimizer)
     reached = load_state(state) or State.start(_values(everything))
@@ -130,12 +134,31 @@ def _figures(row: Row) -> str:
     return "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in shown if name in row)
 
 
-def _count_classes(examples: Examples, indices: Indices) -> npt.NDArray[np.int64]:
-    counts = np.zeros((len(examples.cells), 2), np.int64)
+class _Counts(NamedTuple):
+    """Labels of each class: of each cell [cells, 2], and of each other output that has classes.
+
+    ``labels`` is how many there are of anything.
+    """
+
+    cells: Indices
+    outputs: list[Indices | None]
+    labels: int
+
+
+def _count_classes(examples: Examples, indices: Indices, config: ModuleConfig) -> _Counts:
+    cells = np.zeros((len(config.cells), 2), np.int64)
+    kinds = [one.kind for one in config.other_outputs]
+    outputs = [np.zeros(kind.classes, np.int64) if kind.classes else None for kind in kinds]
+    labels_seen = 0
     for start in range(0, len(indices), 1 << 17):
         labels = examples.labels(indices[start : start + (1 << 17)])
-        counts += np.stack([(labels == 0).sum(axis=0), (labels == 1).sum(axis=0)], axis=1)
-    return counts
+        own, targets = labels[:, : len(cells)], labels[:, len(cells) :]
+        cells += np.stack([(own == 0).sum(axis=0), (own == 1).sum(axis=0)], axis=1)
+        for one, column in zip(outputs, targets.T, strict=True):
+            if one is not None:
+                one += np.bincount(column[column >= 0].astype(np.int64), minlength=len(one))
+        labels_seen += int(np.count_nonzero(labels >= 0))
+    return _Counts(cells, outputs, labels_seen)
 
 
 def _train_epoch(
@@ -171,17 +194,16 @@ def _validate(
     indices: Indices,
     settings: TrainingSettings,
 ) -> dict[str, float]:
-    auc = StreamingAuc(len(examples.cells))
+    cells = len(model.cells)
+    auc = StreamingAuc(cells)
     total = 0.0
     for arrays, labels in make_dataset(examples, indices, settings.batch_size):
         loss, probabilities = step(arrays, labels)
         total += float(loss)
-        auc.update(labels.numpy(), probabilities.numpy())
+        auc.update(labels.numpy()[:, :cells].astype(np.int8, copy=False), probabilities.numpy())
     penalty = float(regularisation(model, settings.l1, settings.l2))
-    return {
-        "validation_loss": total / len(indices) + penalty,
-        "validation_auc": auc.result(),
-    }
+    figures = {"validation_loss": total / len(indices) + penalty}
+    return figures | ({"validation_auc": auc.result()} if cells else {})
 
 
 def _advance(

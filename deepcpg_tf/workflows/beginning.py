@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.configs import cpg, dna, joint
 from deepcpg_tf.configs.base import ModuleConfig
@@ -12,6 +12,7 @@ from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.configs.names import CPG, DNA, JOINT
+from deepcpg_tf.configs.outputs import full_name
 from deepcpg_tf.data.examples import WINDOW_LENGTH
 from deepcpg_tf.errors import ConfigError
 
@@ -68,6 +69,38 @@ def chosen_architectures(module: str | None, architecture: str | None) -> Chosen
     return Chosen(module, {one: named.get(one, _USUAL[one]) for one in wanted})
 
 
+class Outputs(NamedTuple):
+    """Whether the cells are predicted, and which other outputs, by their names in full."""
+
+    cells: bool
+    others: tuple[str, ...]
+
+    def cells_of(self, data: Data) -> tuple[str, ...]:
+        """Return the cells of the data, or none."""
+        return data.cells if self.cells else ()
+
+
+_CELLS = "cells"
+
+
+def chosen_outputs(names: Sequence[str]) -> Outputs:
+    """Return what ``"cells"`` and names of other outputs stand for.
+
+    Raises
+    ------
+    ConfigError
+        When there is no such output, one is named twice, or none.
+    """
+    others = [full_name(name) for name in names if name != _CELLS]
+    given = [*([_CELLS] * list(names).count(_CELLS)), *others]
+    for name in given:
+        if given.count(name) > 1:
+            raise ConfigError(f"outputs: expected each once, received {name!r} twice")
+    if not given:
+        raise ConfigError(f"outputs: expected {_CELLS} or names of other outputs, received none")
+    return Outputs(_CELLS in given, tuple(others))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
     """What is asked for of the model before training; all of it as `train` takes it.
@@ -77,6 +110,7 @@ class Beginning:
 
     module: str | None = None
     architecture: str | None = None
+    outputs: Outputs | None = None
     start: MethylationModel | None = None
     dna: MethylationModel | None = None
     cpg: MethylationModel | None = None
@@ -98,7 +132,10 @@ class Beginning:
             When a model to join has no such part, or arguments do not go together.
         """
         if self.start is not None:
-            own = self.start.config.with_cells(data.cells).with_dropout(self.dropout)
+            before = self.start.config
+            outputs = self.outputs or Outputs(bool(before.cells), before.outputs)
+            own = before.with_cells(outputs.cells_of(data), outputs.others)
+            own = own.with_dropout(self.dropout)
         else:
             own = self._new(data)
         return own.with_state_means(data.state_means)
@@ -111,7 +148,9 @@ class Beginning:
                 "neighbouring sites"
             )
         configs: dict[str, ModuleConfig] = {}
-        shared = {"cells": data.cells, "hidden_dropout": self.dropout}
+        outputs = self.outputs or Outputs(True, ())
+        shared: dict[str, Any] = {"cells": outputs.cells_of(data), "outputs": outputs.others}
+        shared["hidden_dropout"] = self.dropout
         for part, name in names.items():
             if part in self.parts:
                 configs[part] = self._given(part)
@@ -126,6 +165,7 @@ class Beginning:
                     "max_distance": self.max_distance,
                 }
                 given = {key: value for key, value in asked.items() if value is not None}
+                given["input_cells"] = data.cells
                 configs[part] = DeepCpgCpgConfig.from_architecture(name, **shared, **given)
         if module != JOINT:
             return configs[module]

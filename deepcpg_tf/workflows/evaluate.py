@@ -23,7 +23,7 @@ from deepcpg_tf.workflows.opening import (
 )
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Examples
+    from deepcpg_tf.data.examples import Data
     from deepcpg_tf.data.splits import Splitter
 
 _PARTS = ("train", "validation", "test")
@@ -97,20 +97,27 @@ def evaluate(
     if part is not None and split is None:
         raise ConfigError(f"part: expected a split with it, received {part!r} alone")
     loaded = open_model(model)
-    from deepcpg_tf.data.examples import TableExamples, open_examples
+    if kept is not None and loaded.config.outputs:
+        raise ConfigError(
+            "predictions: expected a model of cells alone, received one with the outputs "
+            f"{', '.join(loaded.config.outputs)}"
+        )
+    from deepcpg_tf.data.examples import TableExamples, open_data
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
-    from deepcpg_tf.evaluation.run import evaluate_arrays
+    from deepcpg_tf.evaluation.run import evaluate_arrays, with_outputs
     from deepcpg_tf.results.blocks import shards_of
 
     reference = None if genome is None else Path(genome)
-    examples = open_examples(files, reference, loaded.config)
+    opened = open_data(files, reference)
+    examples = opened.examples(loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
     known = examples.genome_chromosomes if isinstance(examples, TableExamples) else None
     contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
     if kept is not None:
         check_result(kept, contents)
-    columns = _columns(loaded.cells, examples)
+    columns = _columns(loaded.cells, opened)
+    outputs = loaded.config.other_outputs
     indices = np.arange(len(examples.positions))
     how = "all sites"
     if split is not None:
@@ -127,15 +134,19 @@ def evaluate(
         if not mask.any():
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
     labels = np.empty((len(indices), len(loaded.cells)), np.int8)
-    probabilities = np.empty(labels.shape, np.float32)
+    values = np.empty((len(indices), loaded.config.units), np.float32)
     progress.begins("evaluating", len(indices), "sites")
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         labels[rows] = examples.labels(indices[rows])[:, columns]
-        probabilities[rows] = loaded.predict_arrays(examples.arrays(indices[rows]))
+        values[rows] = loaded.predict_arrays(examples.arrays(indices[rows]))
         progress.advances(len(indices[rows]))
     told = about(name_of(model), loaded.config.architecture, files, how)
+    probabilities = values[:, : len(loaded.cells)]
     result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
+    if outputs:
+        targets = opened.targets(loaded.config.outputs)[indices]
+        result = with_outputs(result, targets, values, outputs, masks)
     if folder is not None:
         from deepcpg_tf.evaluation.write import write_evaluation
 
@@ -146,7 +157,7 @@ def evaluate(
     return result
 
 
-def _columns(cells: tuple[str, ...], examples: Examples) -> list[int]:
+def _columns(cells: tuple[str, ...], examples: Data) -> list[int]:
     """Return where the data have the model's cells."""
     missing = [cell for cell in cells if cell not in examples.cells]
     if missing:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
@@ -16,7 +17,12 @@ from deepcpg_tf.files import check_writable, sha256
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.settings import TrainingSettings
-from deepcpg_tf.workflows.beginning import TRAIN_PARTS, Beginning, chosen_architectures
+from deepcpg_tf.workflows.beginning import (
+    TRAIN_PARTS,
+    Beginning,
+    chosen_architectures,
+    chosen_outputs,
+)
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ def train(
     genome: PathLike | None = None,
     module: str | None = None,
     architecture: str | None = None,
+    outputs: Sequence[str] | None = None,
     neighbours: int | None = None,
     max_distance: int | None = None,
     dna_module: ModelLike | None = None,
@@ -82,6 +89,12 @@ def train(
         One of the module's: CnnL1h128 to CnnL3h256, RnnL1, RnnL2 or FcAvg; of a joint module
         also JointL0, JointL1h512 to JointL3h512, with + between them. The default is
         ``"CnnL2h128+RnnL1+JointL2h512"``, or what is of the module in it.
+    outputs
+        What to predict: ``"cells"``, and statistics over those that were observed at a site
+        (``"mean"``, ``"var"``, ``"cat_var"``, ``"cat2_var"``, ``"diff"``, ``"mode"``,
+        ``"entropy"``), in a window around it (``"win_stats/1001/mean"`` …), or levels that
+        data files of the original have (``"bulk/NAME"``). The default is the cells, or what
+        `start` predicts.
     neighbours
         Observed neighbours of a site that a CpG module reads in each cell, half of them on
         each side; by default 50, or as many as data files of the original have.
@@ -121,6 +134,8 @@ def train(
     settings = TrainingSettings() if settings is None else settings
     reference = None if genome is None else Path(genome)
     _check(out, start, freeze, dropout, tensorboard)
+    if outputs is not None:
+        chosen_outputs(outputs)
     module = _check_module(module, architecture, start, dna_module, cpg_module, train_parts)
     state = out.resolve().parent / f".{out.name}.training"
     # Before anything is read: who comes second is not to work in vain.
@@ -132,6 +147,7 @@ def train(
         import keras
 
         from deepcpg_tf.data.examples import digest, open_data
+        from deepcpg_tf.data.targets import examples_of
         from deepcpg_tf.data.training_data import TrainingData, remember
         from deepcpg_tf.training.finetune import freeze as freeze_layers
         from deepcpg_tf.training.step import make_strategy, prepare_devices
@@ -143,6 +159,7 @@ def train(
         beginning = Beginning(
             module=module,
             architecture=architecture,
+            outputs=None if outputs is None else chosen_outputs(outputs),
             start=source,
             dna=None if dna_module is None else open_model(dna_module),
             cpg=None if cpg_module is None else open_model(cpg_module),
@@ -155,7 +172,7 @@ def train(
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
         config = beginning.config(opened)
-        examples = opened.examples(config)
+        examples = examples_of(opened, config)
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():
             model, told = beginning.model(config, settings.precision)
@@ -183,7 +200,7 @@ def train(
                 **arithmetic(),
             }
         )
-        for line in (*told, *_lines_of_start(examples, parts, settings)):
+        for line in (*told, *_lines_of_start(config, parts, settings)):
             progress.tells(line)
         examples.prepare(hold=cache)
         log = _logger(None if tensorboard is None else Path(tensorboard))
@@ -272,10 +289,12 @@ def _check_new(out: Path) -> None:
         raise OutputError(f"{out}: expected a folder other than the one worked in")
 
 
-def _lines_of_start(examples: Examples, parts: Split, settings: TrainingSettings) -> Iterator[str]:
+def _lines_of_start(
+    config: ModuleConfig, parts: Split, settings: TrainingSettings
+) -> Iterator[str]:
     yield (
         f"{len(parts.train):,} sites to train on, {len(parts.validation):,} to validate, "
-        f"{len(examples.cells)} cells"
+        f"{len(config.cells)} cells" + "".join(f", {name}" for name in config.outputs)
     )
     if not len(parts.validation):
         yield (

@@ -6,8 +6,14 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
-from deepcpg_tf.training.loss import class_weights, masked_cross_entropy, regularisation
+from deepcpg_tf.training.loss import (
+    class_weights,
+    masked_cross_entropy,
+    regularisation,
+    total_loss,
+)
 from tests import tolerances
+from tests.training.examples import config
 
 
 def logit(p):
@@ -109,3 +115,52 @@ def test_the_gradient_of_the_regularisation():
             w = variable.numpy()
             expected = 3 * (0.01 * np.sign(w) + 0.2 * w)
             np.testing.assert_allclose(gradient, expected, rtol=tolerances.sums(2))
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def test_other_outputs_have_the_losses_of_the_original():
+    """Each written out: weighted cross-entropies of classes, squared errors of numbers."""
+    names = ("cpg_stats/mean", "cpg_stats/var", "cpg_stats/cat_var", "cpg_stats/diff")
+    names += ("cpg_stats/entropy", "bulk/x")
+    model = config(cells=2, outputs=names)
+    rng = np.random.default_rng(3)
+    n = 40
+    logits = rng.normal(0, 2, (n, model.units)).astype(np.float32)
+    columns = [rng.integers(0, 2, (n, 2)), rng.random((n, 1)), rng.random((n, 1)) / 4]
+    columns += [rng.integers(0, 3, (n, 1)), rng.integers(0, 2, (n, 1)), rng.random((n, 2))]
+    labels = np.concatenate(columns, axis=1).astype(np.float32)
+    labels[rng.random(labels.shape) < 0.3] = -1
+    cells = rng.random((2, 2)).astype(np.float32)
+    classes, pair = (rng.random(k).astype(np.float32) for k in (3, 2))
+    z = logits.astype(np.float64)
+    powers = np.exp(z[:, 4:7])
+    expected = 0.0
+    for row, y in enumerate(labels.astype(np.float64)):
+        p = _sigmoid(z[row])
+        for column, weight, probability in ((0, cells[0], p[0]), (1, cells[1], p[1])):
+            if y[column] >= 0:
+                right = probability if y[column] == 1 else 1 - probability
+                expected -= weight[int(y[column])] * np.log(right)
+        if y[4] >= 0:
+            shares = powers[row] / powers[row].sum()
+            expected -= classes[int(y[4])] * np.log(shares[int(y[4])])
+        if y[5] >= 0:
+            expected -= pair[int(y[5])] * np.log(p[7] if y[5] == 1 else 1 - p[7])
+        numbers = ((2, p[2]), (3, 0.251 * p[3]), (6, max(z[row, 8], 0)), (7, p[9]))
+        expected += sum((y[i] - value) ** 2 for i, value in numbers if y[i] >= 0)
+    weights = [None, None, tf.constant(classes), tf.constant(pair), None, None]
+    found = total_loss(labels, tf.constant(logits), model, tf.constant(cells), weights)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    missing = np.full_like(labels, -1)
+    assert float(total_loss(missing, tf.constant(logits), model)) == 0
+
+
+def test_weights_of_three_classes():
+    counts = np.array([[2, 6, 2], [0, 3, 1], [0, 0, 0]])
+    found = class_weights(counts)
+    np.testing.assert_allclose(found[0], [3 / 7, 1 / 7, 3 / 7], rtol=1e-5)
+    np.testing.assert_allclose(found[1], [0, 0.25, 0.75], rtol=1e-5)  # not all to the first
+    np.testing.assert_array_equal(found[2], 0)

@@ -81,7 +81,8 @@ def test_they_load(keras, layout, tmp_path):
     assert loaded.config.outputs == OUTPUTS
     assert loaded.cells == ("b", "a/c")
     arrays = random_arrays(model.reads, 7)
-    found = dict(zip(loaded.value_names("probabilities"), loaded.predict_arrays(arrays).T))
+    columns = loaded.predict_arrays(arrays).T
+    found = dict(zip(loaded.value_names("probabilities"), columns, strict=True))
     expected = by_hand(model, arrays)
     assert list(found) == list(expected)
     for name, values in expected.items():

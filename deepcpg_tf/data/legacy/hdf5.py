@@ -2,8 +2,9 @@
 
 HDF5 with, for each site, ``chromo`` and ``pos`` (1-based), and where present
 ``inputs/dna`` (int8 [sites, length], codes A 0, T 1, G 2, C 3), ``inputs/cpg`` (see
-`deepcpg_tf.data.legacy.neighbours`) and ``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where
-missing). Other types do where they hold the same: whole numbers as floats or in 64 bits,
+`deepcpg_tf.data.legacy.neighbours`), ``outputs/cpg/<cell>`` (int8: 1, 0, or -1 where
+missing) and other outputs, such as ``outputs/cpg_stats/mean`` (float32, -1 where missing).
+Other types do where they hold the same: whole numbers as floats or in 64 bits,
 chromosomes as text or whole numbers. What else they hold is left alone.
 """
 
@@ -22,10 +23,12 @@ from deepcpg_tf.cache import file_key
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.names import CPG, DNA
+from deepcpg_tf.configs.outputs import output_kind
 from deepcpg_tf.data.calls import calls_of_labels, labels_of_calls, mean_states
 from deepcpg_tf.data.legacy.neighbours import NEIGHBOURS, LegacyNeighbours
 from deepcpg_tf.data.legacy.numbers import check_numbers, first_row, whole_numbers
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
+from deepcpg_tf.data.statistics import MISSING
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.hdf5 import check_stored
 from deepcpg_tf.inputs import Arrays
@@ -206,6 +209,21 @@ class LegacyData:
         own = {cell: i for i, cell in enumerate(self.cells)}
         means = mean_states(self.calls)
         return tuple(means[own[cell]] if cell in own else 0.5 for cell in cells)
+
+    def targets(self, outputs: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return the targets [sites, outputs] of outputs other than cells, -1 where missing.
+
+        Raises
+        ------
+        LegacyDataError
+            When a file lacks one, or holds what it cannot be.
+        """
+        return np.concatenate(
+            [
+                read_targets(path, own, outputs)
+                for path, own in zip(self.paths, self._counts, strict=True)
+            ]
+        )
 
     def windows_on_disk(self) -> LegacyWindows:
         """Return the windows on disk.
@@ -433,6 +451,47 @@ def _labels(path: Path, file: h5py.File, name: str, sites: int) -> npt.NDArray[n
         )
     labels: npt.NDArray[np.int8] = values.astype(np.int8)
     return labels
+
+
+def read_targets(path: Path, sites: int, outputs: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Return the targets [sites, outputs] in one file, -1 where missing.
+
+    Raises
+    ------
+    LegacyDataError
+        When the file lacks one, or holds what it cannot be.
+    """
+    result = np.empty((sites, len(outputs)), np.float32)
+    try:
+        with h5py.File(path) as file:
+            for column, output in enumerate(outputs):
+                result[:, column] = _targets(path, file, output, sites)
+    except _READING_FAILED as error:
+        raise LegacyDataError(f"{path}: cannot read: {str(error).splitlines()[0]}") from None
+    return result
+
+
+def _targets(path: Path, file: h5py.File, output: str, sites: int) -> npt.NDArray[np.float32]:
+    name, kind = f"outputs/{output}", output_kind(output)
+    assert kind is not None  # a configuration has no other names
+    if name not in file:
+        raise LegacyDataError(
+            f"{path}: expected a dataset {name}, which the model predicts, found none "
+            "(dcpg_data.py writes statistics with --cpg_stats and --win_stats)"
+        )
+    data = _column(path, file, name, sites)
+    if data.dtype.kind != "b":
+        check_numbers(path, name, data.dtype)
+    values: npt.NDArray[np.float32] = data[()].astype(np.float32)
+    in_range = (values >= 0) & (values <= np.float32(kind.largest) * np.float32(1 + 1e-6))
+    fits = in_range if not kind.classes else in_range & (values == np.round(values))
+    if (row := first_row(~(fits | (values == MISSING)))) is not None:
+        what = "a whole number from 0" if kind.classes else "a number from 0"
+        raise LegacyDataError(
+            f"{path}: expected {what} to {kind.largest:g} or -1 (missing) in {name}, "
+            f"received {values[row]} in row {row} (0-based)"
+        )
+    return values
 
 
 def _dataset(path: Path, file: h5py.File, name: str) -> h5py.Dataset:

@@ -1,0 +1,236 @@
+"""Outputs other than cells through all verbs, on the data of the original's run."""
+
+import csv
+import shutil
+from functools import partial
+
+import h5py
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, pearsonr
+from sklearn.metrics import roc_auc_score
+
+from deepcpg_tf import (
+    SiteFile,
+    TrainingSettings,
+    chromosome_split,
+    evaluate,
+    impute,
+    load_model,
+    predict,
+    predict_genome,
+    train,
+)
+from deepcpg_tf.data.examples import open_data
+from deepcpg_tf.data.table_file import read_table
+from deepcpg_tf.errors import ConfigError, LegacyDataError, OutputError
+from deepcpg_tf.models.registry import new_model
+from deepcpg_tf.workflows.export import export
+from tests.contract.test_models import random_weights
+from tests.workflows.test_modules import CPG, DNA, LEGACY, genome, table
+
+__all__ = ["genome", "table"]  # fixtures
+
+OUTPUTS = ("cells", "mean", "cat_var", "win_stats/1001/var")
+FULL = ("cpg_stats/mean", "cpg_stats/cat_var", "win_stats/1001/var")
+SPLIT = partial(chromosome_split, train=["1"], validation=["2"], test=["X"])
+SETTINGS = TrainingSettings(epochs=4, batch_size=64, learning_rate=3e-3)
+ALL = CPG.with_cells(CPG.cells, FULL)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return random_weights(new_model(ALL))
+
+
+def metrics_of(folder):
+    with (folder / "metrics.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    keys = [(row["metric"], row["output"]) for row in rows]
+    assert keys == sorted(set(keys))
+    return {key: float(row["value"] or "nan") for key, row in zip(keys, rows, strict=True)}
+
+
+def test_train_and_evaluate(table, tmp_path):
+    new = {"split": SPLIT, "module": "cpg", "architecture": "FcAvg", "settings": SETTINGS}
+    trained = train(table, tmp_path / "model", outputs=OUTPUTS, neighbours=10, **new)
+    assert trained.model.config.outputs == FULL
+    assert trained.model.cells == CPG.cells
+    losses = [row["validation_loss"] for row in trained.history]
+    assert losses[-1] < losses[0]
+    model = load_model(tmp_path / "model")
+    evaluate(model, table, tmp_path / "evaluation", split=SPLIT)
+    found = metrics_of(tmp_path / "evaluation")
+    assert {output for _, output in found} == {*(f"cpg/{cell}" for cell in CPG.cells), *FULL}
+    # The same by hand, from the model's predictions of the same sites.
+    data = open_data([table], None)
+    test = SPLIT(data).test
+    targets = data.targets(FULL)[test].astype(float)
+    values = model.predict_arrays(data.examples(model.config).arrays(test)).astype(float)
+    mean, var = (
+        (targets[targets[:, i] >= 0, i], values[targets[:, i] >= 0, 3 + column])
+        for i, column in ((0, 0), (2, 4))
+    )
+    for output, (y, z) in zip((FULL[0], FULL[2]), (mean, var), strict=True):
+        expected = {
+            "mse": ((y - z) ** 2).mean(),
+            "mad": abs(y - z).mean(),
+            "cor": pearsonr(y, z).statistic,
+            "kendall": kendalltau(y, z).statistic,
+            "n": len(y),
+        }
+        for metric, value in expected.items():
+            assert found[metric, output] == pytest.approx(value), (metric, output)
+    y, z = mean
+    assert found["auc", FULL[0]] == pytest.approx(roc_auc_score(y.round(), z))
+    assert found["acc", FULL[0]] == pytest.approx(((z > 0.5) == (y.round() > 0.5)).mean())
+    known = targets[:, 1] >= 0
+    classes, shares = targets[known, 1], values[known, 4:7]
+    assert found["cat_acc", FULL[1]] == pytest.approx((shares.argmax(axis=1) == classes).mean())
+    assert found["auc_0", FULL[1]] == pytest.approx(roc_auc_score(classes == 0, shares[:, 0]))
+    report = (tmp_path / "evaluation" / "report.html").read_text()
+    assert "Other outputs" in report
+    assert "cpg_stats/cat_var" in report
+
+
+def test_fine_tuning_keeps_what_it_predicts(table, tmp_path, model):
+    settings = TrainingSettings(epochs=1, batch_size=64, learning_rate=1e-9, l1=0, l2=0)
+    kept = train(table, tmp_path / "same", split=SPLIT, start=model, settings=settings).model
+    assert kept.config.outputs == FULL
+    chosen = ("win_stats/1001/var", "entropy", "mean")
+    other = train(
+        table, tmp_path / "other", split=SPLIT, start=model, settings=settings, outputs=chosen
+    ).model
+    assert (other.cells, other.config.input_cells) == ((), CPG.cells)
+    assert other.config.outputs == ("win_stats/1001/var", "cpg_stats/entropy", "cpg_stats/mean")
+    assert "validation_auc" not in (tmp_path / "other" / "history.csv").read_text()
+    before = model.variables_by_name["cpg/kernel"].numpy()
+    np.testing.assert_allclose(kept.variables_by_name["cpg/kernel"].numpy(), before, atol=1e-5)
+    after = other.variables_by_name["cpg/kernel"].numpy()
+    np.testing.assert_allclose(after[:, [0, 2]], before[:, [7, 3]], atol=1e-5)
+    evaluate(other, table, tmp_path / "evaluation")
+    found = metrics_of(tmp_path / "evaluation")
+    assert found["mse", "cpg_stats/entropy"] > 0
+    assert {path.name for path in (tmp_path / "evaluation").iterdir()} == {
+        "metrics.tsv",
+        "report.html",
+    }
+
+
+def test_data_files_of_the_original(table, genome, tmp_path):
+    """They hold the statistics themselves; these are those of a table of the same cells."""
+    names = ("cpg_stats/mean", "cpg_stats/entropy", "bulk/serum")
+    paths = []
+    for source in LEGACY:
+        paths.append(tmp_path / source.name)
+        shutil.copy(source, paths[-1])
+    with pytest.raises(LegacyDataError, match=r"expected a dataset outputs/cpg_stats/mean, which"):
+        open_data(paths, None).targets(names)
+    plain = open_data(paths, None)
+    labels = plain.labels(np.arange(len(plain.positions)))
+    start = 0
+    for path in paths:
+        with h5py.File(path, "a") as file:
+            n = len(file["pos"])
+            own = np.ma.masked_equal(labels[start : start + n], -1)
+            few = (~np.ma.getmaskarray(own)).sum(axis=1) < 3
+            mean = own.mean(axis=1).filled(-1)
+            mean[few] = -1
+            file["outputs/cpg_stats/mean"] = mean.astype(np.float32)
+            file["outputs/cpg_stats/entropy"] = np.full(n, 0.25, np.float32)
+            file["outputs/bulk/serum"] = np.linspace(0, 1, n, dtype=np.float32)
+            start += n
+    data = open_data(paths, None)
+    targets = data.targets(names)
+    held = read_table(table).on(genome)
+    keys = {
+        (held.chromosomes[i], int(position)): row
+        for row, (i, position) in enumerate(zip(held.chromosome_ids, held.positions, strict=True))
+    }
+    rows = [
+        keys[data.chromosomes[i], int(position)]
+        for i, position in zip(data.chromosome_ids, data.positions, strict=True)
+    ]
+    expected = open_data([table], None).targets(names[:1])[rows, 0]
+    np.testing.assert_allclose(targets[:, 0], expected, atol=1e-6)
+    assert (expected >= 0).sum() > 50
+    trained = train(
+        paths,
+        tmp_path / "model",
+        split=SPLIT,
+        module="cpg",
+        architecture="FcAvg",
+        outputs=names,
+        settings=TrainingSettings(epochs=1, batch_size=64),
+    )
+    evaluate(trained.model, paths, tmp_path / "evaluation")
+    found = metrics_of(tmp_path / "evaluation")
+    assert found["n", "bulk/serum"] == len(data.positions)
+    assert 0 <= found["mse", "bulk/serum"] <= 1
+    assert ("kendall", "bulk/serum") not in found
+    wrong = shutil.copy(paths[0], tmp_path / "wrong.h5")
+    with h5py.File(wrong, "a") as file:
+        file["outputs/bulk/serum"][3] = 1.5
+    with pytest.raises(LegacyDataError, match=r"from 0 to 1 or -1 .* received 1.5 in row 3"):
+        open_data([wrong], None).targets(names)
+
+
+def test_predictions_have_their_columns(model, table, genome, tmp_path):
+    held = read_table(table).on(genome)
+    names = np.array(held.chromosomes)[held.chromosome_ids]
+    path = tmp_path / "sites.tsv"
+    path.write_text("".join(f"{names[i]}\t{held.positions[i] + 1}\n" for i in range(40)))
+    found = predict(model, SiteFile(path, genome, 101), table=table).table.to_pandas()
+    classes = [f"cpg_stats/cat_var_{i}" for i in range(3)]
+    columns = [*CPG.cells, "cpg_stats/mean", *classes, "win_stats/1001/var"]
+    assert list(found)[3:] == columns
+    arrays = open_data([table], genome.path).examples(model.config).arrays(np.arange(40))
+    expected = model.predict_arrays(arrays)
+    np.testing.assert_allclose(found[columns].to_numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(found[classes].sum(axis=1), 1, atol=1e-5)
+    done = predict_genome(model, genome, tmp_path / "all.tsv", table=table)
+    header, first = (tmp_path / "all.tsv").read_text().splitlines()[:2]
+    assert header.split("\t") == ["chromosome", "position", *columns]
+    assert len(first.split("\t")) == 2 + len(columns)
+    assert done.sites >= len(held)
+    with pytest.raises(OutputError, match=r"all.h5: expected a table .* also hold outputs"):
+        predict_genome(model, genome, tmp_path / "all.h5", table=table)
+
+
+def test_imputation_is_of_cells(model, table, genome, tmp_path):
+    impute(model, table, genome, tmp_path / "imputed.tsv")
+    header = (tmp_path / "imputed.tsv").read_text().partition("\n")[0].split("\t")
+    assert header[2:] == [*CPG.cells, *(f"{cell}_observed" for cell in CPG.cells)]
+    alone = new_model(CPG.with_cells((), FULL))
+    with pytest.raises(ConfigError, match="model: expected a model of cells to impute"):
+        impute(alone, table, genome, tmp_path / "none.tsv")
+
+
+def test_what_is_refused(model, table, tmp_path):
+    with pytest.raises(ConfigError, match="model: expected a model of cells alone, .*cpg_stats"):
+        export(random_weights(new_model(DNA.with_cells(DNA.cells, FULL))), tmp_path / "export")
+    with pytest.raises(ConfigError, match="predictions: expected a model of cells alone"):
+        evaluate(model, table, predictions=tmp_path / "p.h5")
+    for outputs, match in (
+        (["cells", "cov"], "outputs: expected mean, var, .* received 'cov'"),
+        (["mean", "cpg_stats/mean"], "outputs: expected each once, received 'cpg_stats/mean' twic"),
+        ([], "outputs: expected cells or names of other outputs, received none"),
+        (["cells", "bulk/serum"], "outputs: expected statistics over the cells .*'bulk/serum'"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            train(table, tmp_path / "m", split=SPLIT, module="cpg", outputs=outputs)
+    assert not (tmp_path / "m").exists()
+
+
+def test_command_line(run, fails, table, tmp_path):
+    data = ("train", table, "--module", "cpg", "--architecture", "FcAvg", "--epochs", "1")
+    data += ("--train", "1", "--validation", "2")
+    result = run(*data, "--outputs", "cells,var", "--out", tmp_path / "model")
+    assert result.code == 0, result.err
+    assert "3 cells, cpg_stats/var" in result.err
+    assert load_model(tmp_path / "model").config.outputs == ("cpg_stats/var",)
+    result = run(*data, "--outputs", "diff", "--out", tmp_path / "alone")
+    assert result.code == 0, result.err
+    assert "AUC" not in result.out
+    message = fails(*data, "--outputs", "cells,sum", "--out", tmp_path / "none")
+    assert "--outputs: expected mean, var" in str(message)
