@@ -30,6 +30,12 @@ def evaluate(
     genome: Annotated[
         Path | None, typer.Option(help="The reference of a table.", metavar="FASTA")
     ] = None,
+    bulk: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Profiles of many cells at once, for the outputs bulk/NAME.", metavar="PROFILE"
+        ),
+    ] = None,
     split: SplitName = None,
     train: Train = None,
     validation: Validation = None,
@@ -77,6 +83,7 @@ def evaluate(
             data,
             out,
             genome=genome,
+            bulk=bulk or [],
             split=chosen,
             part=part,
             annotations=annotations or [],

@@ -28,6 +28,12 @@ def train(
     genome: Annotated[
         Path | None, typer.Option(help="The reference of a table.", metavar="FASTA")
     ] = None,
+    bulk: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Profiles of many cells at once, for the outputs bulk/NAME.", metavar="PROFILE"
+        ),
+    ] = None,
     module: Annotated[
         str | None,
         typer.Option(help="dna, cpg (neighbouring sites) or joint (both).", metavar="MODULE"),
@@ -143,6 +149,7 @@ def train(
             out,
             split=chosen,
             genome=genome,
+            bulk=bulk or [],
             module=module,
             architecture=architecture,
             outputs=None if outputs is None else outputs.split(","),

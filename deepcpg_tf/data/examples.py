@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.names import CPG, DNA
-from deepcpg_tf.configs.outputs import statistic_of
+from deepcpg_tf.configs.outputs import bulk_of, statistic_of
 from deepcpg_tf.data.readers import Reader, Readers, SiteColumns, WindowReader
 from deepcpg_tf.errors import ConfigError, InputError
 from deepcpg_tf.inputs import Arrays, Inputs
@@ -176,13 +176,29 @@ class TableData:
     table
         The table.
     genome
-        Its reference, which a module that reads windows needs.
+        Its reference, which a module that reads windows needs, and so do bulk profiles.
+    bulk
+        Profiles of many cells at once, whose levels can be predicted.
+
+    Raises
+    ------
+    InputError
+        When there are bulk profiles, and no genome.
+    TableError
+        When two of them have the same name.
     """
 
     window_length: int | None = None
     neighbours: int | None = None
 
-    def __init__(self, table: MethylationTable, genome: Genome | None) -> None:
+    def __init__(
+        self, table: MethylationTable, genome: Genome | None, bulk: Sequence[Path] = ()
+    ) -> None:
+        from deepcpg_tf.data.bulk import bulk_files
+
+        if bulk and genome is None:
+            raise InputError("genome: expected the reference of the bulk profiles, received none")
+        self._bulk = bulk_files(bulk)
         self.table = table if genome is None else table.on(genome)
         self._genome = genome
         self.cells = table.cells
@@ -204,21 +220,30 @@ class TableData:
         Raises
         ------
         ConfigError
-            When one is no statistic.
+            When there is no profile of a bulk.
+        DeepCpgError
+            When it cannot be read.
         """
+        from deepcpg_tf.data.bulk import bulk_levels
         from deepcpg_tf.data.statistics import cell_statistics
 
-        statistics = []
-        for name in outputs:
-            statistic = statistic_of(name)
-            if statistic is None:
-                raise ConfigError(
-                    f"outputs: expected statistics over the cells of a table, received {name!r}, "
-                    "which only data files of the original hold"
-                )
-            statistics.append(statistic)
         table = self.table
-        return cell_statistics(table.calls, table.chromosome_ids, table.positions, statistics)
+        columns = [(i, one) for i, name in enumerate(outputs) if (one := statistic_of(name))]
+        result = np.empty((len(table), len(outputs)), np.float32)
+        result[:, [i for i, _ in columns]] = cell_statistics(
+            table.calls, table.chromosome_ids, table.positions, [one for _, one in columns]
+        )
+        for column, output in enumerate(outputs):
+            name = bulk_of(output)
+            if name is None:
+                continue
+            if name not in self._bulk or self._genome is None:
+                raise ConfigError(
+                    f"outputs: expected a bulk profile for {output}, a file called {name}, "
+                    f"received {', '.join(self._bulk) or 'none'}"
+                )
+            result[:, column] = bulk_levels(self._bulk[name], self._genome, table)
+        return result
 
     def examples(self, config: ModuleConfig) -> TableExamples:
         """Return the sites with what a module reads of them.
@@ -282,7 +307,7 @@ def open_examples(files: Sequence[Path], genome: Path | None, config: ModuleConf
     return open_data(files, genome).examples(config)
 
 
-def open_data(files: Sequence[Path], genome: Path | None) -> Data:
+def open_data(files: Sequence[Path], genome: Path | None, bulk: Sequence[Path] = ()) -> Data:
     """Open a methylation table with its genome, or data files of the original program.
 
     Parameters
@@ -291,11 +316,13 @@ def open_data(files: Sequence[Path], genome: Path | None) -> Data:
         One table (``.h5ad``), or any number of the original's HDF5 files.
     genome
         The reference of a table; the original's files hold the windows themselves.
+    bulk
+        Profiles of many cells at once, beside a table; the original's files hold their levels.
 
     Raises
     ------
     InputError
-        When files and genome do not go together.
+        When files, genome and bulk profiles do not go together.
     DeepCpgError
         When a file cannot be read.
     """
@@ -311,7 +338,13 @@ def open_data(files: Sequence[Path], genome: Path | None) -> Data:
         from deepcpg_tf.data.table_file import read_table
         from deepcpg_tf.genome.reference import Genome
 
-        return TableData(read_table(tables[0]), None if genome is None else Genome(genome))
+        reference = None if genome is None else Genome(genome)
+        return TableData(read_table(tables[0]), reference, bulk)
+    if bulk:
+        raise InputError(
+            "bulk: expected none with data files of the original, which hold the levels "
+            f"(outputs/bulk), received {bulk[0]}"
+        )
     if genome is not None:
         raise InputError(
             f"genome: expected none with data files of the original, which have windows, "

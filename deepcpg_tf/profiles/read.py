@@ -40,12 +40,14 @@ class ChromosomeLabels(NamedTuple):
 
     ``positions`` (int64 [n]) are those of the forward-strand C, 0-based, ascending
     and unique; ``labels`` (int8 [n]) are 1, methylated, or 0, unmethylated; ``coverage``
-    (int32 [n]) are the reads of both strands, at most `MOST_READS`, where they are asked for.
+    (int32 [n]) are the reads of both strands, at most `MOST_READS`, and ``levels`` (float32
+    [n]) the share of them that is methylated, where they are asked for.
     """
 
     positions: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int8]
     coverage: npt.NDArray[np.int32] | None = None
+    levels: npt.NDArray[np.float32] | None = None
 
 
 class Profile(NamedTuple):
@@ -66,6 +68,7 @@ def read_profile(
     hydroxymethylation: str = "methylated",
     min_reference_match: float = MIN_MATCH,
     keep_coverage: bool = False,
+    keep_levels: bool = False,
     cell: str | None = None,
 ) -> Profile:
     """Read the methylation profile of a cell, plain or compressed.
@@ -94,6 +97,9 @@ def read_profile(
         chromosome; see `deepcpg_tf.profiles.match.ReferenceMatch.fault`.
     keep_coverage
         Whether to keep the reads of each CpG.
+    keep_levels
+        Whether to keep the share of them that is methylated, or the mean of the strands where
+        a file tells a value; ties are then kept too.
     cell
         Its name; by default that of the file, see `deepcpg_tf.profiles.names.cell_name`.
 
@@ -124,7 +130,7 @@ def read_profile(
             f"{path}: expected a format that tells the coverage of sites, as `keep_coverage` asks, "
             f"received {lines.layout.format}"
         )
-    how = (genome, min_coverage, min_reference_match, keep_coverage)
+    how = (genome, min_coverage, min_reference_match, keep_coverage, keep_levels)
     try:
         sites, account = _Reading(lines, OrderedCalls(lines), *how).result()
     except UnsortedError as fault:
@@ -154,6 +160,7 @@ class _Reading:
         min_coverage: int,
         min_match: float,
         keep_coverage: bool,
+        keep_levels: bool,
     ) -> None:
         self._lines = lines
         self._ordered = ordered
@@ -161,6 +168,7 @@ class _Reading:
         self._min_coverage = min_coverage
         self._min_match = min_match
         self._keep_coverage = keep_coverage
+        self._keep_levels = keep_levels
         self._account = Account(lines.path, lines.layout.format)
         if lines.layout.has_coverage:
             self._account.reads = 0
@@ -247,20 +255,22 @@ class _Reading:
         positions, methylated, unmethylated = self._join(joined)
         reads = methylated + unmethylated
         is_low = reads < self._min_coverage
-        is_tie = ~is_low & (methylated == unmethylated)
+        is_tie = ~is_low & (methylated == unmethylated) & (not self._keep_levels)
         self._account.drop(under(self._min_coverage), int(is_low.sum()))
         self._account.drop("ties", int(is_tie.sum()))
         kept = ~(is_low | is_tie)
         self._account.kept += int(kept.sum())
         if kept.any():
             labels = (methylated > unmethylated)[kept].astype(np.int8)
-            reads = reads[kept]
+            reads, levels = reads[kept], None
+            if self._keep_levels:
+                levels = (methylated[kept] / reads).astype(np.float32)
             self._account.methylated += int(labels.sum())
             if self._account.reads is not None:
                 self._account.reads += int(reads.sum())
             coverage = np.minimum(reads, MOST_READS).astype(np.int32)
             self._sites[name] = ChromosomeLabels(
-                positions[kept], labels, coverage if self._keep_coverage else None
+                positions[kept], labels, coverage if self._keep_coverage else None, levels
             )
 
     def _check_overlap(self) -> None:

@@ -159,7 +159,7 @@ def _heads(graph: Graph) -> _Heads:
                 f"cells ({SITE_STATISTICS}/ or {WINDOW_STATISTICS}/LENGTH/ and one of "
                 f"{', '.join(STATISTICS)}) or {BULK}/<name>; other outputs are not supported"
             )
-        expected = "sigmoid" if kind is None else kind.activation
+        expected: str = "sigmoid" if kind is None else kind.activation
         if expected == "scaled_sigmoid":
             _expect(layer, "class", layer.kind, ("ScaledSigmoid",))
             _expect(layer, "scaling", layer.get("scaling"), (VAR_CEILING,))

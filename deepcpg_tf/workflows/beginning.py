@@ -165,8 +165,9 @@ class Beginning:
                     "max_distance": self.max_distance,
                 }
                 given = {key: value for key, value in asked.items() if value is not None}
-                given["input_cells"] = data.cells
-                configs[part] = DeepCpgCpgConfig.from_architecture(name, **shared, **given)
+                configs[part] = DeepCpgCpgConfig.from_architecture(
+                    name, **shared, **given, input_cells=data.cells
+                )
         if module != JOINT:
             return configs[module]
         return DeepCpgJointConfig.from_architecture(

@@ -37,6 +37,7 @@ def evaluate(
     out: PathLike | None = None,
     *,
     genome: PathLike | None = None,
+    bulk: Sequence[PathLike] = (),
     split: Splitter | None = None,
     part: str | None = None,
     annotations: Sequence[PathLike] = (),
@@ -57,6 +58,8 @@ def evaluate(
         A folder to write ``metrics.tsv``, figures and ``report.html`` into, if any.
     genome
         The reference of a table.
+    bulk
+        Profiles of many cells at once, whose levels the model predicts, beside a table.
     split
         What makes the parts; without it, all sites are evaluated.
     part
@@ -81,10 +84,11 @@ def evaluate(
     from deepcpg_tf.results.registry import check_path, check_result, write_results
 
     files = paths_of(data)
+    bulks = paths_of(bulk) if bulk else []
     beds = paths_of(annotations) if annotations else []
     folder = None if out is None else Path(out)
     kept = None if predictions is None else Path(predictions)
-    check_other_than(kept, *files, *beds, genome, model)
+    check_other_than(kept, *files, *beds, *bulks, genome, model)
     if kept is not None:
         check_path(kept, Kind.EVALUATED)
     if folder is not None and folder.is_file():
@@ -109,7 +113,7 @@ def evaluate(
     from deepcpg_tf.results.blocks import shards_of
 
     reference = None if genome is None else Path(genome)
-    opened = open_data(files, reference)
+    opened = open_data(files, reference, bulks)
     examples = opened.examples(loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
     known = examples.genome_chromosomes if isinstance(examples, TableExamples) else None

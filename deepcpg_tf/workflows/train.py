@@ -54,6 +54,7 @@ def train(
     module: str | None = None,
     architecture: str | None = None,
     outputs: Sequence[str] | None = None,
+    bulk: Sequence[PathLike] = (),
     neighbours: int | None = None,
     max_distance: int | None = None,
     dna_module: ModelLike | None = None,
@@ -92,9 +93,11 @@ def train(
     outputs
         What to predict: ``"cells"``, and statistics over those that were observed at a site
         (``"mean"``, ``"var"``, ``"cat_var"``, ``"cat2_var"``, ``"diff"``, ``"mode"``,
-        ``"entropy"``), in a window around it (``"win_stats/1001/mean"`` …), or levels that
-        data files of the original have (``"bulk/NAME"``). The default is the cells, or what
+        ``"entropy"``), in a window around it (``"win_stats/1001/mean"`` …), or levels of
+        methylation of many cells at once (``"bulk/NAME"``). The default is the cells, or what
         `start` predicts.
+    bulk
+        Profiles of these, beside a table; NAME is that of the file, as of cells.
     neighbours
         Observed neighbours of a site that a CpG module reads in each cell, half of them on
         each side; by default 50, or as many as data files of the original have.
@@ -131,6 +134,7 @@ def train(
         already, or the training diverges.
     """
     files, out = paths_of(data), Path(out)
+    bulks = paths_of(bulk) if bulk else []
     settings = TrainingSettings() if settings is None else settings
     reference = None if genome is None else Path(genome)
     _check(out, start, freeze, dropout, tensorboard)
@@ -167,7 +171,7 @@ def train(
             neighbours=neighbours,
             max_distance=max_distance,
         )
-        opened = open_data(files, reference)
+        opened = open_data(files, reference, bulks)
         parts = split(opened)
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
@@ -217,7 +221,7 @@ def train(
             )
         model.provenance = {
             "format": "trained by deepcpg_tf",
-            "files": [_described(file) for file in files],
+            "files": [_described(file) for file in (*files, *bulks)],
             "genome": None if reference is None else _reference(reference, examples),
             **decided,
             "from": None if source is None or start is None else _origin(start, source),

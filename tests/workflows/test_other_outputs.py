@@ -215,7 +215,7 @@ def test_what_is_refused(model, table, tmp_path):
         (["cells", "cov"], "outputs: expected mean, var, .* received 'cov'"),
         (["mean", "cpg_stats/mean"], "outputs: expected each once, received 'cpg_stats/mean' twic"),
         ([], "outputs: expected cells or names of other outputs, received none"),
-        (["cells", "bulk/serum"], "outputs: expected statistics over the cells .*'bulk/serum'"),
+        (["cells", "bulk/serum"], "outputs: expected a bulk profile for bulk/serum, a file ca"),
     ):
         with pytest.raises(ConfigError, match=match):
             train(table, tmp_path / "m", split=SPLIT, module="cpg", outputs=outputs)
@@ -234,3 +234,39 @@ def test_command_line(run, fails, table, tmp_path):
     assert "AUC" not in result.out
     message = fails(*data, "--outputs", "cells,sum", "--out", tmp_path / "none")
     assert "--outputs: expected mean, var" in str(message)
+
+
+def test_bulk_profiles(run, fails, table, genome, tmp_path):
+    """Levels of both strands, 0.5 among them, at the table's sites and nowhere else."""
+    held = read_table(table).on(genome)
+    bulk = tmp_path / "serum.cov"
+    names = np.array(held.chromosomes)[held.chromosome_ids]
+    rows = range(0, len(held), 2)
+    lines = []
+    for i in rows:
+        position, methylated = held.positions[i] + 1, i % 5
+        lines.append(f"{names[i]}\t{position}\t{position}\t50\t{methylated}\t{4 - methylated}\n")
+    lines = [
+        line.replace("\t50\t", f"\t{25 * (i % 5)}\t") for i, line in zip(rows, lines, strict=True)
+    ]
+    bulk.write_text("".join(lines))
+    targets = open_data([table], genome.path, [bulk]).targets(["bulk/serum", "cpg_stats/mean"])
+    expected = np.full(len(held), -1.0)
+    expected[::2] = np.arange(0, len(held), 2) % 5 / 4
+    np.testing.assert_array_equal(targets[:, 0], expected)
+    statistic = open_data([table], None).targets(["cpg_stats/mean"])
+    np.testing.assert_array_equal(targets[:, 1:], statistic)
+    train_args = ("train", table, "--genome", genome.path, "--module", "cpg", "--epochs", "1")
+    train_args += ("--architecture", "FcAvg", "--train", "1", "--validation", "2")
+    train_args += ("--outputs", "cells,bulk/serum", "--out", tmp_path / "model")
+    assert "received none" in fails(*train_args)
+    result = run(*train_args, "--bulk", bulk)
+    assert result.code == 0, result.err
+    more = ("--genome", genome.path, "--bulk", bulk, "--out", tmp_path / "evaluation")
+    result = run("evaluate", tmp_path / "model", table, *more)
+    assert result.code == 0, result.err
+    found = metrics_of(tmp_path / "evaluation")
+    assert found["n", "bulk/serum"] == len(rows)
+    assert 0 < found["mad", "bulk/serum"] < 1
+    message = fails("evaluate", tmp_path / "model", table, "--bulk", bulk, "--out", tmp_path / "e")
+    assert "--genome: expected the reference of the bulk profiles" in message
