@@ -82,7 +82,8 @@ def convert(
     model = build_model(checkpoint)
     model.save_to_preset(out)
     config = model.config
-    heads = f"{len(config.cells)} cells" if config.head.trained else "without heads"
+    heads = f"{len(config.cells)} cells" + "".join(f", {name}" for name in config.outputs)
+    heads = heads if config.head.trained else "without heads"
     read = {"windows": "windows of {} bases", "state": "of {} cells {} neighbours each"}
     reads = [read[one.name].format(*one.shape) for one in model.reads if one.name in read]
     origin = checkpoint.provenance["format"]

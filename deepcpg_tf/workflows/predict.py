@@ -134,8 +134,8 @@ def iterate_predictions(
     ------
     pyarrow.RecordBatch
         The source's key columns (``id``, or ``chromosome``, ``position`` (0-based,
-        forward-strand C), ``strand``), then a float32 column for each cell or unit
-        of the embedding.
+        forward-strand C), ``strand``), then a float32 column for each cell and other output,
+        or unit of the embedding.
     """
     yield from _batches(model, source, values, _reader(model, source, table))
 

@@ -5,17 +5,20 @@ layers, by the writer that `test_keras_legacy` holds against genuine files.
 """
 
 import json
+import shutil
 
+import h5py
 import numpy as np
 import pytest
 
 from deepcpg_tf import DeepCpgDnaConfig
 from deepcpg_tf.errors import CheckpointError
-from deepcpg_tf.models.registry import load_model, new_model
+from deepcpg_tf.models.registry import build_model, load_model, new_model
 from deepcpg_tf.weights.keras_legacy import read_json_and_weights
 from tests import tolerances
-from tests.contract.test_models import random_arrays, random_weights
+from tests.contract.test_models import SMALL, random_arrays, random_weights
 from tests.weights.legacy_files import write_checkpoint
+from tests.weights.test_cpg_joint_legacy import JOINT, arrays_of
 
 OUTPUTS = (
     "bulk/serum",
@@ -149,3 +152,55 @@ def test_others_are_refused(edit, match, tmp_path):
     (tmp_path / "model.json").write_text(json.dumps(document))
     with pytest.raises(CheckpointError, match=match):
         read_json_and_weights(tmp_path / "model.json", tmp_path / "model_weights.h5")
+
+
+@pytest.mark.parametrize("module", sorted(SMALL))
+def test_of_every_module(module, tmp_path):
+    """Also what a preset keeps of them, and the part of a Joint module."""
+    config = SMALL[module].with_cells(SMALL[module].cells, OUTPUTS)
+    assert config.from_json(config.to_json()) == config
+    model = random_weights(new_model(config))
+    arrays = random_arrays(model.reads, 6)
+    found = model.predict_arrays(arrays)
+    expected = by_hand(model, arrays)
+    assert model.value_names("probabilities") == list(expected)
+    atol = tolerances.logits(model.config)
+    np.testing.assert_allclose(found, np.stack([*expected.values()], axis=1), atol=atol, rtol=0)
+    model.save_to_preset(tmp_path / "preset")
+    loaded = load_model(tmp_path / "preset")
+    assert loaded.digest() == model.digest()
+    np.testing.assert_array_equal(loaded.predict_arrays(arrays), found)
+    for part in config.parts.values():
+        assert part.outputs == OUTPUTS
+
+
+def test_no_outputs_leave_the_configuration_as_it_was():
+    for config in SMALL.values():
+        assert "outputs" not in config.to_json()
+
+
+@pytest.mark.parametrize("source", ["keras1-joint-l2-rnnl1", "keras2-joint-l2-rnnl1"])
+def test_a_genuine_file_with_another_name_for_a_head(source, tmp_path):
+    """The head of a level is that of a cell but for its name, so that its golden values hold."""
+    folder = tmp_path / "model"
+    shutil.copytree(JOINT / source, folder)
+    expected = np.load(folder / "expected.npz")
+    cells = [str(cell) for cell in expected["cells"]]
+    old, new = f"cpg/{cells[0]}", "cpg_stats/mean"
+    model_json, weights = folder / "model.json", folder / "model_weights.h5"
+    model_json.write_text(model_json.read_text().replace(json.dumps(old), json.dumps(new)))
+    with h5py.File(weights, "a") as file:
+        group = file.get("model_weights", file)
+        names = [name.decode() for name in group.attrs["layer_names"]]
+        names[names.index(old)] = new
+        group.attrs["layer_names"] = np.array([name.encode() for name in names])
+        group.move(old, new)
+    with pytest.raises(CheckpointError, match="name those read as `input_cells`"):
+        read_json_and_weights(model_json, weights)
+    model = build_model(read_json_and_weights(model_json, weights, cells))
+    assert model.cells == tuple(cells[1:])
+    assert model.config.outputs == (new,)
+    order = [*range(1, len(cells)), 0]
+    found = model.predict_arrays(arrays_of(expected))
+    allowed = min(1e-5, tolerances.probabilities(model.config))
+    np.testing.assert_allclose(found, expected["prob"][:, order], atol=allowed, rtol=0)
