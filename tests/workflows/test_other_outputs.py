@@ -21,10 +21,13 @@ from deepcpg_tf import (
     predict_genome,
     train,
 )
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.data.examples import open_data
+from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.table_file import read_table
 from deepcpg_tf.errors import ConfigError, LegacyDataError, OutputError
 from deepcpg_tf.models.registry import new_model
+from deepcpg_tf.workflows.beginning import Beginning, chosen_outputs
 from deepcpg_tf.workflows.export import export
 from tests.contract.test_models import random_weights
 from tests.workflows.test_modules import CPG, DNA, LEGACY, genome, table
@@ -52,8 +55,16 @@ def metrics_of(folder):
 
 
 def test_train_and_evaluate(table, tmp_path):
-    new = {"split": SPLIT, "module": "cpg", "architecture": "FcAvg", "settings": SETTINGS}
-    trained = train(table, tmp_path / "model", outputs=OUTPUTS, neighbours=10, **new)
+    trained = train(
+        table,
+        tmp_path / "model",
+        split=SPLIT,
+        module="cpg",
+        architecture="FcAvg",
+        outputs=OUTPUTS,
+        neighbours=10,
+        settings=SETTINGS,
+    )
     assert trained.model.config.outputs == FULL
     assert trained.model.cells == CPG.cells
     losses = [row["validation_loss"] for row in trained.history]
@@ -101,6 +112,7 @@ def test_fine_tuning_keeps_what_it_predicts(table, tmp_path, model):
     other = train(
         table, tmp_path / "other", split=SPLIT, start=model, settings=settings, outputs=chosen
     ).model
+    assert isinstance(other.config, DeepCpgCpgConfig)
     assert (other.cells, other.config.input_cells) == ((), CPG.cells)
     assert other.config.outputs == ("win_stats/1001/var", "cpg_stats/entropy", "cpg_stats/mean")
     assert "validation_auc" not in (tmp_path / "other" / "history.csv").read_text()
@@ -126,7 +138,7 @@ def test_data_files_of_the_original(table, genome, tmp_path):
         shutil.copy(source, paths[-1])
     with pytest.raises(LegacyDataError, match=r"expected a dataset outputs/cpg_stats/mean, which"):
         open_data(paths, None).targets(names)
-    plain = open_data(paths, None)
+    plain = LegacyData(paths)
     labels = plain.labels(np.arange(len(plain.positions)))
     start = 0
     for path in paths:
@@ -223,8 +235,8 @@ def test_what_is_refused(model, table, tmp_path):
 
 
 def test_command_line(run, fails, table, tmp_path):
-    data = ("train", table, "--module", "cpg", "--architecture", "FcAvg", "--epochs", "1")
-    data += ("--train", "1", "--validation", "2")
+    data = ["train", table, "--module", "cpg", "--architecture", "FcAvg", "--epochs", "1"]
+    data += ["--train", "1", "--validation", "2"]
     result = run(*data, "--outputs", "cells,var", "--out", tmp_path / "model")
     assert result.code == 0, result.err
     assert "3 cells, cpg_stats/var" in result.err
@@ -256,9 +268,9 @@ def test_bulk_profiles(run, fails, table, genome, tmp_path):
     np.testing.assert_array_equal(targets[:, 0], expected)
     statistic = open_data([table], None).targets(["cpg_stats/mean"])
     np.testing.assert_array_equal(targets[:, 1:], statistic)
-    train_args = ("train", table, "--genome", genome.path, "--module", "cpg", "--epochs", "1")
-    train_args += ("--architecture", "FcAvg", "--train", "1", "--validation", "2")
-    train_args += ("--outputs", "cells,bulk/serum", "--out", tmp_path / "model")
+    train_args = ["train", table, "--genome", genome.path, "--module", "cpg", "--epochs", "1"]
+    train_args += ["--architecture", "FcAvg", "--train", "1", "--validation", "2"]
+    train_args += ["--outputs", "cells,bulk/serum", "--out", tmp_path / "model"]
     assert "received none" in fails(*train_args)
     result = run(*train_args, "--bulk", bulk)
     assert result.code == 0, result.err
@@ -270,3 +282,21 @@ def test_bulk_profiles(run, fails, table, genome, tmp_path):
     assert 0 < found["mad", "bulk/serum"] < 1
     message = fails("evaluate", tmp_path / "model", table, "--bulk", bulk, "--out", tmp_path / "e")
     assert "--genome: expected the reference of the bulk profiles" in message
+
+
+def test_a_joint_module_begins_with_them():
+    """Of the data's cells it reads the neighbours, whatever it predicts."""
+    data = open_data(LEGACY, None)
+    outputs = chosen_outputs(["mean", "bulk/x"])
+    own = Beginning(module="joint", outputs=outputs).config(data)
+    assert (own.cells, own.outputs, own.units) == ((), ("cpg_stats/mean", "bulk/x"), 2)
+    read = own.parts["cpg"]
+    assert isinstance(read, DeepCpgCpgConfig)
+    assert read.input_cells == data.cells
+    joined = Beginning(
+        module="joint",
+        cpg=random_weights(new_model(CPG.with_cells((), FULL))),
+        outputs=chosen_outputs(["cells", "var"]),
+    ).config(data)
+    assert (joined.cells, joined.outputs) == (CPG.cells, ("cpg_stats/var",))
+    assert joined.parts["cpg"].outputs == ("cpg_stats/var",)
