@@ -32,6 +32,7 @@ BLOCKS = {
     "deepcpg-tf convert --model-json model.json": "test_own_legacy_files",
     "deepcpg-tf convert --model-json tests/": "test_what_is_here",
     "deepcpg-tf data build": "test_own_cells",
+    "deepcpg-tf train cells.h5ad --split published --module cpg": "test_own_cells",
     "deepcpg-tf export": "test_deploy",
     "docker run": "tests/kits/test_readme.py",
     "pip install numpy ai-edge-litert": "tests/kits/test_readme.py",

@@ -63,6 +63,11 @@ class NeighbourReader:
         self._bounds = np.searchsorted(self._keys, bounds)
         self._means = np.array(means, np.float32)[:, None]
 
+    @property
+    def chromosomes(self) -> tuple[str, ...]:
+        """All chromosomes of the table: no others are known."""
+        return tuple(self._chromosomes)
+
     def digest(self) -> str:
         """Return a SHA-256 checksum of all that it reads, and how."""
         result = hashlib.sha256("\t".join(self._chromosomes).encode())

@@ -87,6 +87,7 @@ class Readers:
     def __init__(self, readers: Sequence[Reader]) -> None:
         self._readers = tuple(readers)
         self.reads = Inputs(one for reader in self._readers for one in reader.reads)
+        self.chromosomes = self._readers[0].chromosomes
 
     def prepare(self, *, hold: bool) -> None:
         """Prepare all of them."""

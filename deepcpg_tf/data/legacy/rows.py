@@ -13,7 +13,14 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.cache import cache_folder, file_key, make_room, note_use, writing_to_cache
+from deepcpg_tf.cache import (
+    cache_folder,
+    check_unchanged,
+    file_key,
+    make_room,
+    note_use,
+    writing_to_cache,
+)
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.files import atomic_file
 from deepcpg_tf.genome.pieces import Pieces
@@ -79,7 +86,8 @@ class LegacyRows:
     def unpack(self, *, hold: bool) -> None:
         """Keep the rows uncompressed in the cache; with `hold`, also in memory."""
         fields = hashlib.sha256(repr(self._record.descr).encode()).hexdigest()[:8]
-        path = cache_folder() / "windows" / f"{self.key()}-{fields}"
+        key = self.key()
+        path = cache_folder() / "windows" / f"{key}-{fields}"
         note_use(path)
         if not path.is_file():
             with writing_to_cache():
@@ -88,6 +96,7 @@ class LegacyRows:
                     for start in range(0, self._starts[-1], _ROWS_AT_ONCE):
                         end = min(start + _ROWS_AT_ONCE, self._starts[-1])
                         file.write(self.read(np.arange(start, end)).tobytes())
+                    check_unchanged(key, *self._paths, fault=LegacyDataError)
         self._unpacked = Pieces(path)
         make_room(path)
         if hold:
