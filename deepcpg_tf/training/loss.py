@@ -77,6 +77,7 @@ def masked_cross_entropy(
     return tf.reduce_sum(tf.where(labels >= 0, losses, 0.0))
 
 
+@tf.autograph.experimental.do_not_convert  # what it decides is known before the graph
 def total_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
