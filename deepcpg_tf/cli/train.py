@@ -64,19 +64,19 @@ def train(
     ] = None,
     dna_module: Annotated[
         str | None,
-        typer.Option(help="Join the DNA module of this model.", metavar="MODEL"),
+        typer.Option(help="Join the DNA module of this model ...", metavar="MODEL"),
     ] = None,
     cpg_module: Annotated[
         str | None,
-        typer.Option(help="Join the CpG module of this model.", metavar="MODEL"),
+        typer.Option(help="... and the CpG module of this one.", metavar="MODEL"),
     ] = None,
     train_parts: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="With both of these: joint (what joins them, and the heads) or all.",
+            help="With these: joint (what joins them, and the heads; the default) or all.",
             metavar="WHAT",
         ),
-    ] = "joint",
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option("--from", help="Fine-tune this model instead.", metavar="MODEL"),

@@ -80,6 +80,81 @@ class Outputs(NamedTuple):
         return data.cells if self.cells else ()
 
 
+def check_module(
+    *,
+    module: str | None,
+    architecture: str | None,
+    neighbours: int | None,
+    max_distance: int | None,
+    dna_module: object,
+    cpg_module: object,
+    train_parts: str | None,
+    start: object,
+) -> str | None:
+    """Refuse arguments of `train` that say what model to make and do not go together.
+
+    Returns
+    -------
+    str or None
+        The module to make; None with a model to start from.
+
+    Raises
+    ------
+    ConfigError
+        Naming the argument that would be passed over.
+    """
+    given = {
+        "module": module,
+        "architecture": architecture,
+        "neighbours": neighbours,
+        "max_distance": max_distance,
+        "dna_module": dna_module,
+        "cpg_module": cpg_module,
+        "train_parts": train_parts,
+    }
+    if start is not None:
+        _refuse(given, "`start`", "which says what model to make")
+        return None
+    joins = dna_module is not None or cpg_module is not None
+    module = JOINT if module is None and joins else module
+    chosen = chosen_architectures(module, architecture)
+    if not joins:
+        _refuse({"train_parts": train_parts}, "new modules", "all of which is trained")
+        if CPG not in chosen.architectures:
+            near = {"neighbours": neighbours, "max_distance": max_distance}
+            _refuse(near, f"a {chosen.module} module", "which reads no neighbouring sites")
+        return chosen.module
+    if dna_module is None or cpg_module is None:
+        one, other = ("cpg", "dna") if dna_module is None else ("dna", "cpg")
+        raise ConfigError(
+            f"{one}_module: expected `{other}_module` with it, a module to join, received none"
+        )
+    if chosen.module != JOINT:
+        raise ConfigError(
+            "dna_module and cpg_module: expected them with the module joint, "
+            f"received {chosen.module}"
+        )
+    if architecture is not None and architecture not in _FAMILIES[JOINT]:
+        raise ConfigError(
+            f"architecture: expected that of what joins modules that are given "
+            f"({', '.join(_FAMILIES[JOINT])}), received {architecture!r}"
+        )
+    near = {"neighbours": neighbours, "max_distance": max_distance}
+    _refuse(near, "`cpg_module`", "which says it")
+    if train_parts not in (None, *TRAIN_PARTS):
+        raise ConfigError(
+            f"train_parts: expected one of {', '.join(TRAIN_PARTS)}, received {train_parts!r}"
+        )
+    return JOINT
+
+
+def _refuse(arguments: Mapping[str, object], beside: str, why: str) -> None:
+    """Refuse arguments that would be passed over."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ConfigError(f"{name}: expected none with {beside}, {why}, received {value}")
+
+
 _CELLS = "cells"
 
 
@@ -103,7 +178,7 @@ def chosen_outputs(names: Sequence[str]) -> Outputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Beginning:
-    """What is asked for of the model before training; all of it as `train` takes it.
+    """What is asked for of the model before training, as `check_module` has let it pass.
 
     ``start``, ``dna`` and ``cpg`` are loaded models.
     """
@@ -129,7 +204,7 @@ class Beginning:
         Raises
         ------
         ConfigError
-            When a model to join has no such part, or arguments do not go together.
+            When a model to join has no such part, or a value is out of range.
         """
         if self.start is not None:
             before = self.start.config
@@ -142,11 +217,6 @@ class Beginning:
 
     def _new(self, data: Data) -> ModuleConfig:
         module, names = chosen_architectures(self.module, self.architecture)
-        if CPG not in names and (self.neighbours, self.max_distance) != (None, None):
-            raise ConfigError(
-                f"neighbours and max_distance: expected none of a {module} module, which reads no "
-                "neighbouring sites"
-            )
         configs: dict[str, ModuleConfig] = {}
         outputs = self.outputs or Outputs(True, ())
         shared: dict[str, Any] = {"cells": outputs.cells_of(data), "outputs": outputs.others}
@@ -160,10 +230,8 @@ class Beginning:
                     name, **shared, sequence_length=length
                 )
             elif part == CPG:
-                asked = {
-                    "neighbours": self.neighbours or data.neighbours,
-                    "max_distance": self.max_distance,
-                }
+                neighbours = data.neighbours if self.neighbours is None else self.neighbours
+                asked = {"neighbours": neighbours, "max_distance": self.max_distance}
                 given = {key: value for key, value in asked.items() if value is not None}
                 configs[part] = DeepCpgCpgConfig.from_architecture(
                     name, **shared, **given, input_cells=data.cells

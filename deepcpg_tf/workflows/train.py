@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,13 +16,9 @@ from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable, sha256
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
+from deepcpg_tf.training.logs import logger
 from deepcpg_tf.training.settings import TrainingSettings
-from deepcpg_tf.workflows.beginning import (
-    TRAIN_PARTS,
-    Beginning,
-    chosen_architectures,
-    chosen_outputs,
-)
+from deepcpg_tf.workflows.beginning import Beginning, check_module, chosen_outputs
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
 if TYPE_CHECKING:
@@ -59,7 +55,7 @@ def train(
     max_distance: int | None = None,
     dna_module: ModelLike | None = None,
     cpg_module: ModelLike | None = None,
-    train_parts: str = JOINT,
+    train_parts: str | None = None,
     start: ModelLike | None = None,
     freeze: str = "none",
     dropout: float = 0.0,
@@ -104,10 +100,10 @@ def train(
     max_distance
         Base pairs from which a distance counts as 1; by default 25,000.
     dna_module, cpg_module
-        Models whose modules a Joint module joins, instead of new ones.
+        Both or none: models whose modules a Joint module joins, instead of new ones.
     train_parts
-        With both of these: ``"joint"``, only what joins them is trained, with the heads, or
-        ``"all"``.
+        With these: ``"joint"`` (the default), only what joins them is trained, with the
+        heads, or ``"all"``.
     start
         A model to fine-tune instead: cells of the same name keep their heads.
     freeze
@@ -140,7 +136,16 @@ def train(
     _check(out, start, freeze, dropout, tensorboard)
     if outputs is not None:
         chosen_outputs(outputs)
-    module = _check_module(module, architecture, start, dna_module, cpg_module, train_parts)
+    module = check_module(
+        module=module,
+        architecture=architecture,
+        neighbours=neighbours,
+        max_distance=max_distance,
+        dna_module=dna_module,
+        cpg_module=cpg_module,
+        train_parts=train_parts,
+        start=start,
+    )
     state = out.resolve().parent / f".{out.name}.training"
     # Before anything is read: who comes second is not to work in vain.
     with held_folder(state, out) as begin:
@@ -180,7 +185,7 @@ def train(
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():
             model, told = beginning.model(config, settings.precision)
-        if len(beginning.parts) == 2 and train_parts == JOINT:
+        if beginning.parts and train_parts in (None, JOINT):
             freeze = "parts"
         freeze_layers(model, freeze)
         data_digest = digest(examples)
@@ -207,7 +212,7 @@ def train(
         for line in (*told, *_lines_of_start(config, parts, settings)):
             progress.tells(line)
         examples.prepare(hold=cache)
-        log = _logger(None if tensorboard is None else Path(tensorboard))
+        log = logger(None if tensorboard is None else Path(tensorboard))
         with _telling_of_memory(settings):
             history = train_model(
                 model,
@@ -257,35 +262,6 @@ def _check(
         raise ConfigError(f"dropout: expected at least 0 and below 1, received {dropout}")
 
 
-def _check_module(
-    module: str | None,
-    architecture: str | None,
-    start: ModelLike | None,
-    dna_module: ModelLike | None,
-    cpg_module: ModelLike | None,
-    train_parts: str,
-) -> str | None:
-    """Refuse arguments of the model that do not go together, and return the module."""
-    given: dict[str, object] = {"architecture": architecture, "module": module}
-    given |= {"dna_module": dna_module, "cpg_module": cpg_module}
-    for name, value in given.items():
-        if start is not None and value is not None:
-            raise ConfigError(f"start: expected it without `{name}`, received both")
-    joins = dna_module is not None or cpg_module is not None
-    module = JOINT if module is None and joins else module
-    chosen = chosen_architectures(module, architecture)
-    if joins and chosen.module != JOINT:
-        raise ConfigError(
-            "dna_module and cpg_module: expected them with the module joint, "
-            f"received {chosen.module}"
-        )
-    if train_parts not in TRAIN_PARTS:
-        raise ConfigError(
-            f"train_parts: expected one of {', '.join(TRAIN_PARTS)}, received {train_parts!r}"
-        )
-    return None if start is not None else chosen.module
-
-
 def _check_new(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise OutputError(f"{out}: expected a new folder, found that it is there already")
@@ -329,36 +305,6 @@ def _write(model: MethylationModel, out: Path, history: list[Row]) -> None:
         write_figure(history, folder)
 
     save_folder(model.checkpoint(), out, add)
-
-
-def _logger(folder: Path | None) -> Callable[[Row], object]:
-    """Return a function that logs a row for TensorBoard, where a folder is given."""
-    if folder is None:
-        return lambda row: None
-    import tensorflow as tf
-
-    with _writing_to(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        writer = tf.summary.create_file_writer(str(folder))
-
-    def log(row: Row) -> None:
-        with _writing_to(folder), writer.as_default():
-            for name, value in row.items():
-                tf.summary.scalar(name, value, step=int(row["epoch"]))
-            writer.flush()
-
-    return log
-
-
-@contextmanager
-def _writing_to(folder: Path) -> Iterator[None]:
-    import tensorflow as tf
-
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error.message
-        raise OutputError(f"tensorboard: cannot write to {folder}: {reason}") from error
 
 
 @contextmanager

@@ -196,7 +196,7 @@ def test_two_devices_in_a_process_of_its_own(tmp_path, table):
         ),
         (
             ("--train", "1", "--from", "m", "--architecture", "CnnL1h128"),
-            "--from: expected it without --architecture, received both",
+            "--architecture: expected none with --from, which says what model to make",
         ),
     ],
 )

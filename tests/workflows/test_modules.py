@@ -46,6 +46,7 @@ DNA = DeepCpgDnaConfig(
     cells=CELLS,
 )
 CPG = DeepCpgCpgConfig(neighbours=10, shared_size=8, recurrent_sizes=(6,), cells=CELLS)
+BOTH = {"dna_module": "m", "cpg_module": "m"}
 JOINT = DeepCpgJointConfig(dna=DNA, cpg=CPG, joint_sizes=(9,), cells=CELLS)
 
 
@@ -222,10 +223,19 @@ def test_arrays_of_the_originals_files_are_those_of_the_table(table, genome):
         ({"architecture": "x"}, "architecture: expected one of CnnL1h128, .*received 'x'"),
         ({"architecture": "RnnL1+RnnL2"}, r"received 'RnnL1\+RnnL2'"),
         ({"module": "dna", "architecture": "RnnL1"}, "received 'RnnL1' of a cpg module"),
-        ({"module": "cpg", "dna_module": "m"}, "with the module joint, received cpg"),
-        ({"start": "m", "module": "cpg"}, "start: expected it without `module`"),
-        ({"start": "m", "cpg_module": "m"}, "start: expected it without `cpg_module`"),
-        ({"dna_module": "m", "train_parts": "x"}, "train_parts: expected one of joint, all"),
+        ({"module": "cpg", **BOTH}, "with the module joint, received cpg"),
+        ({"start": "m", "module": "cpg"}, "module: expected none with `start`, which says what"),
+        ({"start": "m", "cpg_module": "m"}, "cpg_module: expected none with `start`, which"),
+        ({"start": "m", "neighbours": 4}, "neighbours: expected none with `start`, .*received 4"),
+        ({"start": "m", "max_distance": 4}, "max_distance: expected none with `start`"),
+        ({"train_parts": "all"}, "train_parts: expected none with new modules, all of which"),
+        ({"neighbours": 4}, "neighbours: expected none with a dna module, which reads no neigh"),
+        ({"max_distance": 4}, "max_distance: expected none with a dna module"),
+        ({"dna_module": "m"}, "dna_module: expected `cpg_module` with it, .* received none"),
+        ({"cpg_module": "m"}, "cpg_module: expected `dna_module` with it, .* received none"),
+        ({**BOTH, "neighbours": 4}, "neighbours: expected none with `cpg_module`, which says it"),
+        ({**BOTH, "architecture": "RnnL1"}, "architecture: expected that of what joins .*RnnL1"),
+        ({**BOTH, "train_parts": "x"}, "train_parts: expected one of joint, all"),
     ],
 )
 def test_arguments_that_do_not_go_together(table, tmp_path, arguments, message):
@@ -237,9 +247,10 @@ def test_arguments_that_do_not_go_together(table, tmp_path, arguments, message):
 def test_what_cannot_be_joined(table, tmp_path):
     cpg = random_weights(new_model(CPG))
     with pytest.raises(ConfigError, match="dna_module: expected a model with a dna module, rec"):
-        train(table, tmp_path / "out", split=SPLIT, dna_module=cpg)
-    with pytest.raises(ConfigError, match="neighbours and max_distance: expected none of a dna"):
-        train(table, tmp_path / "out", split=SPLIT, genome=RUN / "dna", neighbours=4)
+        train(table, tmp_path / "out", split=SPLIT, dna_module=cpg, cpg_module=cpg)
+    for neighbours in (0, 5):
+        with pytest.raises(ConfigError, match="neighbours: expected an even number of at least 2"):
+            train(table, tmp_path / "out", split=SPLIT, module="cpg", neighbours=neighbours)
     with pytest.raises(InputError, match="genome: expected a reference, of which a joint module"):
         train(table, tmp_path / "out", split=SPLIT, module="joint")
 
