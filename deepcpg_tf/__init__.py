@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deepcpg_tf.configs.base import HeadConfig
+    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
     from deepcpg_tf.configs.dna import ARCHITECTURES, DeepCpgDnaConfig
+    from deepcpg_tf.configs.joint import DeepCpgJointConfig
     from deepcpg_tf.data.splits import chromosome_split, fraction_split, published_split
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.data.table_file import read_table, write_table
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from deepcpg_tf.evaluation.evaluation import Evaluation
     from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.models.base import MethylationModel
+    from deepcpg_tf.models.cpg import DeepCpgCpgForSitePrediction, DeepCpgCpgModel
     from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction, DeepCpgDnaModel
+    from deepcpg_tf.models.joint import DeepCpgJointForSitePrediction
     from deepcpg_tf.models.registry import load_model
     from deepcpg_tf.prediction.sources import FastaFile, SequenceFile, SiteFile
     from deepcpg_tf.presets import PRESETS
@@ -38,10 +42,15 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "ARCHITECTURES": "configs.dna",
     "PRESETS": "presets",
+    "DeepCpgCpgConfig": "configs.cpg",
+    "DeepCpgCpgForSitePrediction": "models.cpg",
+    "DeepCpgCpgModel": "models.cpg",
     "DeepCpgDnaConfig": "configs.dna",
     "DeepCpgDnaForSequencePrediction": "models.dna",
     "DeepCpgDnaModel": "models.dna",
     "DeepCpgError": "errors",
+    "DeepCpgJointConfig": "configs.joint",
+    "DeepCpgJointForSitePrediction": "models.joint",
     "Evaluation": "evaluation.evaluation",
     "FastaFile": "prediction.sources",
     "Genome": "genome.reference",
@@ -75,10 +84,15 @@ _MODULE_OF = {
 __all__ = [
     "ARCHITECTURES",
     "PRESETS",
+    "DeepCpgCpgConfig",
+    "DeepCpgCpgForSitePrediction",
+    "DeepCpgCpgModel",
     "DeepCpgDnaConfig",
     "DeepCpgDnaForSequencePrediction",
     "DeepCpgDnaModel",
     "DeepCpgError",
+    "DeepCpgJointConfig",
+    "DeepCpgJointForSitePrediction",
     "Evaluation",
     "FastaFile",
     "Genome",
