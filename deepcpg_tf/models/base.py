@@ -414,20 +414,3 @@ def path_within(variable: keras.Variable, layer: keras.layers.Layer) -> str:
     """Return the path of a variable below its layer: ``kernel``, ``forward_gru/.../kernel``."""
     path = variable.path.split("/")
     return "/".join(path[path.index(layer.name) + 1 :])
-
-
-def float32_policy(dtype: str | None) -> keras.DTypePolicy:
-    """Return a dtype policy whose variables are float32; by default Keras' own.
-
-    Raises
-    ------
-    ConfigError
-        When its variables are of another type.
-    """
-    policy = keras.dtype_policies.get(dtype) if dtype else keras.config.dtype_policy()
-    if policy.variable_dtype != "float32":
-        raise ConfigError(
-            "dtype: expected a policy with float32 variables, such as mixed_bfloat16, "
-            f"received {policy.name}"
-        )
-    return policy

@@ -12,13 +12,14 @@ import keras
 import tensorflow as tf
 
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.configs.names import CPG, HEAD
-from deepcpg_tf.models.base import MethylationModel, Tensors, float32_policy, path_within
+from deepcpg_tf.configs.names import CPG
+from deepcpg_tf.models.base import MethylationModel, Tensors, path_within
+from deepcpg_tf.models.parts import Part, float32_policy, with_head
 from deepcpg_tf.models.recurrent import UnrolledGRU
 
 
 @keras.saving.register_keras_serializable(package="deepcpg_tf")
-class DeepCpgCpgModel(keras.Model):
+class DeepCpgCpgModel(Part):
     """States and distances of neighbours to their embedding: a CpG module without heads.
 
     Inputs: ``state`` and ``dist``, float [n, cells, neighbours] each, from 0 to 1. Output:
@@ -31,6 +32,9 @@ class DeepCpgCpgModel(keras.Model):
     dtype
         Keras dtype policy of all layers; the default is Keras' global policy.
     """
+
+    config_type: ClassVar[type[DeepCpgCpgConfig]] = DeepCpgCpgConfig
+    config: DeepCpgCpgConfig
 
     def __init__(
         self,
@@ -68,20 +72,7 @@ class DeepCpgCpgModel(keras.Model):
         with keras.name_scope(CPG):  # in the paths of variables
             for layer in layers:
                 x = layer(x)
-        super().__init__(inputs=inputs, outputs=x, name=name)
-
-        # Config
-        self.config = config
-        self.policy_name = policy.name
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to make the same model."""
-        return {"config": self.config.to_dict(), "dtype": self.policy_name, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DeepCpgCpgModel:
-        """Make the model that `get_config` describes."""
-        return cls(**{**config, "config": DeepCpgCpgConfig.from_dict(config["config"])})
+        super().__init__(inputs, x, config=config, policy=policy, name=name)
 
     @property
     def penalised(self) -> list[keras.Variable]:
@@ -131,17 +122,11 @@ class DeepCpgCpgForSitePrediction(MethylationModel):
 
         # Layers
         backbone = DeepCpgCpgModel(config, dtype=dtype)
-        dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(config.units, dtype="float32", name=HEAD)
 
         # Functional graph
         inputs = [keras.Input(one.shape, name=one.name) for one in config.reads]
-        x = backbone(inputs)
-        if config.head.dropout:
-            x = dropout(x)
-        super().__init__(
-            inputs, head(x), config=config, head=head, provenance=provenance, name=name
-        )
+        head, logits = with_head(config, backbone(inputs))
+        super().__init__(inputs, logits, config=config, head=head, provenance=provenance, name=name)
 
         # Parts
         self.backbone = backbone

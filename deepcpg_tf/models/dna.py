@@ -15,14 +15,15 @@ import tensorflow as tf
 
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.layers import LayerSpec
-from deepcpg_tf.configs.names import DNA, HEAD
+from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.errors import SequenceError
 from deepcpg_tf.genome.sequence import encode_windows, graph_one_hot
-from deepcpg_tf.models.base import MethylationModel, Tensors, Values, float32_policy
+from deepcpg_tf.models.base import MethylationModel, Tensors, Values
+from deepcpg_tf.models.parts import Part, float32_policy, with_head
 
 
 @keras.saving.register_keras_serializable(package="deepcpg_tf")
-class DeepCpgDnaModel(keras.Model):
+class DeepCpgDnaModel(Part):
     """One-hot windows to their embedding: the original's DNA module without heads.
 
     Input: float [n, sequence_length, vocab_size]. Output: [n, bottleneck_size].
@@ -35,6 +36,9 @@ class DeepCpgDnaModel(keras.Model):
         Keras dtype policy of all layers, for example ``"mixed_bfloat16"``; the
         default is Keras' global policy.
     """
+
+    config_type: ClassVar[type[DeepCpgDnaConfig]] = DeepCpgDnaConfig
+    config: DeepCpgDnaConfig
 
     def __init__(
         self,
@@ -55,20 +59,7 @@ class DeepCpgDnaModel(keras.Model):
         with keras.name_scope(DNA):  # in the paths of variables
             for layer in layers:
                 x = layer(x)
-        super().__init__(inputs=inputs, outputs=x, name=name)
-
-        # Config
-        self.config = config
-        self.policy_name = policy.name
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to make the same model."""
-        return {"config": self.config.to_dict(), "dtype": self.policy_name, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DeepCpgDnaModel:
-        """Make the model that `get_config` describes."""
-        return cls(**{**config, "config": DeepCpgDnaConfig.from_dict(config["config"])})
+        super().__init__(inputs, x, config=config, policy=policy, name=name)
 
 
 @keras.saving.register_keras_serializable(package="deepcpg_tf")
@@ -113,17 +104,11 @@ class DeepCpgDnaForSequencePrediction(MethylationModel):
 
         # Layers
         backbone = DeepCpgDnaModel(config, dtype=dtype)
-        dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(config.units, dtype="float32", name=HEAD)
 
         # Functional graph
         inputs = keras.Input((config.sequence_length, config.vocab_size), name="one_hot")
-        x = backbone(inputs)
-        if config.head.dropout:
-            x = dropout(x)
-        super().__init__(
-            inputs, head(x), config=config, head=head, provenance=provenance, name=name
-        )
+        head, logits = with_head(config, backbone(inputs))
+        super().__init__(inputs, logits, config=config, head=head, provenance=provenance, name=name)
 
         # Parts
         self.backbone = backbone

@@ -12,15 +12,16 @@ import keras
 import tensorflow as tf
 
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
-from deepcpg_tf.configs.names import CPG, DNA, HEAD, JOINT
+from deepcpg_tf.configs.names import CPG, DNA, JOINT
 from deepcpg_tf.genome.sequence import graph_one_hot
-from deepcpg_tf.models.base import MethylationModel, Tensors, float32_policy
+from deepcpg_tf.models.base import MethylationModel, Tensors
 from deepcpg_tf.models.cpg import DeepCpgCpgModel
 from deepcpg_tf.models.dna import DeepCpgDnaModel
+from deepcpg_tf.models.parts import Part, float32_policy, with_head
 
 
 @keras.saving.register_keras_serializable(package="deepcpg_tf")
-class DeepCpgJointLayers(keras.Model):
+class DeepCpgJointLayers(Part):
     """The embeddings of both modules to the one that the heads read.
 
     Inputs: [n, DNA embedding] and [n, CpG embedding]. Output: [n, embedding].
@@ -32,6 +33,9 @@ class DeepCpgJointLayers(keras.Model):
     dtype
         Keras dtype policy of all layers; the default is Keras' global policy.
     """
+
+    config_type: ClassVar[type[DeepCpgJointConfig]] = DeepCpgJointConfig
+    config: DeepCpgJointConfig
 
     def __init__(
         self, config: DeepCpgJointConfig, *, dtype: str | None = None, name: str = JOINT
@@ -59,20 +63,7 @@ class DeepCpgJointLayers(keras.Model):
         with keras.name_scope(JOINT):  # in the paths of variables
             for layer in layers:
                 x = layer(x)
-        super().__init__(inputs=inputs, outputs=x, name=name)
-
-        # Config
-        self.config = config
-        self.policy_name = policy.name
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to make the same model."""
-        return {"config": self.config.to_dict(), "dtype": self.policy_name, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> DeepCpgJointLayers:
-        """Make the model that `get_config` describes."""
-        return cls(**{**config, "config": DeepCpgJointConfig.from_dict(config["config"])})
+        super().__init__(inputs, x, config=config, policy=policy, name=name)
 
 
 @keras.saving.register_keras_serializable(package="deepcpg_tf")
@@ -112,18 +103,14 @@ class DeepCpgJointForSitePrediction(MethylationModel):
         dna = DeepCpgDnaModel(config.dna, dtype=dtype)
         cpg = DeepCpgCpgModel(config.cpg, dtype=dtype)
         joining = DeepCpgJointLayers(config, dtype=dtype)
-        dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
-        head = keras.layers.Dense(config.units, dtype="float32", name=HEAD)
 
         # Functional graph
         one_hot = keras.Input((config.dna.sequence_length, config.dna.vocab_size), name="one_hot")
         neighbours = [keras.Input(one.shape, name=one.name) for one in config.cpg.reads]
-        x = joining([dna(one_hot), cpg(neighbours)])
-        if config.head.dropout:
-            x = dropout(x)
+        head, logits = with_head(config, joining([dna(one_hot), cpg(neighbours)]))
         super().__init__(
             [one_hot, *neighbours],
-            head(x),
+            logits,
             config=config,
             head=head,
             provenance=provenance,
