@@ -191,6 +191,7 @@ def within(name, data):
                 yield from within(f"{name}/{member}", archive.read(member))
 
 
+@pytest.mark.full
 def test_no_file_holds_a_folder_of_this_machine(run, tmp_path, trained, monkeypatch):
     """Of a model trained here, and of one that was saved when presets did hold them."""
     monkeypatch.setenv("DEEPCPG_TF_HOME", str(trained / "cache"))

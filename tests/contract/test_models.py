@@ -281,6 +281,7 @@ def test_a_variable_without_a_name_of_its_own_is_told(model, monkeypatch):
         _ = model.variables_by_name
 
 
+@pytest.mark.full
 def test_it_is_exported(model, tmp_path):
     done = export(model, tmp_path / "out", int8=False)
     assert done.manifest["left_out"] == {}
