@@ -56,7 +56,7 @@ def make_examples(folder: Path) -> Examples:
     import scipy.sparse
 
     from deepcpg_tf.configs.dna import DeepCpgDnaConfig
-    from deepcpg_tf.data.examples import open_examples
+    from deepcpg_tf.data.opening import open_examples
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.data.table_file import write_table
     from deepcpg_tf.data.table_reference import reference_of

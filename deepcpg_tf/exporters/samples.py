@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.names import CPG
-from deepcpg_tf.data.examples import digest, open_examples
+from deepcpg_tf.data.examples import digest
+from deepcpg_tf.data.opening import open_examples
 from deepcpg_tf.data.training_data import recall
 from deepcpg_tf.errors import DeepCpgError, InputError
 from deepcpg_tf.genome.reference import Genome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
@@ -20,11 +20,21 @@ from deepcpg_tf.configs.outputs import (
 )
 from deepcpg_tf.errors import CheckpointError, ConfigError
 from deepcpg_tf.weights.keras_graph import Graph, Layer, read_graph
-
-T = TypeVar("T")
+from deepcpg_tf.weights.keras_layers import (
+    MERGES,
+    channels_last,
+    convolution,
+    dense,
+    expect,
+    expect_merge,
+    gru,
+    input_shape,
+    pooling,
+    relu,
+    shared,
+)
 
 _CONVOLUTIONS = ("Convolution1D", "Conv1D")
-_MERGES = ("Merge", "Concatenate")
 _STATE, _DIST = f"{CPG}/state", f"{CPG}/dist"
 
 
@@ -102,13 +112,13 @@ def _module(
     if DNA not in graph.inputs:
         return _cpg(graph, trunk, cells, outputs, input_cells, used=set())
     chain, start = graph.way_to(trunk)
-    _expect_merge(start, sources=2)
+    expect_merge(start, sources=2)
     used = {start.name, *(layer.name for layer in chain)}
     way = _Way(chain, JOINT, "the heads")
     sizes, rates = [], []
     while way.rest:
-        sizes.append(_dense(way.take("Dense")))
-        _relu(way.take("Activation"))
+        sizes.append(dense(way.take("Dense")))
+        relu(way.take("Activation"))
         rates.append(way.take("Dropout").get("rate", "p"))
     if len(set(rates)) > 1:
         raise CheckpointError(f"expected one rate of dropout in {JOINT}/, found {rates}")
@@ -161,18 +171,18 @@ def _heads(graph: Graph) -> _Heads:
             )
         expected: str = "sigmoid" if kind is None else kind.activation
         if expected == "scaled_sigmoid":
-            _expect(layer, "class", layer.kind, ("ScaledSigmoid",))
-            _expect(layer, "scaling", layer.get("scaling"), (VAR_CEILING,))
-            _expect(layer, "a number of sources of", len(layer.sources), (1,))
+            expect(layer, "class", layer.kind, ("ScaledSigmoid",))
+            expect(layer, "scaling", layer.get("scaling"), (VAR_CEILING,))
+            expect(layer, "a number of sources of", len(layer.sources), (1,))
             weightless.append(name)
             layer = graph.layers[layer.sources[0]]
             if graph.consumers(layer.name) != [name]:
                 raise CheckpointError(f"layer {layer.name}: expected to feed {name} alone")
             expected = "linear"
-        _expect(layer, "class", layer.kind, ("Dense",))
-        _expect(layer, "units", layer.get("units", "output_dim"), (kind.units if kind else 1,))
-        _expect(layer, "activation", layer.get("activation"), (expected,))
-        _expect(layer, "bias", layer.get("use_bias", "bias"), (True,))
+        expect(layer, "class", layer.kind, ("Dense",))
+        expect(layer, "units", layer.get("units", "output_dim"), (kind.units if kind else 1,))
+        expect(layer, "activation", layer.get("activation"), (expected,))
+        expect(layer, "bias", layer.get("use_bias", "bias"), (True,))
         own, key = (cells, output.removeprefix(scope)) if kind is None else (outputs, output)
         if key in own:
             raise CheckpointError(f"output {name}: expected each output once, found two {output}")
@@ -210,7 +220,7 @@ class _Way:
             raise CheckpointError(
                 f"layer {layer.name}: expected a name in the scope '{self._scope}/'"
             )
-        _expect(layer, "class", layer.kind, kinds)
+        expect(layer, "class", layer.kind, kinds)
         return layer
 
     def end(self, last: Layer) -> None:
@@ -236,17 +246,17 @@ def _dna(
     way = _Way(chain, DNA, "the heads")
     convolutions: list[tuple[int, int, int]] = []
     while not convolutions or way.next_is(*_CONVOLUTIONS):
-        filters, kernel = _convolution(way.take(*_CONVOLUTIONS))
-        _relu(way.take("Activation"))
-        convolutions.append((filters, kernel, _pooling(way.take("MaxPooling1D"))))
+        filters, kernel = convolution(way.take(*_CONVOLUTIONS))
+        relu(way.take("Activation"))
+        convolutions.append((filters, kernel, pooling(way.take("MaxPooling1D"))))
     # From here on another convolution is as good as any other foreign layer.
-    _channels_last(way.take("Flatten"))
-    bottleneck_size = _dense(way.take("Dense"))
-    _relu(way.take("Activation"))
+    channels_last(way.take("Flatten"))
+    bottleneck_size = dense(way.take("Dense"))
+    relu(way.take("Activation"))
     dropout = way.take("Dropout")
     way.end(dropout)
-    shape = _input_shape(start)
-    _expect(start, "channels", shape[2], (4,))
+    shape = input_shape(start)
+    expect(start, "channels", shape[2], (4,))
     channels, kernels, pools = zip(*convolutions, strict=True)
     return DeepCpgDnaConfig(
         sequence_length=shape[1],
@@ -270,7 +280,7 @@ def _cpg(
     used: set[str],
 ) -> DeepCpgCpgConfig:
     chain, start = graph.way_to(end)
-    _expect_merge(start, sources=2)
+    expect_merge(start, sources=2)
     used |= {start.name, *(layer.name for layer in chain)}
     graph.check_used(used)
     state, dist = (graph.layers[name] for name in start.sources)
@@ -280,21 +290,21 @@ def _cpg(
             f"found that it reads {state.name} and {dist.name}"
         )
     way = _Way([start, *chain], CPG, "the heads")
-    way.take(*_MERGES)
-    shared_size = _shared(way.take("TimeDistributed"))
+    way.take(*MERGES)
+    shared_size = shared(way.take("TimeDistributed"))
     recurrent: list[Layer] = []
     while way.next_is("Bidirectional"):
         recurrent.append(way.take("Bidirectional"))
-    sizes = [_gru(layer, is_last=layer is recurrent[-1]) for layer in recurrent]
+    sizes = [gru(layer, is_last=layer is recurrent[-1]) for layer in recurrent]
     if not recurrent:
         way.take("GlobalAveragePooling1D")
     dropout = way.take("Dropout")
     way.end(dropout)
-    shape = _input_shape(state)
-    if _input_shape(dist) != shape:
+    shape = input_shape(state)
+    if input_shape(dist) != shape:
         raise CheckpointError(
             f"layer {dist.name}: expected the shape of {state.name}, {shape}, "
-            f"received {_input_shape(dist)}"
+            f"received {input_shape(dist)}"
         )
     return DeepCpgCpgConfig(
         input_cells=_input_cells(state.name, shape[1], cells, input_cells),
@@ -328,102 +338,3 @@ def _input_cells(
     if len(named) != number:
         raise CheckpointError(f"layer {name}: expected {number} cells, received {len(named)}")
     return named
-
-
-def _convolution(layer: Layer) -> tuple[int, int]:
-    _expect(layer, "padding", layer.get("padding", "border_mode"), ("valid",))
-    _expect(layer, "stride", _scalar(layer.get("strides", "subsample_length")), (1,))
-    _expect(layer, "dilation", _scalar(layer.get("dilation_rate", default=1)), (1,))
-    _expect(layer, "activation", layer.get("activation"), ("linear",))
-    _expect(layer, "bias", layer.get("use_bias", "bias"), (True,))
-    _expect(layer, "groups", layer.get("groups", default=1), (1,))
-    _channels_last(layer)
-    return layer.get("filters", "nb_filter"), _scalar(layer.get("kernel_size", "filter_length"))
-
-
-def _pooling(layer: Layer) -> int:
-    pool: int = _scalar(layer.get("pool_size", "pool_length"))
-    _expect(layer, "padding", layer.get("padding", "border_mode"), ("valid",))
-    _expect(layer, "stride", _scalar(layer.get("strides", "stride")), (pool,))
-    _channels_last(layer)
-    return pool
-
-
-def _dense(layer: Layer) -> int:
-    _expect(layer, "activation", layer.get("activation"), ("linear",))
-    _expect(layer, "bias", layer.get("use_bias", "bias"), (True,))
-    units: int = layer.get("units", "output_dim")
-    return units
-
-
-def _shared(layer: Layer) -> int:
-    """Return the units of the dense layer, ReLU after it, that is applied cell by cell."""
-    inner = read_graph(layer.settings["layer"])
-    (output,) = inner.outputs
-    chain, _ = inner.way_to(output)
-    expected = ["Dense", "Activation"]
-    if [one.kind for one in chain] != expected:
-        raise CheckpointError(
-            f"layer {layer.name}: expected the layers {' and '.join(expected)} inside, "
-            f"found {', '.join(one.kind for one in chain)}"
-        )
-    dense, activation = chain
-    _relu(activation)
-    return _dense(dense)
-
-
-def _gru(layer: Layer, *, is_last: bool) -> int:
-    """Return the units of a GRU in both directions."""
-    _expect(layer, "merge mode", layer.get("merge_mode"), ("concat",))
-    inner = layer.settings["layer"]
-    gru = Layer(layer.name, inner["class_name"], inner["config"], ())
-    _expect(gru, "a wrapped", gru.kind, ("GRU",))
-    gates = gru.get("recurrent_activation", "inner_activation")
-    _expect(gru, "activation", gru.get("activation"), ("tanh",))
-    _expect(gru, "activation of gates", gates, ("hard_sigmoid",))
-    _expect(gru, "bias", gru.get("use_bias", default=True), (True,))
-    for name in ("go_backwards", "stateful", "reset_after"):
-        _expect(gru, name, gru.get(name, default=False), (False,))
-    _expect(gru, "return_sequences", gru.get("return_sequences"), (not is_last,))
-    units: int = gru.get("units", "output_dim")
-    return units
-
-
-def _relu(layer: Layer) -> None:
-    _expect(layer, "activation", layer.get("activation"), ("relu",))
-
-
-def _channels_last(layer: Layer) -> None:
-    data_format = layer.get("data_format", default="channels_last")
-    _expect(layer, "data_format", data_format, ("channels_last",))
-
-
-def _expect_merge(layer: Layer, sources: int) -> None:
-    """Refuse all but a concatenation of the last axis of so many layers."""
-    _expect(layer, "class", layer.kind, _MERGES)
-    _expect(layer, "mode", layer.get("mode", default="concat"), ("concat",))
-    _expect(layer, "axis", layer.get("axis", "concat_axis"), (-1, 2))
-    _expect(layer, "a number of sources of", len(layer.sources), (sources,))
-
-
-def _input_shape(layer: Layer) -> list[Any]:
-    shape = layer.get("batch_input_shape", "batch_shape")
-    if not isinstance(shape, list) or len(shape) != 3:
-        raise CheckpointError(
-            f"layer {layer.name}: expected the shape [null, length, 4] or [null, cells, "
-            f"neighbours], received {shape}"
-        )
-    return shape
-
-
-def _scalar(value: Any) -> Any:
-    """Keras 2 writes a width as a list of one."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
-
-
-def _expect(layer: Layer, what: str, found: T, expected: tuple[T, ...]) -> None:
-    if found not in expected:
-        raise CheckpointError(
-            f"layer {layer.name}: expected {what} {' or '.join(map(str, expected))}, "
-            f"as in DeepCpG's modules, found {found}"
-        )

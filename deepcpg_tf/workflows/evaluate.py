@@ -106,7 +106,8 @@ def evaluate(
             "predictions: expected a model of cells alone, received one with the outputs "
             f"{', '.join(loaded.config.outputs)}"
         )
-    from deepcpg_tf.data.examples import TableExamples, open_data
+    from deepcpg_tf.data.examples import TableExamples
+    from deepcpg_tf.data.opening import open_data
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays, with_outputs

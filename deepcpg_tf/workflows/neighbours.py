@@ -13,7 +13,7 @@ import pyarrow as pa
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.names import CPG
-from deepcpg_tf.data.examples import reader_of
+from deepcpg_tf.data.opening import reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, OutputError

@@ -155,7 +155,8 @@ def train(
         import_tensorflow()
         import keras
 
-        from deepcpg_tf.data.examples import digest, open_data
+        from deepcpg_tf.data.examples import digest
+        from deepcpg_tf.data.opening import open_data
         from deepcpg_tf.data.targets import examples_of
         from deepcpg_tf.data.training_data import TrainingData, remember
         from deepcpg_tf.training.finetune import freeze as freeze_layers

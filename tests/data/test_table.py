@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.data.build import table_of_profiles
-from deepcpg_tf.data.examples import open_examples
+from deepcpg_tf.data.opening import open_examples
 from deepcpg_tf.data.summary import summarize
 from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.data.table_reference import reference_of

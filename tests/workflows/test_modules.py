@@ -21,7 +21,7 @@ from deepcpg_tf import (
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
-from deepcpg_tf.data.examples import open_data, reader_of
+from deepcpg_tf.data.opening import open_data, reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table_file import read_table
 from deepcpg_tf.errors import ConfigError, InputError, TableError

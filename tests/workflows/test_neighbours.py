@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deepcpg_tf import build_table, load_model, read_table, write_neighbours
-from deepcpg_tf.data.examples import reader_of
+from deepcpg_tf.data.opening import reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import encode_tokens

@@ -22,8 +22,8 @@ from deepcpg_tf import (
     train,
 )
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.data.examples import open_data
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
+from deepcpg_tf.data.opening import open_data
 from deepcpg_tf.data.table_file import read_table
 from deepcpg_tf.errors import ConfigError, LegacyDataError, OutputError
 from deepcpg_tf.models.registry import new_model
