@@ -11,6 +11,7 @@ import io
 import json
 import lzma
 import os
+import secrets
 import shutil
 import tempfile
 import zlib
@@ -201,10 +202,20 @@ def check_writable(path: Path, *, inside: bool = False) -> None:
     folder = path.resolve() if inside else path.resolve().parent
     while not folder.exists():
         folder = folder.parent
+    with _told(path), tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _unused(folder: Path, prefix: str, suffix: str = "") -> Path:
+    """Return a path that nothing has: known before it is made, a signal then cannot lose it."""
+    return folder / f"{prefix}{secrets.token_hex(8)}{suffix}"
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Raise an error of ours where `path` cannot be written."""
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=folder)
-        os.close(handle)
-        Path(name).unlink()
+        yield
     except OSError as error:
         raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
 
@@ -223,13 +234,10 @@ def atomic_file(path: Path) -> Iterator[Path]:
     if path.is_dir():
         raise OutputError(f"{path}: expected the name of a file to write, received a folder")
     path = path.resolve()  # what a link points to is replaced, not the link
+    partial = _unused(path.parent, f".{path.name}.", ".partial")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
-    os.close(handle)
-    partial = Path(name)
-    try:
+        with _told(path):
+            partial.touch(0o600, exist_ok=False)
         with _room_to_write(path):
             yield partial
         partial.chmod(path.stat().st_mode if path.exists() else 0o666 & ~_UMASK)
@@ -254,12 +262,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     path = path.resolve()
     if Path.cwd().is_relative_to(path):
         raise OutputError(f"{path}: expected a folder other than the one worked in")
+    workspace = _unused(path.parent, f".{path.name}.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        workspace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot write there: {error.strerror}") from error
-    try:
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            workspace.mkdir(0o700)
         filled = workspace / "new"
         filled.mkdir()
         with _room_to_write(path):
@@ -302,12 +309,11 @@ def atomic_files(folder: Path, stale: Collection[str] = ()) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot make the folder: {error.strerror}") from error
+    # Inside, because what is beside the folder may be another disk.
+    stage = _unused(folder, ".", ".partial")
     try:
-        # Inside, because what is beside the folder may be another disk.
-        stage = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=folder))
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot write there: {error.strerror}") from error
-    try:
+        with _told(folder):
+            stage.mkdir(0o700)
         with _room_to_write(folder):
             yield stage
         names = {path.name for path in stage.iterdir()}

@@ -5,7 +5,7 @@ import pytest
 
 from deepcpg_tf.cache import writing_to_cache
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import atomic_file, atomic_folder
+from deepcpg_tf.files import atomic_file, atomic_folder, check_writable
 
 
 @pytest.mark.parametrize("make", [atomic_file, atomic_folder])
@@ -79,3 +79,25 @@ def test_a_link_stays_and_so_do_permissions(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert target.read_text() == "new"
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(("make", "method"), [(atomic_file, "touch"), (atomic_folder, "mkdir")])
+def test_a_signal_as_the_place_is_made_leaves_nothing(tmp_path, monkeypatch, make, method):
+    done = getattr(Path, method)
+
+    def then_interrupted(path, *arguments, **options):
+        done(path, *arguments, **options)
+        if path.parent == tmp_path:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, method, then_interrupted)
+    with pytest.raises(KeyboardInterrupt), make(tmp_path / "out"):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_whether_a_place_can_be_written_to_is_found_without_a_name(tmp_path, monkeypatch):
+    """What is seen there would be lost to a signal."""
+    monkeypatch.setattr(Path, "unlink", lambda path: pytest.fail(f"{path} had a name"))
+    check_writable(tmp_path / "out")
+    assert not list(tmp_path.iterdir())

@@ -227,6 +227,13 @@ class DeepCpgCpgConfig(ModuleConfig):
         return shapes
 
 
+def cpg_part(config: ModuleConfig) -> DeepCpgCpgConfig | None:
+    """Return the CpG module of a module, or None where it reads no neighbouring sites."""
+    part = config.parts.get(CPG)
+    assert part is None or isinstance(part, DeepCpgCpgConfig)
+    return part
+
+
 def _rates(name: str, values: Any) -> tuple[float, ...]:
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise ConfigError(f"{name}: expected a list of numbers, received {values!r}")

@@ -151,8 +151,10 @@ class Data(Protocol):
     def neighbours(self) -> int | None:
         """Neighbours of a site in its files, or None where it has none, or any number."""
 
-    def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
-        """Return the share of the labels of some cells that are methylated."""
+    def state_means(
+        self, cells: tuple[str, ...], sites: npt.NDArray[np.int64]
+    ) -> tuple[float, ...]:
+        """Return the share of some sites that are methylated, of those observed in each cell."""
 
     def targets(self, outputs: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the targets [sites, outputs] of outputs other than cells, -1 where missing."""

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
 from deepcpg_tf.data.calls import mean_states
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
-from deepcpg_tf.errors import TableError
+from deepcpg_tf.errors import InputError, TableError
 from deepcpg_tf.inputs import Arrays, Inputs
 
 # Bits of a key that hold the position; those above hold cell and chromosome.
@@ -106,17 +108,40 @@ class NeighbourReader:
         return {"state": np.where(is_there, self._states[at], self._means), "dist": dist}
 
 
-def state_means(table: MethylationTable, cells: tuple[str, ...]) -> tuple[float, ...]:
+def neighbours_of(config: ModuleConfig, table: MethylationTable | None) -> NeighbourReader | None:
+    """Return what reads of a table what a module reads of neighbours; None where it reads none.
+
+    Raises
+    ------
+    InputError
+        When there is no table.
+    TableError
+        When the table lacks a cell whose neighbours are read.
+    """
+    part = cpg_part(config)
+    if part is None:
+        return None
+    if table is None:
+        raise InputError(
+            f"data: expected a methylation table, of which a {config.module} module reads "
+            "neighbouring sites, received none"
+        )
+    return NeighbourReader(table, part)
+
+
+def state_means(
+    table: MethylationTable, cells: tuple[str, ...], sites: npt.NDArray[np.int64] | None = None
+) -> tuple[float, ...]:
     """Return the share of the observed sites of each cell that are methylated.
 
-    A cell without any has 0.5.
+    A cell without any has 0.5. `sites` are the indices of those that count, by default all.
 
     Raises
     ------
     TableError
         When the table lacks a cell.
     """
-    means = mean_states(table.calls)
+    means = mean_states(table.calls if sites is None else table.calls[sites])
     return tuple(means[column] for column in _columns(table, cells))
 
 

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.configs.base import ModuleConfig
-from deepcpg_tf.configs.names import CPG, DNA
+from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.configs.outputs import bulk_of, statistic_of
+from deepcpg_tf.data.examples import Data, Examples, TableExamples
 from deepcpg_tf.data.readers import Reader, Readers, WindowReader
 from deepcpg_tf.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.genome.reference import Genome
-
-from deepcpg_tf.data.examples import Data, Examples, TableExamples
 
 TABLE_ENDING = ".h5ad"
 
@@ -62,11 +61,13 @@ class TableData:
         self.chromosome_ids = self.table.chromosome_ids
         self.positions = self.table.positions
 
-    def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
-        """Return the share of the observed sites of some cells that are methylated."""
+    def state_means(
+        self, cells: tuple[str, ...], sites: npt.NDArray[np.int64]
+    ) -> tuple[float, ...]:
+        """Return the share of some sites that are methylated, of those observed in each cell."""
         from deepcpg_tf.data.neighbours import state_means
 
-        return state_means(self.table, cells)
+        return state_means(self.table, cells, sites)
 
     def targets(self, outputs: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return the targets [sites, outputs] of outputs other than cells, -1 where missing.
@@ -135,8 +136,7 @@ def reader_of(
     TableError
         When the table lacks a cell whose neighbours are read.
     """
-    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-    from deepcpg_tf.data.neighbours import NeighbourReader
+    from deepcpg_tf.data.neighbours import neighbours_of
 
     readers: list[Reader] = []
     if DNA in config.parts:
@@ -147,14 +147,8 @@ def reader_of(
             )
         (length,) = config.reads.named("windows").shape
         readers.append(WindowReader(genome, length))
-    part = config.parts.get(CPG)
-    if isinstance(part, DeepCpgCpgConfig):
-        if table is None:
-            raise InputError(
-                f"data: expected a methylation table, of which a {config.module} module reads "
-                "neighbouring sites, received none"
-            )
-        readers.append(NeighbourReader(table, part))
+    if (neighbours := neighbours_of(config, table)) is not None:
+        readers.append(neighbours)
     return readers[0] if len(readers) == 1 else Readers(readers)
 
 

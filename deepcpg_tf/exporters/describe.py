@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.configs.names import CPG, DNA, JOINT
 from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.genome.sequence import LETTERS
@@ -80,8 +80,7 @@ def _reads(model: MethylationModel) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "windows" in model.reads.names:
         found["window"] = window_of(*model.reads.named("windows").shape)
-    part = model.config.parts.get(CPG)
-    if isinstance(part, DeepCpgCpgConfig):
+    if (part := cpg_part(model.config)) is not None:
         found["neighbours"] = {
             "cells": list(part.input_cells),
             "of_each_cell": part.neighbours,

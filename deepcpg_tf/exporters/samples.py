@@ -10,8 +10,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.configs.names import CPG
+from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.data.examples import digest
 from deepcpg_tf.data.opening import open_examples
 from deepcpg_tf.data.training_data import recall
@@ -182,8 +181,8 @@ def _put_missing(state: Floats, dist: Floats, means: Floats, rng: np.random.Gene
 
 def _means(model: MethylationModel) -> Floats:
     """Return what stands for the state of a neighbour that is not there."""
-    part = model.config.parts[CPG]
-    assert isinstance(part, DeepCpgCpgConfig)
+    part = cpg_part(model.config)
+    assert part is not None
     return np.array(part.state_means or [0.5] * len(part.input_cells), np.float32)
 
 
@@ -213,8 +212,8 @@ def _neighbours(
     From one neighbour to the next it is hundreds to thousands of bases, the more the less a
     cell is covered; some are beyond the end of a chromosome.
     """
-    part = model.config.parts[CPG]
-    assert isinstance(part, DeepCpgCpgConfig)
+    part = cpg_part(model.config)
+    assert part is not None
     cells, side = len(part.input_cells), part.neighbours // 2
     levels = rng.beta(0.5, 0.5, (n, 1, 1)) * rng.uniform(0.7, 1, (n, cells, 1))
     state = (rng.random((n, cells, part.neighbours)) < levels).astype(np.float32)

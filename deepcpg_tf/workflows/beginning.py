@@ -17,6 +17,9 @@ from deepcpg_tf.data.examples import WINDOW_LENGTH
 from deepcpg_tf.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from deepcpg_tf.data.examples import Data
     from deepcpg_tf.models.base import MethylationModel
 
@@ -198,8 +201,8 @@ class Beginning:
         """The models whose parts are joined, by the part."""
         return {name: one for name, one in ((DNA, self.dna), (CPG, self.cpg)) if one is not None}
 
-    def config(self, data: Data) -> ModuleConfig:
-        """Return the configuration of the model for some data.
+    def config(self, data: Data, sites: npt.NDArray[np.int64]) -> ModuleConfig:
+        """Return the configuration of the model for some data, of which some sites train it.
 
         Raises
         ------
@@ -213,7 +216,8 @@ class Beginning:
             own = own.with_dropout(self.dropout)
         else:
             own = self._new(data)
-        return own.with_state_means(data.state_means)
+        # Nothing of the sites to validate and to test on is told.
+        return own.with_state_means(lambda cells: data.state_means(cells, sites))
 
     def _new(self, data: Data) -> ModuleConfig:
         module, names = chosen_architectures(self.module, self.architecture)

@@ -11,8 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deepcpg_tf.configs.base import ModuleConfig
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.configs.names import CPG
+from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.data.opening import reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
@@ -127,8 +126,8 @@ def _config(model: ModelLike) -> ModuleConfig:
 
 
 def _cells_read(config: ModuleConfig) -> tuple[str, ...]:
-    part = config.parts.get(CPG)
-    if not isinstance(part, DeepCpgCpgConfig):
+    part = cpg_part(config)
+    if part is None:
         raise ConfigError(
             f"model: expected a cpg or a joint module, which read neighbouring sites, received a "
             f"{config.module} module"

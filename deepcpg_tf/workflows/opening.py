@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from deepcpg_tf.configs.base import ModuleConfig
-from deepcpg_tf.configs.names import CPG
 from deepcpg_tf.errors import InputError, OutputError
 from deepcpg_tf.files import what_is_there
 from deepcpg_tf.genome.reference import Genome
@@ -67,19 +66,10 @@ def open_neighbours(
     TableError
         When the table lacks a cell, or has another reference.
     """
-    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-    from deepcpg_tf.data.neighbours import NeighbourReader
+    from deepcpg_tf.data.neighbours import neighbours_of
 
-    part = config.parts.get(CPG)
-    if not isinstance(part, DeepCpgCpgConfig):
-        return None, None
-    if table is None:
-        raise InputError(
-            f"data: expected a methylation table, of which a {config.module} module reads "
-            "neighbouring sites, received none"
-        )
-    held = open_table(table).on(genome)
-    return NeighbourReader(held, part), held
+    held = None if table is None else open_table(table).on(genome)
+    return neighbours_of(config, held), held
 
 
 def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:

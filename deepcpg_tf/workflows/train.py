@@ -181,7 +181,7 @@ def train(
         parts = split(opened)
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
-        config = beginning.config(opened)
+        config = beginning.config(opened, parts.train)
         examples = examples_of(opened, config)
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():

@@ -37,6 +37,7 @@ __all__ = ["genome", "table"]  # fixtures
 OUTPUTS = ("cells", "mean", "cat_var", "win_stats/1001/var")
 FULL = ("cpg_stats/mean", "cpg_stats/cat_var", "win_stats/1001/var")
 SPLIT = partial(chromosome_split, train=["1"], validation=["2"], test=["X"])
+SITES = np.arange(5)
 SETTINGS = TrainingSettings(epochs=4, batch_size=64, learning_rate=3e-3)
 ALL = CPG.with_cells(CPG.cells, FULL)
 
@@ -288,7 +289,7 @@ def test_a_joint_module_begins_with_them():
     """Of the data's cells it reads the neighbours, whatever it predicts."""
     data = open_data(LEGACY, None)
     outputs = chosen_outputs(["mean", "bulk/x"])
-    own = Beginning(module="joint", outputs=outputs).config(data)
+    own = Beginning(module="joint", outputs=outputs).config(data, SITES)
     assert (own.cells, own.outputs, own.units) == ((), ("cpg_stats/mean", "bulk/x"), 2)
     read = own.parts["cpg"]
     assert isinstance(read, DeepCpgCpgConfig)
@@ -297,6 +298,6 @@ def test_a_joint_module_begins_with_them():
         module="joint",
         cpg=random_weights(new_model(CPG.with_cells((), FULL))),
         outputs=chosen_outputs(["cells", "var"]),
-    ).config(data)
+    ).config(data, SITES)
     assert (joined.cells, joined.outputs) == (CPG.cells, ("cpg_stats/var",))
     assert joined.parts["cpg"].outputs == ("cpg_stats/var",)

@@ -136,8 +136,7 @@ def locked(inputs, monkeypatch):
             raise PermissionError(13, "Permission denied", str(how["dir"]))
         return make(**how)
 
-    for name in ("mkstemp", "mkdtemp"):
-        monkeypatch.setattr(tempfile, name, partial(refuse, getattr(tempfile, name)))
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(refuse, tempfile.TemporaryFile))
     return folder
 
 

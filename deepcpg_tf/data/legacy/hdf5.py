@@ -18,8 +18,8 @@ import numpy.typing as npt
 import scipy.sparse
 
 from deepcpg_tf.configs.base import ModuleConfig
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.configs.names import CPG, DNA
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
+from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.data.calls import labels_of_calls, mean_states
 from deepcpg_tf.data.legacy.examples import LegacyExamples, Neighbours
 from deepcpg_tf.data.legacy.file import DataFile, check_agreement, read_file, read_targets
@@ -142,8 +142,7 @@ class LegacyData:
                     f"{self.paths[0]}: expected windows of {length} bases, as the model reads, "
                     f"found {windows.length}"
                 )
-        part = config.parts.get(CPG)
-        if isinstance(part, DeepCpgCpgConfig):
+        if (part := cpg_part(config)) is not None:
             means = part.state_means or self.state_means(part.input_cells)
             by_cell = dict(zip(part.input_cells, means, strict=True))
             neighbours = Neighbours(self.neighbours_on_disk(part), part, by_cell)
@@ -209,10 +208,15 @@ class LegacyData:
             )
         return LegacyNeighbours(self.paths, self._counts, config.input_cells, width)
 
-    def state_means(self, cells: tuple[str, ...]) -> tuple[float, ...]:
-        """Return the share of the labels of each cell that are methylated, 0.5 of none."""
+    def state_means(
+        self, cells: tuple[str, ...], sites: npt.NDArray[np.int64] | None = None
+    ) -> tuple[float, ...]:
+        """Return the share of the labels of each cell that are methylated, 0.5 of none.
+
+        `sites` are the indices of those that count, by default all.
+        """
         own = {cell: i for i, cell in enumerate(self.cells)}
-        means = mean_states(self.calls)
+        means = mean_states(self.calls if sites is None else self.calls[sites])
         return tuple(means[own[cell]] if cell in own else 0.5 for cell in cells)
 
     def targets(self, outputs: Sequence[str]) -> npt.NDArray[np.float32]:

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.configs.names import CPG
+from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.exporters.artefact import Artefact, Said
 from deepcpg_tf.exporters.describe import outputs_of, tensor
 from deepcpg_tf.exporters.formats import Job
@@ -169,8 +168,7 @@ def _forms(model: MethylationModel) -> dict[str, str]:
 def _names(model: MethylationModel) -> dict[str, tuple[str, ...]]:
     """Return the names of cells that signatures yield."""
     names = {"labels": model.cells}
-    part = model.config.parts.get(CPG)
-    if isinstance(part, DeepCpgCpgConfig):
+    if (part := cpg_part(model.config)) is not None:
         names["input_labels"] = part.input_cells
     return names
 
