@@ -71,7 +71,7 @@ class NeighbourReader:
         return tuple(self._chromosomes)
 
     def digest(self) -> str:
-        """Return a SHA-256 checksum of all that it reads, and how."""
+        """Return a SHA-256 checksum of all that it reads: chromosomes, sites, states, means."""
         result = hashlib.sha256("\t".join(self._chromosomes).encode())
         for array in (self._keys, self._states, self._means):
             result.update(array.tobytes())
@@ -81,8 +81,8 @@ class NeighbourReader:
         """Do nothing: all is in memory."""
 
     def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
-        """Return nothing: whoever has the table has all."""
-        return {}
+        """Return the checksum of all that it reads, on whatever chromosomes."""
+        return {"neighbours": self.digest()}
 
     def arrays(self, sites: SiteColumns) -> Arrays:
         """Return state and distance of neighbours, float32 [n, cells, neighbours] each."""

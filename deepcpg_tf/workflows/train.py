@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,6 @@ from deepcpg_tf.workflows.beginning import Beginning, check_module, chosen_outpu
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Examples
     from deepcpg_tf.data.splits import Split, Splitter
     from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.training.state import Row
@@ -134,8 +133,7 @@ def train(
     settings = TrainingSettings() if settings is None else settings
     reference = None if genome is None else Path(genome)
     _check(out, start, freeze, dropout, tensorboard)
-    if outputs is not None:
-        chosen_outputs(outputs)
+    chosen = None if outputs is None else chosen_outputs(outputs)
     module = check_module(
         module=module,
         architecture=architecture,
@@ -157,7 +155,7 @@ def train(
 
         from deepcpg_tf.data.examples import digest
         from deepcpg_tf.data.opening import open_data
-        from deepcpg_tf.data.targets import examples_of
+        from deepcpg_tf.data.targets import with_targets
         from deepcpg_tf.data.training_data import TrainingData, remember
         from deepcpg_tf.training.finetune import freeze as freeze_layers
         from deepcpg_tf.training.step import make_strategy, prepare_devices
@@ -169,7 +167,7 @@ def train(
         beginning = Beginning(
             module=module,
             architecture=architecture,
-            outputs=None if outputs is None else chosen_outputs(outputs),
+            outputs=chosen,
             start=source,
             dna=None if dna_module is None else open_model(dna_module),
             cpg=None if cpg_module is None else open_model(cpg_module),
@@ -182,16 +180,17 @@ def train(
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
         config = beginning.config(opened, parts.train)
-        examples = examples_of(opened, config)
+        labelled = opened.examples(config)
+        examples = with_targets(labelled, opened, config)
+        origins = examples.origins()
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():
             model, told = beginning.model(config, settings.precision)
         if beginning.parts and train_parts in (None, JOINT):
             freeze = "parts"
         freeze_layers(model, freeze)
-        data_digest = digest(examples)
         decided = {
-            "data": data_digest,
+            "data": digest(examples),
             "split": {
                 name: {"sites": len(part), "sha256": hashlib.sha256(part.tobytes()).hexdigest()}
                 for name, part in zip(parts._fields, parts, strict=True)
@@ -205,7 +204,7 @@ def train(
             {
                 "architecture": model.config.to_dict(),
                 **decided,
-                **examples.origins(),
+                **origins,
                 "versions": versions(),
                 **arithmetic(),
             }
@@ -228,7 +227,8 @@ def train(
         model.provenance = {
             "format": "trained by deepcpg_tf",
             "files": [_described(file) for file in (*files, *bulks)],
-            "genome": None if reference is None else _reference(reference, examples),
+            "genome": None if reference is None else _reference(reference, origins),
+            "neighbours": origins.get("neighbours"),
             **decided,
             "from": None if source is None or start is None else _origin(start, source),
             "versions": versions(),
@@ -237,7 +237,7 @@ def train(
         _write(model, out, history.rows)
         remove_owned(state)
     try:
-        remember(model.digest(), TrainingData(tuple(files), reference, data_digest))
+        remember(model.digest(), TrainingData(tuple(files), reference, digest(labelled)))
     except OutputError as error:
         progress.tells(f"an export will not find the training data by itself: {error}")
     return Trained(model, history.rows, history.kept, out)
@@ -288,9 +288,9 @@ def _described(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _reference(genome: Path, examples: Examples) -> dict[str, Any]:
+def _reference(genome: Path, origins: Mapping[str, str]) -> dict[str, Any]:
     """Return name and checksum of the reference: that of its sequence, as tables have it."""
-    return {"name": genome.resolve().name, "digest": examples.origins().get("genome")}
+    return {"name": genome.resolve().name, "digest": origins.get("genome")}
 
 
 def _origin(start: ModelLike, source: MethylationModel) -> dict[str, str]:

@@ -1,3 +1,5 @@
+import dataclasses
+
 import h5py
 import numpy as np
 import pytest
@@ -126,6 +128,28 @@ def test_a_sites_own_label_does_not_leak():
     flipped[30] = 1 - np.maximum(labels[30], 0)
     after = NeighbourReader(table_of(flipped, table.positions), config).arrays(sites_of(table))
     assert (after["state"][29] != before["state"][29]).any(), "a neighbour's label is read"
+
+
+def test_the_origin_is_all_that_is_read():
+    labels = np.array([[1, 0], [-1, 1], [0, -1]])
+    table = table_of(labels, [100, 200, 300])
+    config = DeepCpgCpgConfig(cells=table.cells, state_means=(0.5, 0.25))
+
+    def origin(table, config=config):
+        origins = NeighbourReader(table, config).origins(["chr1"])
+        assert list(origins) == ["neighbours"]
+        return origins["neighbours"]
+
+    others = [
+        table_of(np.where(labels == 0, 1, labels), table.positions),
+        table_of(np.maximum(labels, 0), table.positions),
+        table_of(labels, [100, 200, 301]),
+        table_of(labels, table.positions, np.array([0, 0, 1])),
+    ]
+    changed = [origin(one) for one in others]
+    changed.append(origin(table, dataclasses.replace(config, state_means=(0.5, 0.5))))
+    assert len({origin(table), *changed}) == 6
+    assert origin(table_of(labels, table.positions)) == origin(table)
 
 
 def test_sites_that_the_table_lacks():

@@ -22,6 +22,7 @@ from deepcpg_tf import (
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
+from deepcpg_tf.data.neighbours import NeighbourReader
 from deepcpg_tf.data.opening import open_data, reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table_file import read_table
@@ -174,6 +175,9 @@ def test_training_of_each_module(table, tmp_path):
     means = [(one[one != 0] > 0).mean() for one in calls.T]
     np.testing.assert_allclose(cpg.model.config.state_means, means, rtol=1e-6)
     assert cpg.history[-1]["loss"] < cpg.history[0]["loss"]
+    reader = NeighbourReader(read_table(table), cpg.model.config)
+    assert cpg.model.provenance["neighbours"] == reader.digest()
+    assert dna.model.provenance["neighbours"] is None
     joint = how(
         tmp_path / "joint", architecture="JointL1h512",
         dna_module=tmp_path / "dna", cpg_module=tmp_path / "cpg",
