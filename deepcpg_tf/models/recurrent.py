@@ -37,12 +37,50 @@ class UnrolledGRU(keras.layers.GRU):
     units
         Size of the state.
     **options
-        Any of ``keras.layers.GRU``.
+        Of ``keras.layers.GRU``. Other activations, dropout, states that are kept, cuDNN, and no
+        bias are not among them.
+
+    Raises
+    ------
+    ValueError
+        Naming an option of ``keras.layers.GRU`` that it does not have. When it is called, also
+        with a mask or an initial state: it begins with zeros, and takes all steps.
     """
 
     def __init__(self, units: int, **options: Any) -> None:
         options = {"recurrent_activation": keras2_hard_sigmoid, "reset_after": False, **options}
         super().__init__(units, **options)
+        only: dict[str, tuple[Any, Any]] = {
+            "activation": (self.activation, keras.activations.tanh),
+            "recurrent_activation": (self.recurrent_activation, keras2_hard_sigmoid),
+            "use_bias": (self.use_bias, True),
+            "dropout": (self.dropout, 0),
+            "recurrent_dropout": (self.recurrent_dropout, 0),
+            "reset_after": (self.reset_after, False),
+            "stateful": (self.stateful, False),
+            "use_cudnn": (self.use_cudnn is True, False),
+        }
+        for name, (found, known) in only.items():
+            if found != known:
+                raise ValueError(
+                    f"{name}: expected {getattr(known, '__name__', known)}, as an "
+                    f"UnrolledGRU computes it, received {options[name]}"
+                )
+
+    def call(
+        self,
+        sequences: tf.Tensor,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+    ) -> Any:
+        """Return the last output or all of them, and the last state with ``return_state``."""
+        for name, given in (("initial_state", initial_state), ("mask", mask)):
+            if given is not None:
+                raise ValueError(
+                    f"{name}: expected none, received one, which an UnrolledGRU would pass over"
+                )
+        return super().call(sequences, training=training)
 
     def inner_loop(
         self, sequences: tf.Tensor, initial_state: Any, mask: Any, training: bool = False

@@ -81,6 +81,41 @@ def test_it_comes_back_from_its_configuration():
     assert again.recurrent_activation is keras2_hard_sigmoid
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("activation", "relu"),
+        ("activation", None),
+        ("recurrent_activation", "sigmoid"),
+        ("use_bias", False),
+        ("dropout", 0.5),
+        ("recurrent_dropout", 0.5),
+        ("reset_after", True),
+        ("stateful", True),
+        ("use_cudnn", True),
+    ],
+)
+def test_what_it_does_not_compute_is_refused(option, value):
+    with pytest.raises(ValueError, match=f"^{option}: expected (?!{value}).* received {value}"):
+        UnrolledGRU(UNITS, **{option: value})
+
+
+def test_masks_and_initial_states_are_refused():
+    _, ours, x = both()
+    with pytest.raises(ValueError, match="mask: expected none"):
+        ours(x, mask=tf.constant([[True] * STEPS] * 6))
+    with pytest.raises(ValueError, match="mask: expected none"):
+        ours(keras.layers.Masking()(x))
+    with pytest.raises(ValueError, match="initial_state: expected none"):
+        ours(x, initial_state=tf.ones((6, UNITS)))
+
+
+def test_the_state_is_returned():
+    stock, ours, x = both(return_sequences=True, return_state=True)
+    for found, expected in zip(ours(x), stock(x), strict=True):
+        np.testing.assert_allclose(found, expected, atol=ALLOWED)
+
+
 def test_the_gate_of_keras_1_and_2():
     x = tf.constant([-3.0, -2.5, -1.0, 0.0, 1.0, 2.5, 3.0])
     np.testing.assert_allclose(keras2_hard_sigmoid(x), [0, 0, 0.3, 0.5, 0.7, 1, 1], rtol=1e-6)
