@@ -11,6 +11,7 @@ from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.outputs import VAR_CEILING, Activation
 
 
+@tf.autograph.experimental.do_not_convert  # what it decides is known before the graph
 def values_in_graph(logits: tf.Tensor, config: ModuleConfig) -> tf.Tensor:
     """Return what logits, float32 [n, units], stand for: probabilities, but for other outputs.
 

@@ -2,6 +2,8 @@
 
 import csv
 import shutil
+import subprocess
+import sys
 from functools import partial
 
 import h5py
@@ -30,7 +32,7 @@ from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.workflows.beginning import Beginning, chosen_outputs
 from deepcpg_tf.workflows.export import export
 from tests.contract.test_models import random_weights
-from tests.workflows.test_modules import CPG, DNA, LEGACY, genome, table
+from tests.workflows.test_modules import CPG, DNA, JOINT, LEGACY, genome, table
 
 __all__ = ["genome", "table"]  # fixtures
 
@@ -208,6 +210,26 @@ def test_predictions_have_their_columns(model, table, genome, tmp_path):
     assert done.sites >= len(held)
     with pytest.raises(OutputError, match=r"all.h5: expected a table .* also hold outputs"):
         predict_genome(model, genome, tmp_path / "all.h5", table=table)
+
+
+@pytest.mark.parametrize("config", [ALL, JOINT], ids=["cpg-outputs", "joint"])
+def test_a_process_says_nothing_that_is_not_ours(config, table, genome, tmp_path):
+    """Where the libraries write past Python's own standard error."""
+    random_weights(new_model(config)).save_to_preset(tmp_path / "model")
+    sites = tmp_path / "sites.tsv"
+    held = read_table(table)
+    sites.write_text(f"{held.chromosomes[0]}\t{held.positions[5] + 1}\n")
+
+    def said(*arguments):
+        command = [sys.executable, "-m", "deepcpg_tf", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+    if config is ALL:
+        assert said("evaluate", tmp_path / "model", table, "--out", tmp_path / "out") == ""
+    else:
+        own = ("--sites", sites, "--genome", genome.path, "--data", table)
+        found = said("predict", tmp_path / "model", *own)
+        assert found == f"{sites}: 1 of 1 sites are CG in the reference\n"
 
 
 def test_imputation_is_of_cells(model, table, genome, tmp_path):
