@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.data.readers import Reader, SiteColumns
+from deepcpg_tf.errors import InputError
 from deepcpg_tf.genome.windows import stretch
 from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.models.values import values_of_logits
@@ -56,7 +57,7 @@ class ScanEngine:
     model
         Any module.
     others
-        Reads what the parts other than the DNA's read, where there are any.
+        Reads ``state`` and ``dist`` of neighbouring sites, for a module that reads them.
     tile
         Bases at which the windows of a tile may start.
     depth
@@ -67,6 +68,11 @@ class ScanEngine:
     ----------
     reach : int
         How far from its site a window goes, in bases.
+
+    Raises
+    ------
+    InputError
+        When the module reads neighbouring sites, and there is no reader of them.
     """
 
     def __init__(
@@ -77,6 +83,12 @@ class ScanEngine:
         depth: int | None = None,
     ) -> None:
         part: Any = model.parts.get(DNA)
+        self._reads_others = any(name != DNA for name in model.parts)
+        if self._reads_others and others is None:
+            raise InputError(
+                f"others: expected a reader of neighbouring sites, which a {model.config.module} "
+                "module reads, received none"
+            )
         self._model = model
         self._others = others
         self._part = part
@@ -118,7 +130,8 @@ class ScanEngine:
         positions : ndarray of int64, shape (n,)
             0-based positions in it of the forward-strand C of the sites, sorted.
         sites
-            The same sites as the reader of other inputs knows them, where there is one.
+            The same sites, with their chromosomes and their positions on these, for a module
+            that reads neighbouring sites.
         progress
             Who is told of the sites done.
 
@@ -126,6 +139,11 @@ class ScanEngine:
         -------
         ndarray of float32, shape (n, units)
             A column for each cell, and then those of other outputs.
+
+        Raises
+        ------
+        InputError
+            When the module reads neighbouring sites, and `sites` are not given.
         """
         return self._all(self._finish, self._model.config.units, codes, positions, sites, progress)
 
@@ -160,6 +178,11 @@ class ScanEngine:
         sites: SiteColumns | None,
         progress: Progress,
     ) -> npt.NDArray[np.float32]:
+        if self._reads_others and sites is None:
+            raise InputError(
+                f"sites: expected them as columns, of which a {self._model.config.module} module "
+                "reads neighbouring sites, received none"
+            )
         starts = positions - self.reach
         result = np.empty((len(starts), size), np.float32)
         for tiles in self._groups(starts):

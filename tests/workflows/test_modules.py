@@ -29,6 +29,7 @@ from deepcpg_tf.data.table_file import read_table
 from deepcpg_tf.errors import ConfigError, InputError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
+from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.training.finetune import take_over_part
 from tests import tolerances
 from tests.conftest import DATA
@@ -112,6 +113,15 @@ def test_a_genome(model, table, genome, tmp_path):
     close(found[rows], expected, model)
     with pytest.raises(InputError, match="data: expected a methylation table"):
         predict_genome(model, genome, tmp_path / "none.h5")
+
+
+def test_a_scan_without_what_reads_neighbours(model, table):
+    name = model.config.module
+    with pytest.raises(InputError, match=f"others: expected a reader of .* a {name} module reads"):
+        ScanEngine(model)
+    reader = NeighbourReader(read_table(table), CPG)
+    with pytest.raises(InputError, match=f"sites: expected them as columns, of which a {name}"):
+        ScanEngine(model, reader).logits(np.zeros(9, np.uint8), np.array([3]))
 
 
 def test_imputation_hides_the_state_that_it_predicts(model, table, genome, tmp_path):
