@@ -11,15 +11,11 @@ import numpy.typing as npt
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
 from deepcpg_tf.data.calls import mean_states
+from deepcpg_tf.data.keys import END, MOST_GROUPS, keys_of, positions_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import InputError, TableError
 from deepcpg_tf.inputs import Arrays, Inputs
-
-# Bits of a key that hold the position; those above hold cell and chromosome.
-_POSITION_BITS = 36
-_POSITION = (1 << _POSITION_BITS) - 1
-_END = np.iinfo(np.int64).max
 
 
 class NeighbourReader:
@@ -52,17 +48,21 @@ class NeighbourReader:
         means = config.state_means or state_means(table, config.input_cells)
         self._chromosomes = {name: i for i, name in enumerate(table.chromosomes)}
         cells, chromosomes = len(columns), len(table.chromosomes)
+        if cells * chromosomes > MOST_GROUPS:
+            raise TableError(
+                f"table: expected at most {MOST_GROUPS:,} cells times chromosomes, to read "
+                f"neighbours of, received {cells:,} cells and {chromosomes:,} chromosomes"
+            )
         calls = table.calls.tocsc()[:, columns]
         calls.sort_indices()  # by site, and so by chromosome and position
         groups = np.repeat(np.arange(cells, dtype=np.int64) * chromosomes, np.diff(calls.indptr))
         groups += table.chromosome_ids[calls.indices]
-        # One number of cell, chromosome and position: all are found by one search.
-        keys = (groups << _POSITION_BITS) | table.positions[calls.indices]
-        self._keys = np.append(keys, _END)
+        keys = keys_of(groups, table.positions[calls.indices])
+        self._keys = np.append(keys, END)
         self._states = np.append(calls.data > 0, False).astype(np.float32)
         self._groups = np.arange(cells, dtype=np.int64) * chromosomes
-        bounds = np.arange(cells * chromosomes + 1, dtype=np.int64) << _POSITION_BITS
-        self._bounds = np.searchsorted(self._keys, bounds)
+        starts = keys_of(np.arange(cells * chromosomes), 0)
+        self._bounds = np.append(np.searchsorted(self._keys, starts), len(keys))
         self._means = np.array(means, np.float32)[:, None]
 
     @property
@@ -74,7 +74,7 @@ class NeighbourReader:
         """Return a SHA-256 checksum of all that it reads: chromosomes, sites, states, means."""
         result = hashlib.sha256("\t".join(self._chromosomes).encode())
         for array in (self._keys, self._states, self._means):
-            result.update(array.tobytes())
+            result.update(array.data)
         return result.hexdigest()
 
     def prepare(self, *, hold: bool) -> None:
@@ -90,7 +90,7 @@ class NeighbourReader:
         chromosomes = np.array(names, np.int64)[sites.chromosome_ids]
         positions = np.asarray(sites.positions, np.int64)[:, None]
         groups = np.maximum(chromosomes, 0)[:, None] + self._groups
-        keys = (groups << _POSITION_BITS) | positions
+        keys = keys_of(groups, positions)
         left = np.searchsorted(self._keys, keys)
         right = left + (self._keys[left] == keys)
         steps = np.arange(self._side)
@@ -101,7 +101,7 @@ class NeighbourReader:
         is_there = (at >= starts[..., None]) & (at < ends[..., None])
         is_there &= (chromosomes >= 0)[:, None, None]
         at[~is_there] = 0
-        distances = np.abs((self._keys[at] & _POSITION) - positions[..., None])
+        distances = np.abs(positions_of(self._keys[at]) - positions[..., None])
         np.minimum(distances, self._max_distance, out=distances)
         dist = distances.astype(np.float32) / np.float32(self._max_distance)
         dist[~is_there] = 1

@@ -18,6 +18,7 @@ import scipy.sparse
 
 from deepcpg_tf.configs.outputs import Statistic
 from deepcpg_tf.data.calls import labels_of_calls
+from deepcpg_tf.data.keys import keys_of
 
 MISSING = -1.0
 """The target of a site where there is none, as in the original's files."""
@@ -27,7 +28,6 @@ MINIMUM_CELLS = 3
 
 _ROWS = 1 << 14
 _EPSILON = 1e-7
-_POSITION_BITS = 36
 
 Values = npt.NDArray[np.float64]
 
@@ -125,7 +125,7 @@ def _of_windows(
     length: int,
 ) -> Callable[[slice], Values]:
     """Return the function from rows to the mean of what was observed around, cell by cell."""
-    keys = (np.asarray(chromosome_ids, np.int64) << _POSITION_BITS) | positions
+    keys = keys_of(chromosome_ids, positions)
     order = np.argsort(keys, kind="stable")
     columns = scipy.sparse.csc_array(calls[order])
     columns.sort_indices()

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.configs.cpg import cpg_part
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
 from deepcpg_tf.data.examples import digest
 from deepcpg_tf.data.opening import open_examples
 from deepcpg_tf.data.training_data import recall
@@ -110,8 +110,8 @@ def draw_samples(
     found = dict(take(pool.arrays, compared))
     if "windows" in found:
         found["windows"][:_CHANGED] = _put_n(found["windows"][:_CHANGED], rng)
-    if "state" in found:
-        _put_missing(found["state"][:_CHANGED], found["dist"][:_CHANGED], _means(model), rng)
+    if (part := cpg_part(model.config)) is not None:
+        _put_missing(found["state"][:_CHANGED], found["dist"][:_CHANGED], _means(part), rng)
     given, compare = _as_given(take(pool.arrays, calibrating)), _as_given(found)
     if "tokens" in compare:
         compare["tokens"][1::4] |= ord("a") - ord("A")
@@ -179,10 +179,8 @@ def _put_missing(state: Floats, dist: Floats, means: Floats, rng: np.random.Gene
     dist[missing] = 1
 
 
-def _means(model: MethylationModel) -> Floats:
+def _means(part: DeepCpgCpgConfig) -> Floats:
     """Return what stands for the state of a neighbour that is not there."""
-    part = cpg_part(model.config)
-    assert part is not None
     return np.array(part.state_means or [0.5] * len(part.input_cells), np.float32)
 
 
@@ -191,8 +189,8 @@ def _generated(model: MethylationModel, rng: np.random.Generator, n: int) -> _Po
     arrays: dict[str, npt.NDArray[Any]] = {}
     if "windows" in model.reads.names:
         arrays["windows"] = _windows(model.reads.named("windows").shape[0], rng, n)
-    if "state" in model.reads.names:
-        arrays |= _neighbours(model, rng, n)
+    if (part := cpg_part(model.config)) is not None:
+        arrays |= _neighbours(part, rng, n)
     return _Pool("generated", arrays)
 
 
@@ -204,16 +202,12 @@ def _windows(length: int, rng: np.random.Generator, n: int) -> Codes:
     return windows
 
 
-def _neighbours(
-    model: MethylationModel, rng: np.random.Generator, n: int
-) -> dict[str, npt.NDArray[np.float32]]:
+def _neighbours(part: DeepCpgCpgConfig, rng: np.random.Generator, n: int) -> dict[str, Floats]:
     """Return states and distances: sites mostly methylated or mostly not, in most cells alike.
 
     From one neighbour to the next it is hundreds to thousands of bases, the more the less a
     cell is covered; some are beyond the end of a chromosome.
     """
-    part = cpg_part(model.config)
-    assert part is not None
     cells, side = len(part.input_cells), part.neighbours // 2
     levels = rng.beta(0.5, 0.5, (n, 1, 1)) * rng.uniform(0.7, 1, (n, cells, 1))
     state = (rng.random((n, cells, part.neighbours)) < levels).astype(np.float32)
@@ -227,7 +221,7 @@ def _neighbours(
     def in_order(sides: npt.NDArray[Any]) -> npt.NDArray[Any]:  # on the left from far to near
         return np.concatenate([sides[:, :, 0, ::-1], sides[:, :, 1]], axis=-1)
 
-    state = np.where(in_order(is_there), state, _means(model)[:, None])
+    state = np.where(in_order(is_there), state, _means(part)[:, None])
     return {"state": state.astype(np.float32), "dist": in_order(dist).astype(np.float32)}
 
 
@@ -237,7 +231,7 @@ def _read(
     if h5py.is_hdf5(path):
         examples = open_examples([path], genome, model.config)
         return _of_examples(model, examples, f"{path.name}, {len(examples.positions)} sites", rng)
-    if "state" in model.reads.names:
+    if cpg_part(model.config) is not None:
         raise InputError(
             f"calibration: expected a methylation table (.h5ad) or a data file of the original, of "
             f"which a {model.config.module} module reads neighbouring sites, received {path}"

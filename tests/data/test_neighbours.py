@@ -180,6 +180,13 @@ def test_a_cell_without_observations():
     assert (found["dist"] == 1).all()
 
 
+def test_more_cells_and_chromosomes_than_keys():
+    cells, chromosomes = (1 << 13) + 1, 1 << 14
+    table = table_of(np.zeros((2, cells), int), [1, 1], np.array([0, chromosomes - 1]))
+    with pytest.raises(TableError, match="at most 134,217,728 cells times chromosomes, .* 8,193 c"):
+        NeighbourReader(table, DeepCpgCpgConfig(cells=table.cells))
+
+
 def test_a_cell_that_the_table_lacks():
     table = table_of(np.array([[1]]), [100])
     with pytest.raises(TableError, match="neighbours the model reads, c0, d, found none called d"):
