@@ -165,7 +165,7 @@ def open_data(files: Sequence[Path], genome: Path | None, bulk: Sequence[Path] =
     files
         One table (``.h5ad``), or any number of the original's HDF5 files.
     genome
-        The reference of a table; the original's files hold the windows themselves.
+        The reference of a table; of the original's files, windows are those in them.
     bulk
         Profiles of many cells at once, beside a table; the original's files hold their levels.
 
@@ -197,8 +197,8 @@ def open_data(files: Sequence[Path], genome: Path | None, bulk: Sequence[Path] =
         )
     if genome is not None:
         raise InputError(
-            f"genome: expected none with data files of the original, which have windows, "
-            f"received {genome}"
+            "genome: expected none with data files of the original, which are read without one "
+            f"(windows are those in inputs/dna), received {genome}"
         )
     for file in files:
         if file.is_file() and not h5py.is_hdf5(file):
