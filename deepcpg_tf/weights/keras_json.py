@@ -112,7 +112,7 @@ def _module(
     if DNA not in graph.inputs:
         return _cpg(graph, trunk, cells, outputs, input_cells, used=set())
     chain, start = graph.way_to(trunk)
-    expect_merge(start, sources=2)
+    expect_merge(start)
     used = {start.name, *(layer.name for layer in chain)}
     way = _Way(chain, JOINT, "the heads")
     sizes, rates = [], []
@@ -280,7 +280,7 @@ def _cpg(
     used: set[str],
 ) -> DeepCpgCpgConfig:
     chain, start = graph.way_to(end)
-    expect_merge(start, sources=2)
+    expect_merge(start)
     used |= {start.name, *(layer.name for layer in chain)}
     graph.check_used(used)
     state, dist = (graph.layers[name] for name in start.sources)

@@ -90,12 +90,12 @@ def channels_last(layer: Layer) -> None:
     expect(layer, "data_format", data_format, ("channels_last",))
 
 
-def expect_merge(layer: Layer, sources: int) -> None:
-    """Refuse all but a concatenation of the last axis of so many layers."""
+def expect_merge(layer: Layer) -> None:
+    """Refuse all but a concatenation of the last axis of two layers."""
     expect(layer, "class", layer.kind, MERGES)
     expect(layer, "mode", layer.get("mode", default="concat"), ("concat",))
     expect(layer, "axis", layer.get("axis", "concat_axis"), (-1, 2))
-    expect(layer, "a number of sources of", len(layer.sources), (sources,))
+    expect(layer, "a number of sources of", len(layer.sources), (2,))
 
 
 def input_shape(layer: Layer) -> list[Any]:

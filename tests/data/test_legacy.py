@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.data.build import table_of_profiles
 from deepcpg_tf.data.legacy import rows as legacy_rows
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
@@ -67,7 +68,7 @@ def test_the_files_of_the_original_run(data):
     assert np.bincount(data.chromosome_ids).tolist() == [1480, 525, 292]
     assert (data.positions == read_all("pos") - 1).all()
     everything = np.arange(len(data))
-    windows, labels = data.windows(everything), data.labels(everything)
+    windows, labels = data.windows_on_disk().windows(everything), data.labels(everything)
     assert (windows.dtype, labels.dtype) == (np.uint8, np.int8)
     assert (windows == WINDOWS).all()
     assert (labels == LABELS).all()
@@ -80,7 +81,7 @@ def test_any_order(indices, rows_at_once):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(legacy_rows, "_ROWS_AT_ONCE", rows_at_once)
         data = _DATA[0]
-        assert (data.windows(np.array(indices, int)) == WINDOWS[indices]).all()
+        assert (data.windows_on_disk().windows(np.array(indices, int)) == WINDOWS[indices]).all()
         assert (data.labels(np.array(indices, int)) == LABELS[indices]).all()
 
 
@@ -91,7 +92,7 @@ def test_few_files_are_open_at_a_time(monkeypatch):
     monkeypatch.setattr(legacy_rows, "_OPEN_FILES", 2)
     data = LegacyData(LEGACY_FILES)
     for index in (0, 2296, 600, 0, 1200, 2000, 0):
-        assert (data.windows(np.array([index])) == WINDOWS[[index]]).all()
+        assert (data.windows_on_disk().windows(np.array([index])) == WINDOWS[[index]]).all()
         assert len(data._windows._open) <= 2
 
 
@@ -99,7 +100,9 @@ def test_reading_in_threads(data, monkeypatch):
     monkeypatch.setattr(legacy_rows, "_OPEN_FILES", 1)
     orders = [np.random.default_rng(seed).integers(0, len(WINDOWS), 500) for seed in range(8)]
     with ThreadPoolExecutor(4) as pool:
-        for order, windows in zip(orders, pool.map(data.windows, orders), strict=True):
+        for order, windows in zip(
+            orders, pool.map(data.windows_on_disk().windows, orders), strict=True
+        ):
             assert (windows == WINDOWS[order]).all()
 
 
@@ -111,8 +114,8 @@ def test_unpacked_windows_are_the_same(home, monkeypatch):
     data = LegacyData(LEGACY_FILES)
     data.windows_on_disk().unpack(hold=False)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
-    assert (data.windows(order) == WINDOWS[order]).all()
-    assert data.windows(order[:0]).shape == (0, 101)
+    assert (data.windows_on_disk().windows(order) == WINDOWS[order]).all()
+    assert data.windows_on_disk().windows(order[:0]).shape == (0, 101)
 
 
 def test_windows_are_held_in_memory(home):
@@ -121,21 +124,21 @@ def test_windows_are_held_in_memory(home):
     (file,) = (home / "windows").iterdir()
     os.truncate(file, 0)
     order = np.random.default_rng(0).permutation(len(WINDOWS))
-    assert (data.windows(order) == WINDOWS[order]).all()
+    assert (data.windows_on_disk().windows(order) == WINDOWS[order]).all()
 
 
 def test_other_files_are_unpacked_for_themselves(home):
     LegacyData(LEGACY_FILES).windows_on_disk().unpack(hold=False)
     data = LegacyData(LEGACY_FILES[::-1])
     data.windows_on_disk().unpack(hold=False)
-    assert (data.windows(np.array([0, 2296])) == WINDOWS[[2005, 499]]).all()
+    assert (data.windows_on_disk().windows(np.array([0, 2296])) == WINDOWS[[2005, 499]]).all()
 
 
 def test_cells_are_in_the_order_of_hdf5(write):
     data = LegacyData([write()])
     assert data.cells == ("a10", "a9", "b")
     assert data.labels(np.array([1, 0])).tolist() == [[1, -1, -1], [0, -1, 1]]
-    assert data.windows(np.array([1, 0])).tolist() == [[1, 3, 2], [0, 3, 2]]
+    assert data.windows_on_disk().windows(np.array([1, 0])).tolist() == [[1, 3, 2], [0, 3, 2]]
     assert data.positions.tolist() == [9, 19]
 
 
@@ -152,7 +155,7 @@ def test_without_windows(write):
     assert data.labels(np.array([0])).tolist() == [[0, -1, 1]]
     for read in (
         lambda: data.windows_on_disk().unpack(hold=False),
-        lambda: data.windows(np.array([0])),
+        lambda: data.windows_on_disk().windows(np.array([0])),
     ):
         with pytest.raises(LegacyDataError, match=r"data.h5: expected windows \(inputs/dna\)"):
             read()
@@ -161,7 +164,7 @@ def test_without_windows(write):
 def test_without_outputs(write, tmp_path):
     data = LegacyData([write(**NO_OUTPUTS)])
     assert (data.cells, data.window_length) == ((), 3)
-    assert data.windows(np.array([1])).tolist() == [[1, 3, 2]]
+    assert data.windows_on_disk().windows(np.array([1])).tolist() == [[1, 3, 2]]
     assert data.labels(np.array([0, 1])).shape == (2, 0)
     with pytest.raises(LegacyDataError, match=r"data.h5: expected cells \(outputs/cpg\), found n"):
         table_of_legacy_data(data, Genome(GENOME))
@@ -264,7 +267,7 @@ def test_damaged_windows(tmp_path):
         file.write(b"\xff" * chunk.size)
     data = LegacyData([path])
     with pytest.raises(LegacyDataError, match="x.h5: cannot read inputs/dna: "):
-        data.windows(np.array([0]))
+        data.windows_on_disk().windows(np.array([0]))
 
 
 @pytest.mark.parametrize(
@@ -282,10 +285,10 @@ def test_foreign_codes(write, code, message):
     windows = np.array([[0, 3, 2], [1, 3, 2], [0, code, 2]], code.dtype)
     two = {"chromo": np.array([b"1"] * 3), "pos": np.array([10, 20, 30]), **NO_OUTPUTS}
     data = LegacyData([write(**{"inputs/dna": windows}, **two)])
-    assert data.windows(np.array([0])).tolist() == [[0, 3, 2]]
+    assert data.windows_on_disk().windows(np.array([0])).tolist() == [[0, 3, 2]]
     for rows in ([2], [2, 0], [0, 2]):
         with pytest.raises(LegacyDataError, match=rf"data.h5: expected {message} in row 2 \(0-b"):
-            data.windows(np.array(rows))
+            data.windows_on_disk().windows(np.array(rows))
 
 
 @pytest.mark.parametrize("number", [np.float32, np.float64, np.uint64, np.int64, np.uint8])
@@ -305,14 +308,16 @@ def test_other_types_of_the_same_are_the_same(write, genome, number, chromo):
     windows = np.array([[0, 3, 2], [1, 3, 2]], number)
     parts = {"chromo": chromo, "pos": np.array([10, 20], number), "inputs/dna": windows, **labels}
     data, expected = LegacyData([write(**parts)]), LegacyData([write("other.h5")])
-    for own in ("cells", "chromosomes", "length"):
+    for own in ("cells", "chromosomes", "window_length"):
         assert getattr(data, own) == getattr(expected, own)
     for own in ("positions", "chromosome_ids"):
         one, two = getattr(data, own), getattr(expected, own)
         assert one.dtype == two.dtype
         np.testing.assert_array_equal(one, two)
     rows = np.array([1, 0])
-    np.testing.assert_array_equal(data.windows(rows), expected.windows(rows))
+    np.testing.assert_array_equal(
+        data.windows_on_disk().windows(rows), expected.windows_on_disk().windows(rows)
+    )
     np.testing.assert_array_equal(data.labels(rows), expected.labels(rows))
     one, two = (table_of_legacy_data(one, genome) for one in (data, expected))
     assert (one.calls != two.calls).nnz == 0
@@ -331,9 +336,9 @@ def test_no_sites(write):
         LegacyData([write("empty.h5", **nothing)])
     paths = [write("1.h5"), write("2.h5", **nothing), write("3.h5")]
     data = LegacyData(paths)
-    assert data.windows(np.array([3, 1])).tolist() == [[1, 3, 2], [1, 3, 2]]
+    assert data.windows_on_disk().windows(np.array([3, 1])).tolist() == [[1, 3, 2], [1, 3, 2]]
     data.windows_on_disk().unpack(hold=False)
-    assert data.windows(np.array([2, 1])).tolist() == [[0, 3, 2], [1, 3, 2]]
+    assert data.windows_on_disk().windows(np.array([2, 1])).tolist() == [[0, 3, 2], [1, 3, 2]]
 
 
 def test_predictions_are_not_data(write):
@@ -341,7 +346,7 @@ def test_predictions_are_not_data(write):
     message = r"data.h5: expected windows \(inputs/dna\), found predictions \(preds\)$"
     data = LegacyData([path])
     with pytest.raises(LegacyDataError, match=message):
-        data.windows(np.array([0]))
+        data.windows_on_disk().windows(np.array([0]))
 
 
 def test_files_that_disagree(write):
@@ -437,3 +442,40 @@ def test_files_of_another_assembly(tmp_path):
     (tmp_path / "g.fa").write_text(fasta)
     with pytest.raises(LegacyDataError, match=r"on a C of g.fa, received 1: \d\d\.\d% of 1480: is"):
         table_of_legacy_data(LegacyData(LEGACY_FILES), Genome(tmp_path / "g.fa"))
+
+
+def near(state, dist):
+    """What a file has of the neighbours of its two sites in one cell."""
+    return {
+        "inputs/cpg/b/state": np.array(state, np.int8),
+        "inputs/cpg/b/dist": np.array(dist, np.float32),
+    }
+
+
+def test_neighbours_are_those_of_each_file(write):
+    config = DeepCpgCpgConfig(
+        cells=("b",), neighbours=2, max_distance=100, state_means=(0.25,)
+    )  # the nearest two of four
+    first = write(
+        "1.h5", **near([[0, 1, 0, 1], [1, -1, 0, 0]], [[9, 5, 50, 60], [9, -1, 200, 300]])
+    )
+    other = write("2.h5", **near([[1, 1, -1, -1], [-1] * 4], [[9, 8, -1, -1], [-1] * 4]))
+    found = LegacyData([first, other]).examples(config).arrays(np.array([3, 0, 2, 1]))
+    np.testing.assert_allclose(found["state"][:, 0], [[0.25, 0.25], [1, 0], [1, 0.25], [0.25, 0]])
+    np.testing.assert_allclose(found["dist"][:, 0], [[1, 1], [0.05, 0.5], [0.08, 1], [1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("state", "dist", "message"),
+    [
+        ([[1, 0], [1, 0]], [[3, 4], [3, -1]], "the distance of each state in inputs/cpg/b, receiv"),
+        ([[1, 0], [1, 0]], [[3, 4], [-2, 1]], r"base pairs or -1 \(none\) in .*/dist, .* -2.0"),
+        ([[1, 0], [2, 0]], [[3, 4], [3, 4]], r"1, 0 or -1 \(none\) in inputs/cpg/b/state, rec.* 2"),
+    ],
+)
+def test_neighbours_that_cannot_be(write, state, dist, message):
+    paths = [write("1.h5", **near([[1, 0]] * 2, [[3, 4]] * 2)), write("2.h5", **near(state, dist))]
+    config = DeepCpgCpgConfig(cells=("b",), neighbours=2)
+    examples = LegacyData(paths).examples(config)
+    with pytest.raises(LegacyDataError, match=rf"2\.h5: expected {message}.* in row 1 "):
+        examples.arrays(np.arange(4))

@@ -274,7 +274,7 @@ def _read_legacy_data(folder: Path) -> None:
                 expect((file[f"outputs/cpg/{cell}"][()] == column).all(), "read other labels")
             if file.get("inputs/dna") is not None:
                 try:
-                    windows = data.windows(np.arange(start)[rows])
+                    windows = data.windows_on_disk().windows(np.arange(start)[rows])
                 except LegacyDataError:
                     continue
                 expect((file["inputs/dna"][()] == windows).all(), "read other windows")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.cache import file_key
-from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.data.legacy.neighbours import LegacyNeighbours
 from deepcpg_tf.data.legacy.windows import LegacyWindows
 from deepcpg_tf.inputs import Arrays, Inputs
@@ -27,14 +25,6 @@ class Sites(Protocol):
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the labels [n, cells] of some sites."""
-
-
-class Neighbours(NamedTuple):
-    """Neighbours on disk, the CpG module that reads them, and what stands for lacking states."""
-
-    rows: LegacyNeighbours
-    config: DeepCpgCpgConfig
-    means: Mapping[str, float]
 
 
 class LegacyExamples:
@@ -55,32 +45,16 @@ class LegacyExamples:
         sites: Sites,
         reads: Inputs,
         windows: LegacyWindows | None,
-        neighbours: Neighbours | None,
+        neighbours: LegacyNeighbours | None,
     ) -> None:
         self.reads = reads
         self._sites = sites
         self._windows = windows
         self._neighbours = neighbours
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Names of the cells."""
-        return self._sites.cells
-
-    @property
-    def chromosomes(self) -> tuple[str, ...]:
-        """Names of the chromosomes that `chromosome_ids` are indices into."""
-        return self._sites.chromosomes
-
-    @property
-    def chromosome_ids(self) -> npt.NDArray[np.int32]:
-        """Chromosome of each site."""
-        return self._sites.chromosome_ids
-
-    @property
-    def positions(self) -> npt.NDArray[np.int64]:
-        """Position of each site, 0-based."""
-        return self._sites.positions
+        self.cells = sites.cells
+        self.chromosomes = sites.chromosomes
+        self.chromosome_ids = sites.chromosome_ids
+        self.positions = sites.positions
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
         """Return the labels of some sites, int8 [n, cells]: 1, 0, or -1 where missing."""
@@ -92,8 +66,7 @@ class LegacyExamples:
         if self._windows is not None:
             arrays["windows"] = self._windows.windows(indices)
         if self._neighbours is not None:
-            near = self._neighbours
-            arrays |= near.rows.arrays(indices, near.config, near.means)
+            arrays |= self._neighbours.arrays(indices)
         return arrays
 
     def prepare(self, *, hold: bool) -> None:
@@ -113,7 +86,7 @@ class LegacyExamples:
         if self._windows is not None:
             self._windows.unpack(hold=hold)
         if self._neighbours is not None:
-            self._neighbours.rows.unpack(hold=hold)
+            self._neighbours.unpack(hold=hold)
 
     def origins(self) -> dict[str, str]:
         """Return a checksum of the files that windows and neighbours are in."""

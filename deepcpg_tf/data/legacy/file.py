@@ -101,7 +101,7 @@ def _neighbours(path: Path, file: h5py.File, sites: int) -> tuple[tuple[str, ...
     if not isinstance(group, h5py.Group) or not len(group):
         return None
     cells = tuple(sorted(group))
-    width: int | None = None
+    width = 0
     for cell in cells:
         for what in ("state", "dist"):
             name = f"{NEIGHBOURS}/{cell}/{what}"
@@ -115,7 +115,7 @@ def _neighbours(path: Path, file: h5py.File, sites: int) -> tuple[tuple[str, ...
                 )
             _check_sites(path, data, sites)
             width = int(data.shape[1])
-    return None if width is None else (cells, width)
+    return cells, width
 
 
 def _cells(path: Path, file: h5py.File) -> tuple[str, ...]:

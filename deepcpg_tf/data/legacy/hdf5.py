@@ -21,7 +21,7 @@ from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
 from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.data.calls import labels_of_calls, mean_states
-from deepcpg_tf.data.legacy.examples import LegacyExamples, Neighbours
+from deepcpg_tf.data.legacy.examples import LegacyExamples
 from deepcpg_tf.data.legacy.file import DataFile, check_agreement, read_file, read_targets
 from deepcpg_tf.data.legacy.neighbours import NEIGHBOURS, LegacyNeighbours
 from deepcpg_tf.data.legacy.windows import WINDOWS, LegacyWindows
@@ -104,17 +104,6 @@ class LegacyData:
         return len(self.positions)
 
     @property
-    def length(self) -> int:
-        """Bases of a window.
-
-        Raises
-        ------
-        LegacyDataError
-            When the files have no windows.
-        """
-        return self.windows_on_disk().length
-
-    @property
     def window_length(self) -> int | None:
         """Bases of a window, or None where the files have no windows."""
         return None if self._windows is None else self._windows.length
@@ -143,9 +132,7 @@ class LegacyData:
                     f"found {windows.length}"
                 )
         if (part := cpg_part(config)) is not None:
-            means = part.state_means or self.state_means(part.input_cells)
-            by_cell = dict(zip(part.input_cells, means, strict=True))
-            neighbours = Neighbours(self.neighbours_on_disk(part), part, by_cell)
+            neighbours = self.neighbours_on_disk(part)
         return LegacyExamples(self, config.reads, windows, neighbours)
 
     def labels(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
@@ -161,26 +148,6 @@ class LegacyData:
             1 methylated, 0 unmethylated, -1 missing.
         """
         return labels_of_calls(self.calls[indices].toarray())
-
-    def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Read the windows of some sites.
-
-        Parameters
-        ----------
-        indices : ndarray of integers, shape (n,)
-            In any order; reading is fast when they lie close together, or after `prepare`.
-
-        Returns
-        -------
-        ndarray of uint8, shape (n, length)
-            Codes A 0, T 1, G 2, C 3, N 4.
-
-        Raises
-        ------
-        LegacyDataError
-            When there are no windows, or they cannot be read or hold another code.
-        """
-        return self.windows_on_disk().windows(indices)
 
     def neighbours_on_disk(self, config: DeepCpgCpgConfig) -> LegacyNeighbours:
         """Return the neighbours on disk that a CpG module reads.
@@ -206,14 +173,15 @@ class LegacyData:
                 f"{self.paths[0]}: expected {config.neighbours} neighbours of a site in "
                 f"{NEIGHBOURS}, as the model reads, found {width}"
             )
-        return LegacyNeighbours(self.paths, self._counts, config.input_cells, width)
+        means = config.state_means or self.state_means(config.input_cells)
+        return LegacyNeighbours(self.paths, self._counts, width, config, means)
 
     def state_means(
         self, cells: tuple[str, ...], sites: npt.NDArray[np.int64] | None = None
     ) -> tuple[float, ...]:
-        """Return the share of the labels of each cell that are methylated, 0.5 of none.
+        """Return the share of the labels of each cell that are methylated.
 
-        `sites` are the indices of those that count, by default all.
+        A cell without labels has 0.5. `sites` are the indices of those that count, by default all.
         """
         own = {cell: i for i, cell in enumerate(self.cells)}
         means = mean_states(self.calls if sites is None else self.calls[sites])

@@ -7,7 +7,7 @@ right, from near to far; -1 in both where there is none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-from deepcpg_tf.data.legacy.numbers import check_numbers
+from deepcpg_tf.data.legacy.numbers import check_numbers, first_row
 from deepcpg_tf.data.legacy.rows import LegacyRows
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.inputs import Arrays
@@ -24,7 +24,7 @@ NEIGHBOURS = "inputs/cpg"
 
 
 class LegacyNeighbours(LegacyRows):
-    """Neighbours in several files, one file after the other, on disk.
+    """Neighbours in several files, one file after the other, on disk, as a CpG module reads them.
 
     Parameters
     ----------
@@ -32,52 +32,65 @@ class LegacyNeighbours(LegacyRows):
         The files.
     counts
         Sites in each.
-    cells
-        Those of the files whose neighbours are read.
     width
         Neighbours of a site in the files.
+    config
+        Of the module. It may read fewer cells and fewer neighbours, the nearest ones.
+    means
+        What stands for the state of a neighbour that is not there, of each cell that is read.
     """
 
     def __init__(
-        self, paths: Sequence[Path], counts: Sequence[int], cells: Sequence[str], width: int
+        self,
+        paths: Sequence[Path],
+        counts: Sequence[int],
+        width: int,
+        config: DeepCpgCpgConfig,
+        means: Sequence[float],
     ) -> None:
         fields: list[Any] = []
-        for cell in cells:
+        for cell in config.input_cells:
             fields.append((f"{NEIGHBOURS}/{cell}/state", np.int8, (width,)))
             fields.append((f"{NEIGHBOURS}/{cell}/dist", np.float32, (width,)))
         super().__init__(paths, counts, np.dtype(fields))
-        self.width = width
+        first = (width - config.neighbours) // 2
+        self._near = slice(first, first + config.neighbours)
+        self._cells = config.input_cells
+        self._max_distance = config.max_distance
+        self._means = tuple(map(np.float32, means))
 
-    def arrays(
-        self,
-        indices: npt.NDArray[np.int64],
-        config: DeepCpgCpgConfig,
-        means: Mapping[str, float],
-    ) -> Arrays:
-        """Return state and distance as a CpG module reads them.
+    def arrays(self, indices: npt.NDArray[np.int64]) -> Arrays:
+        """Return ``state`` and ``dist`` of some sites as the module reads them, 0 to 1.
 
         Parameters
         ----------
         indices : ndarray of int64, shape (n,)
-        config
-            Of the module; it may read fewer neighbours than there are, the nearest ones.
-        means
-            What stands for the state of a neighbour that is not there, by cell.
 
         Returns
         -------
         mapping of str to ndarray of float32, shape (n, cells, neighbours)
+
+        Raises
+        ------
+        LegacyDataError
+            When they cannot be read or hold what they cannot be, such as a state without a
+            distance.
         """
         rows = self.read(indices)
-        first = (self.width - config.neighbours) // 2
-        near = slice(first, first + config.neighbours)
         states, distances = [], []
-        for cell in config.input_cells:
-            state = rows[f"{NEIGHBOURS}/{cell}/state"][:, near]
-            dist = rows[f"{NEIGHBOURS}/{cell}/dist"][:, near]
+        for cell, mean in zip(self._cells, self._means, strict=True):
+            name = f"{NEIGHBOURS}/{cell}"
+            state, dist = rows[f"{name}/state"][:, self._near], rows[f"{name}/dist"][:, self._near]
             is_there = state >= 0
-            scaled = np.minimum(dist, config.max_distance) / np.float32(config.max_distance)
-            states.append(np.where(is_there, state, np.float32(means[cell])))
+            lacking = (is_there & (dist < 0)).any(axis=1)
+            if (at := first_row(lacking)) is not None:
+                path, row = self.place(indices[at])
+                raise LegacyDataError(
+                    f"{path}: expected the distance of each state in {name}, received a state "
+                    f"without one in row {row} (0-based)"
+                )
+            scaled = np.minimum(dist, self._max_distance) / np.float32(self._max_distance)
+            states.append(np.where(is_there, state, mean))
             distances.append(np.where(is_there, scaled, np.float32(1)))
         return {"state": np.stack(states, axis=1), "dist": np.stack(distances, axis=1)}
 
@@ -90,8 +103,7 @@ class LegacyNeighbours(LegacyRows):
             wrong, expected = ~np.isin(values, (-1, 0, 1)), "1, 0 or -1 (none)"
         else:
             wrong, expected = ~(np.isfinite(values) & (values >= -1)), "base pairs or -1 (none)"
-        if wrong.any():
-            row = int(np.argmax(wrong.any(axis=1)))
+        if (row := first_row(wrong.any(axis=1))) is not None:
             raise LegacyDataError(
                 f"{path}: expected {expected} in {name}, received {values[row][wrong[row]][0]} "
                 f"in row {rows[row]} (0-based)"

@@ -79,6 +79,11 @@ class LegacyRows:
                 result[own] = self._read_file(self._paths[i], indices[own] - self._starts[i])
         return result
 
+    def place(self, index: int) -> tuple[Path, int]:
+        """Return the file that a row is in, and which it is there."""
+        file = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return self._paths[file], index - int(self._starts[file])
+
     def key(self) -> str:
         """Return a checksum of the files; see `deepcpg_tf.cache.file_key`."""
         return file_key(*self._paths)

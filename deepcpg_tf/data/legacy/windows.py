@@ -35,7 +35,23 @@ class LegacyWindows(LegacyRows):
         self.length = length
 
     def windows(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Read some windows, uint8 [n, length]; see `LegacyData.windows`."""
+        """Read the windows of some sites.
+
+        Parameters
+        ----------
+        indices : ndarray of int64, shape (n,)
+            In any order; reading is fast when they lie close together, or after `unpack`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (n, length)
+            Codes A 0, T 1, G 2, C 3, N 4.
+
+        Raises
+        ------
+        LegacyDataError
+            When they cannot be read, or hold another code.
+        """
         windows: npt.NDArray[np.uint8] = self.read(indices)[WINDOWS]
         return windows
 
