@@ -2,7 +2,8 @@
 
 The original's names: ``cpg_stats/<statistic>`` is over the cells that were observed at a
 site, ``win_stats/<length>/<statistic>`` over the cells that were observed in a window around
-it, and ``bulk/<name>`` is a level of methylation measured in many cells at once.
+it, and ``bulk/<name>`` is a level of methylation measured in many cells at once. Lengths are
+in base pairs. Source: ``deepcpg/models/utils.py`` and ``deepcpg/evaluation.py`` of DeepCpG 1.0.7.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class OutputKind(NamedTuple):
     """What an output is: its units and their activation, its loss, and how it is judged.
 
     A ``cross_entropy`` is of targets 0 and 1, ``squares`` are of numbers, and ``classes``
-    of 0 to ``units`` - 1. ``largest`` is the largest target.
+    of 0 to ``units`` - 1. ``largest`` is the largest target, the smallest is 0.
     """
 
     activation: Activation
@@ -122,7 +123,7 @@ def full_name(name: str) -> str:
 
 
 def outputs_from(first: int, names: Sequence[str]) -> tuple[Output, ...]:
-    """Return outputs whose columns follow each other, from a first one on."""
+    """Return outputs whose columns follow each other, from a first one (0-based) on."""
     outputs = []
     for name in names:
         kind = output_kind(name)

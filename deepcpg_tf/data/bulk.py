@@ -19,6 +19,11 @@ from deepcpg_tf.profiles.read import read_profile
 def bulk_files(paths: Sequence[Path]) -> dict[str, Path]:
     """Return the files by the names of their samples, as of cells.
 
+    Parameters
+    ----------
+    paths
+        Profiles.
+
     Raises
     ------
     TableError
@@ -37,7 +42,7 @@ def bulk_files(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def bulk_levels(path: Path, genome: Genome, table: MethylationTable) -> npt.NDArray[np.float32]:
-    """Return the level of methylation, 0 to 1, at each site of a table, -1 where there is none.
+    """Return the level of methylation at each site of a table: of both strands of the CpG.
 
     Parameters
     ----------
@@ -47,6 +52,11 @@ def bulk_levels(path: Path, genome: Genome, table: MethylationTable) -> npt.NDAr
         The reference of both.
     table
         With chromosomes called as the genome calls them.
+
+    Returns
+    -------
+    ndarray of float32, shape (sites,)
+        The share of reads that are methylated, 0 to 1; -1 where there is none.
 
     Raises
     ------

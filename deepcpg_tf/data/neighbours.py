@@ -1,4 +1,7 @@
-"""The observed sites around a site, in every cell of a methylation table."""
+"""The observed sites around a site, in every cell of a methylation table.
+
+Source: ``deepcpg/data/feature_extractor.py`` and ``deepcpg/models/cpg.py`` of DeepCpG 1.0.7.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,13 @@ class NeighbourReader:
     table
         With the cells that the module reads, and chromosomes called as the sites' are.
     config
-        Of a CpG module.
+        Of a CpG module. Where it does not know the means of its cells, they are those of all
+        sites of the table.
 
     Raises
     ------
     TableError
-        When the table lacks a cell.
+        When the table lacks a cell, or has too many cells and chromosomes.
     """
 
     def __init__(self, table: MethylationTable, config: DeepCpgCpgConfig) -> None:
@@ -85,7 +89,18 @@ class NeighbourReader:
         return {"neighbours": self.digest()}
 
     def arrays(self, sites: SiteColumns) -> Arrays:
-        """Return state and distance of neighbours, float32 [n, cells, neighbours] each."""
+        """Return ``state`` and ``dist`` of the neighbours of sites, 0 to 1.
+
+        Parameters
+        ----------
+        sites
+            n sites, 0-based, in any order; the table may lack them or their chromosomes.
+
+        Returns
+        -------
+        mapping of str to ndarray of float32, shape (n, cells, neighbours)
+            Cells are in the order in which the module reads them.
+        """
         names = [self._chromosomes.get(name, -1) for name in sites.chromosomes]
         chromosomes = np.array(names, np.int64)[sites.chromosome_ids]
         positions = np.asarray(sites.positions, np.int64)[:, None]
@@ -111,6 +126,13 @@ class NeighbourReader:
 def neighbours_of(config: ModuleConfig, table: MethylationTable | None) -> NeighbourReader | None:
     """Return what reads of a table what a module reads of neighbours; None where it reads none.
 
+    Parameters
+    ----------
+    config
+        Of any module.
+    table
+        With chromosomes called as the sites' are; only asked for where neighbours are read.
+
     Raises
     ------
     InputError
@@ -132,9 +154,21 @@ def neighbours_of(config: ModuleConfig, table: MethylationTable | None) -> Neigh
 def state_means(
     table: MethylationTable, cells: tuple[str, ...], sites: npt.NDArray[np.int64] | None = None
 ) -> tuple[float, ...]:
-    """Return the share of the observed sites of each cell that are methylated.
+    """Return the share of the observed sites of each cell that are methylated, 0 to 1.
 
-    A cell without any has 0.5. `sites` are the indices of those that count, by default all.
+    Parameters
+    ----------
+    table
+        The table.
+    cells
+        Names of the cells.
+    sites : ndarray of int64, shape (n,), optional
+        Indices of the sites that count, by default all.
+
+    Returns
+    -------
+    tuple of float
+        One for each of `cells`, 0.5 where none of the sites was observed.
 
     Raises
     ------

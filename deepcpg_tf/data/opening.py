@@ -85,11 +85,7 @@ class TableData:
         from deepcpg_tf.data.statistics import cell_statistics
 
         table = self.table
-        columns = [(i, one) for i, name in enumerate(outputs) if (one := statistic_of(name))]
         result = np.empty((len(table), len(outputs)), np.float32)
-        result[:, [i for i, _ in columns]] = cell_statistics(
-            table.calls, table.chromosome_ids, table.positions, [one for _, one in columns]
-        )
         for column, output in enumerate(outputs):
             name = bulk_of(output)
             if name is None:
@@ -100,6 +96,10 @@ class TableData:
                     f"received {', '.join(self._bulk) or 'none'}"
                 )
             result[:, column] = bulk_levels(self._bulk[name], self._genome, table)
+        columns = [(i, one) for i, name in enumerate(outputs) if (one := statistic_of(name))]
+        result[:, [i for i, _ in columns]] = cell_statistics(
+            table.calls, table.chromosome_ids, table.positions, [one for _, one in columns]
+        )
         return result
 
     def examples(self, config: ModuleConfig) -> TableExamples:

@@ -49,14 +49,14 @@ def cell_statistics(
     calls : csr_array of int8, shape (sites, cells)
         1 methylated, -1 unmethylated, absent where missing.
     chromosome_ids, positions : ndarray of integers, shape (sites,)
-        Of the sites, in any order.
+        Of the sites, in any order; positions in base pairs, 0-based.
     statistics
-        Which.
+        Which; windows are as long as they say, in base pairs.
 
     Returns
     -------
     ndarray of float32, shape (sites, statistics)
-        -1 where there is none.
+        In the units above; -1 where there is none.
     """
     result = np.full((len(positions), len(statistics)), MISSING, np.float32)
     for window in dict.fromkeys(one.window for one in statistics):

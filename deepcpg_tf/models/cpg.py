@@ -1,6 +1,7 @@
 """The DeepCpG CpG module: neighbouring sites in every cell to an embedding.
 
-Layers mirror the original's in kind, order and name.
+Layers mirror the original's in kind, order and name. Source: ``deepcpg/models/cpg.py`` of
+DeepCpG 1.0.7.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ class DeepCpgCpgModel(Part):
         The architecture. The default is RnnL1.
     dtype
         Keras dtype policy of all layers; the default is Keras' global policy.
+
+    Raises
+    ------
+    ConfigError
+        When the policy has variables of another type than float32.
     """
 
     config_type: ClassVar[type[DeepCpgCpgConfig]] = DeepCpgCpgConfig
@@ -92,9 +98,9 @@ class DeepCpgCpgForSitePrediction(MethylationModel):
     Inputs: ``state`` and ``dist``, float [n, cells, neighbours]: of each cell first the
     observed neighbours to the left of the site, from far to near, then those to the right,
     from near to far; never the site itself. ``state`` is 0 or 1, and the mean methylation
-    of the cell where there is no neighbour; ``dist`` is the distance as a share of the
-    largest one, and 1 where there is none. Output: float32 [n, cells]; the sigmoid of it
-    is the probability that the site is methylated in the cell.
+    of the cell where there is no neighbour; ``dist`` is the distance in base pairs as a share
+    of ``max_distance``, at most 1, and 1 where there is none. Output: float32 [n, cells]; the
+    sigmoid of it is the probability that the site is methylated in the cell.
 
     Parameters
     ----------
@@ -104,6 +110,11 @@ class DeepCpgCpgForSitePrediction(MethylationModel):
         Keras dtype policy of the layers but the head; the default is Keras' global policy.
     provenance
         Where the weights come from, kept with the model as it is saved.
+
+    Raises
+    ------
+    ConfigError
+        When the policy has variables of another type than float32.
     """
 
     config_type: ClassVar[type[DeepCpgCpgConfig]] = DeepCpgCpgConfig
@@ -137,7 +148,7 @@ class DeepCpgCpgForSitePrediction(MethylationModel):
         return {CPG: self.backbone}
 
     def part_input(self, part: str, arrays: Tensors) -> list[tf.Tensor]:
-        """Return ``state`` and ``dist``."""
+        """Return ``state`` and ``dist``, [n, cells, neighbours] each."""
         return [arrays["state"], arrays["dist"]]
 
     @property

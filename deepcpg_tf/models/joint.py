@@ -1,6 +1,7 @@
 """The DeepCpG Joint module: the embeddings of the DNA and the CpG module to a joint one.
 
-Layers mirror the original's in kind, order and name.
+Layers mirror the original's in kind, order and name. Source: ``deepcpg/models/joint.py`` of
+DeepCpG 1.0.7.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ class DeepCpgJointLayers(Part):
         The architecture.
     dtype
         Keras dtype policy of all layers; the default is Keras' global policy.
+
+    Raises
+    ------
+    ConfigError
+        When the policy has variables of another type than float32.
     """
 
     config_type: ClassVar[type[DeepCpgJointConfig]] = DeepCpgJointConfig
@@ -83,6 +89,11 @@ class DeepCpgJointForSitePrediction(MethylationModel):
         Keras dtype policy of the layers but the head; the default is Keras' global policy.
     provenance
         Where the weights come from, kept with the model as it is saved.
+
+    Raises
+    ------
+    ConfigError
+        When the policy has variables of another type than float32.
     """
 
     config_type: ClassVar[type[DeepCpgJointConfig]] = DeepCpgJointConfig
@@ -126,13 +137,13 @@ class DeepCpgJointForSitePrediction(MethylationModel):
         return {DNA: self.dna, CPG: self.cpg}
 
     def part_input(self, part: str, arrays: Tensors) -> Any:
-        """Return the one-hot rows of ``windows``, or ``state`` and ``dist``."""
+        """Return the one-hot rows of ``windows`` [n, length, 4 or 5], or ``state`` and ``dist``."""
         if part == DNA:
             return graph_one_hot(arrays["windows"], self.config.dna.vocab_size)
         return [arrays["state"], arrays["dist"]]
 
     def join(self, embeddings: Tensors) -> tf.Tensor:
-        """Return the joint embedding."""
+        """Return the joint embedding [n, embedding size] of those of both modules."""
         return self.joining([embeddings[DNA], embeddings[CPG]], training=False)
 
     def joining_layers(self) -> list[tuple[str, keras.layers.Layer]]:

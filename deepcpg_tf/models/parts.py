@@ -14,7 +14,19 @@ Own = TypeVar("Own", bound="Part")
 
 
 class Part(keras.Model):
-    """A Keras functional model that is made of a configuration, and comes back from it."""
+    """A Keras functional model that is made of a configuration, and comes back from it.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Symbolic tensors of Keras.
+    config
+        What it was made of.
+    policy
+        The dtype policy of its layers.
+    name
+        Of the model.
+    """
 
     config_type: ClassVar[type[ModuleConfig]]
 
@@ -42,7 +54,22 @@ class Part(keras.Model):
 
 
 def with_head(config: ModuleConfig, embedding: Any) -> tuple[keras.layers.Dense, Any]:
-    """Return the head that a configuration calls for, and its logits of an embedding."""
+    """Return the head that a configuration calls for, and its logits of an embedding.
+
+    Parameters
+    ----------
+    config
+        Of a module.
+    embedding
+        Symbolic tensor [n, embedding size].
+
+    Returns
+    -------
+    Dense
+        With a unit for each column that the configuration names.
+    symbolic tensor
+        The logits, float32 [n, units].
+    """
     if config.head.dropout:
         dropout = keras.layers.Dropout(config.head.dropout, dtype="float32", name="head_dropout")
         embedding = dropout(embedding)

@@ -26,6 +26,9 @@ def keras2_hard_sigmoid(x: tf.Tensor) -> tf.Tensor:
 class UnrolledGRU(keras.layers.GRU):
     """A GRU as Keras 1 and 2 have it by default, made for few and wide steps.
 
+    Input: [n, steps, values]. Output: [n, units], or [n, steps, units] with
+    ``return_sequences``.
+
     Its gates are z, r, h in this order, activated by `keras2_hard_sigmoid`, and the reset
     gate acts before the matrix product. Weights and configuration are those of Keras'
     layer, and so are the numbers. What the inputs contribute is one matrix product for
