@@ -461,8 +461,8 @@ def test_neighbours_are_those_of_each_file(write):
     )
     other = write("2.h5", **near([[1, 1, -1, -1], [-1] * 4], [[9, 8, -1, -1], [-1] * 4]))
     found = LegacyData([first, other]).examples(config).arrays(np.array([3, 0, 2, 1]))
-    np.testing.assert_allclose(found["state"][:, 0], [[0.25, 0.25], [1, 0], [1, 0.25], [0.25, 0]])
-    np.testing.assert_allclose(found["dist"][:, 0], [[1, 1], [0.05, 0.5], [0.08, 1], [1, 1]])
+    np.testing.assert_allclose(found["state"][:, 0], np.array([[1, 1], [4, 0], [4, 1], [1, 0]]) / 4)
+    np.testing.assert_allclose(found["dist"][:, 0] * 100, [[100] * 2, [5, 50], [8, 100], [100] * 2])
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,7 @@ class LegacyNeighbours(LegacyRows):
             name = f"{NEIGHBOURS}/{cell}"
             state, dist = rows[f"{name}/state"][:, self._near], rows[f"{name}/dist"][:, self._near]
             is_there = state >= 0
-            lacking = (is_there & (dist < 0)).any(axis=1)
-            if (at := first_row(lacking)) is not None:
+            if (at := first_row(is_there & (dist < 0))) is not None:
                 path, row = self.place(indices[at])
                 raise LegacyDataError(
                     f"{path}: expected the distance of each state in {name}, received a state "
@@ -103,7 +102,7 @@ class LegacyNeighbours(LegacyRows):
             wrong, expected = ~np.isin(values, (-1, 0, 1)), "1, 0 or -1 (none)"
         else:
             wrong, expected = ~(np.isfinite(values) & (values >= -1)), "base pairs or -1 (none)"
-        if (row := first_row(wrong.any(axis=1))) is not None:
+        if (row := first_row(wrong)) is not None:
             raise LegacyDataError(
                 f"{path}: expected {expected} in {name}, received {values[row][wrong[row]][0]} "
                 f"in row {rows[row]} (0-based)"

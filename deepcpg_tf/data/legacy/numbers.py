@@ -46,8 +46,7 @@ def whole_numbers(
     with np.errstate(invalid="ignore"):  # NaN and what is too large become others, as is seen
         whole = values.astype(np.int64)
     wrong = whole != values
-    row = first_row(wrong.reshape(len(wrong), -1).any(axis=1)) if wrong.any() else None
-    if row is not None:
+    if (row := first_row(wrong)) is not None:
         raise LegacyDataError(
             f"{path}: expected whole numbers in {name}, received {values[row][wrong[row]].flat[0]} "
             f"in row {row if rows is None else rows[row]} (0-based)"
@@ -56,5 +55,5 @@ def whole_numbers(
 
 
 def first_row(which: npt.NDArray[np.bool_]) -> int | None:
-    """Return the first index that is true, or None where none is."""
-    return int(np.argmax(which)) if which.any() else None
+    """Return the first row, of an array of any shape, in which anything is true, or None."""
+    return int(np.argwhere(which)[0, 0]) if which.any() else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.data.legacy.numbers import whole_numbers
+from deepcpg_tf.data.legacy.numbers import first_row, whole_numbers
 from deepcpg_tf.data.legacy.rows import LegacyRows
 from deepcpg_tf.errors import LegacyDataError
 from deepcpg_tf.genome.sequence import N_CODE
@@ -61,9 +61,8 @@ class LegacyWindows(LegacyRows):
         """Return windows, which must be codes."""
         if values.dtype.kind == "f":
             values = whole_numbers(path, name, values, rows)
-        if values.min() < 0 or values.max() > N_CODE:
-            wrong = (values < 0) | (values > N_CODE)
-            row = np.argmax(wrong.any(axis=1))
+        wrong = (values < 0) | (values > N_CODE)
+        if (row := first_row(wrong)) is not None:
             raise LegacyDataError(
                 f"{path}: expected codes from 0 to {N_CODE} in {name}, received "
                 f"{values[row][wrong[row]][0]} in row {rows[row]} (0-based)"
