@@ -1,5 +1,6 @@
 """A training that was cut off goes on with the same inputs only; two at once are one too many."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -9,13 +10,22 @@ from pathlib import Path
 import h5py
 import pytest
 
-from deepcpg_tf import TrainingSettings, build_table, chromosome_split, load_model, train
+from deepcpg_tf import (
+    TrainingSettings,
+    build_table,
+    chromosome_split,
+    load_model,
+    train,
+    write_table,
+)
 from deepcpg_tf.errors import OutputError, SplitError
+from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.resume import held_folder, owned_folder
 from deepcpg_tf.workflows import train as train_workflow
 from tests.conftest import DATA
 from tests.counting import Counting
 from tests.shell import ROOT
+from tests.workflows.test_modules import CPG
 
 RUN = DATA / "original-run"
 PROFILES = sorted((RUN / "cpg").iterdir())
@@ -66,6 +76,19 @@ def test_another_genome(tmp_path, model):
         path.write_text(f"{header}\n{exchanged}")
     build_table(PROFILES, genome, table)
     refused("genome", table, out, genome=genome, start=model)
+
+
+def test_other_neighbours(tmp_path):
+    """With the same sites and targets: variances stay as they are where all states are flipped."""
+    model = new_model(CPG.with_cells((), ("cpg_stats/var",)))
+    table, out = tmp_path / "t.h5ad", tmp_path / "out"
+    held = build_table(PROFILES, RUN / "dna")
+    write_table(held, table)
+    cut_off(table, out, start=model)
+    write_table(dataclasses.replace(held, calls=-held.calls), table)
+    refused("neighbours", table, out, start=model)
+    write_table(held, table)
+    train(table, out, split=ONE, settings=SETTINGS, start=model)
 
 
 def test_other_windows(tmp_path, model):
