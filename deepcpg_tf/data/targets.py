@@ -67,16 +67,17 @@ class TargetExamples:
         return self._examples.origins()
 
 
-def with_targets(examples: Examples, data: Data, config: ModuleConfig) -> Examples:
-    """Return the examples of data with what a model is to predict.
+def examples_of(data: Data, config: ModuleConfig) -> Examples:
+    """Return the sites of data with what a model reads of them, and what it is to predict.
 
     Its cells are all of the data's, or none.
 
     Raises
     ------
     DeepCpgError
-        When the data lack what the model predicts.
+        When the data lack what the model reads or predicts.
     """
+    examples = data.examples(config)
     if not config.outputs:
         return examples
     return TargetExamples(examples, config.cells, config.outputs, data.targets(config.outputs))

@@ -155,7 +155,7 @@ def train(
 
         from deepcpg_tf.data.examples import digest
         from deepcpg_tf.data.opening import open_data
-        from deepcpg_tf.data.targets import with_targets
+        from deepcpg_tf.data.targets import examples_of
         from deepcpg_tf.data.training_data import TrainingData, remember
         from deepcpg_tf.training.finetune import freeze as freeze_layers
         from deepcpg_tf.training.step import make_strategy, prepare_devices
@@ -180,8 +180,7 @@ def train(
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
         config = beginning.config(opened, parts.train)
-        labelled = opened.examples(config)
-        examples = with_targets(labelled, opened, config)
+        examples = examples_of(opened, config)
         origins = examples.origins()
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():
@@ -189,8 +188,9 @@ def train(
         if beginning.parts and train_parts in (None, JOINT):
             freeze = "parts"
         freeze_layers(model, freeze)
+        data_digest = digest(examples)
         decided = {
-            "data": digest(examples),
+            "data": data_digest,
             "split": {
                 name: {"sites": len(part), "sha256": hashlib.sha256(part.tobytes()).hexdigest()}
                 for name, part in zip(parts._fields, parts, strict=True)
@@ -237,7 +237,7 @@ def train(
         _write(model, out, history.rows)
         remove_owned(state)
     try:
-        remember(model.digest(), TrainingData(tuple(files), reference, digest(labelled)))
+        remember(model.digest(), TrainingData(tuple(files), reference, data_digest))
     except OutputError as error:
         progress.tells(f"an export will not find the training data by itself: {error}")
     return Trained(model, history.rows, history.kept, out)
