@@ -17,6 +17,10 @@ from typing import Any
 Result = dict[str, Any]
 
 
+class LackingError(Exception):
+    """What a benchmark needs and is not there; it is left out."""
+
+
 def progress(text: str) -> None:
     """Tell on stderr what goes on."""
     print(text, file=sys.stderr, flush=True)

@@ -59,7 +59,7 @@ def run() -> Result:
         for (spacing, to), least in REQUIRED.items()
     )
     return {
-        "products_gmac_per_second": _peak(),
+        "products_gmac_per_second": peak(),
         "models": models,
         "requirement": requirement(f"{what})", 1, shortfall),
     }
@@ -175,7 +175,7 @@ def _difference(
     return float(np.abs(found).max())
 
 
-def _peak() -> Result:
+def peak() -> Result:
     """Return the multiply-accumulates a second of large products of matrices, in billions.
 
     By TensorFlow and by NumPy, whose libraries differ from processor to processor.

@@ -1,13 +1,15 @@
 """A small made-up genome, and cells whose methylation depends on sequence and neighbourhood.
 
-Sites in CpG islands are unmethylated. Elsewhere they are methylated, but for the
-sites near a motif, which half of the cells keep unmethylated, and for stretches of some
-thousand bases, others in each cell, which nothing in the sequence tells.
+Sites in CpG islands are unmethylated. Elsewhere they are methylated, but less so between two
+weak bases (A or T), and for the sites near a motif, which half of the cells keep unmethylated,
+and for stretches of some thousand bases, others in each cell, which nothing in the sequence
+tells.
 """
 
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +21,34 @@ CELLS = ("cell_A", "cell_B", "cell_C", "cell_D")
 ISLAND, ISLAND_SPACING = 1_500, 15_000
 MOTIF_SPACING, MOTIF_REACH = 1_500, 150
 STRETCH, STRETCHES_APART = 4_000, 12_000  # bases, on average
-COVERED = 0.5  # share of sites that a cell is measured at
+COVERED = 0.5
 READS = 3
 
 
-def simulate(folder: Path, seed: int = 0) -> None:
-    """Write ``genome.fa`` and a Bismark coverage file for each cell."""
+def simulate(
+    folder: Path,
+    seed: int = 0,
+    *,
+    chromosomes: Mapping[str, int] = CHROMOSOMES,
+    cells: Sequence[str] = CELLS,
+    covered: float = COVERED,
+) -> None:
+    """Write ``genome.fa`` and a Bismark coverage file for each cell.
+
+    `covered` is the share of sites that a cell is measured at.
+    """
     rng = np.random.default_rng(seed)
-    lines: dict[str, list[str]] = {cell: [] for cell in CELLS}
+    lines: dict[str, list[str]] = {cell: [] for cell in cells}
     with (folder / "genome.fa").open("w") as genome:
-        for name, length in CHROMOSOMES.items():
+        for name, length in chromosomes.items():
             letters = _chromosome(rng, length)
             genome.write(f">{name}\n{letters}\n")
             positions = np.array([i for i in range(length - 1) if letters[i : i + 2] == "CG"])
-            for i, cell in enumerate(CELLS):
+            for i, cell in enumerate(cells):
                 probability = _methylation(positions, letters, sensitive=i % 2 == 0)
                 in_stretch = _stretches(rng, length)[positions]
                 probability[in_stretch] = np.minimum(probability[in_stretch], 0.1)
-                lines[cell] += _reads(rng, name, positions, probability)
+                lines[cell] += _reads(rng, name, positions, probability, covered)
     for cell, rows in lines.items():
         with gzip.open(folder / f"{cell}.cov.gz", "wt") as file:
             file.writelines(rows)
@@ -59,7 +71,8 @@ def _chromosome(rng: np.random.Generator, length: int) -> str:
 def _methylation(
     positions: npt.NDArray[np.int64], letters: str, *, sensitive: bool
 ) -> npt.NDArray[np.float64]:
-    probability = np.full(len(positions), 0.9)
+    is_weak = np.isin(np.array([*letters, "N", "N"]), ["A", "T"])
+    probability = np.where(is_weak[positions - 1] & is_weak[positions + 2], 0.4, 0.9)
     if sensitive:
         motifs = [i for i in range(len(letters)) if letters.startswith(MOTIF, i)]
         near = np.searchsorted(motifs, positions - MOTIF_REACH)
@@ -86,11 +99,12 @@ def _reads(
     name: str,
     positions: npt.NDArray[np.int64],
     probability: npt.NDArray[np.float64],
+    share: float,
 ) -> list[str]:
     """Return lines of a coverage file: a cell has one state, which its reads show."""
     rows = []
     states = rng.random(len(positions)) < probability
-    covered = rng.random(len(positions)) < COVERED
+    covered = rng.random(len(positions)) < share
     for position, state in zip(positions[covered], states[covered], strict=True):
         reads = 1 + rng.integers(READS)
         methylated, unmethylated = (reads, 0) if state else (0, reads)

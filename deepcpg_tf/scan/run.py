@@ -71,6 +71,10 @@ def scan(
     with owned_folder(state, identity, out), ThreadPoolExecutor(1) as writer:
         parts = list(together(regions))
         paths = [state / f"{i:06}.npz" for i in range(len(parts))]
+        if left := sum(path.exists() for path in paths):
+            progress.tells(
+                f"going on with an unfinished run: {left} of {len(paths)} parts are there"
+            )
         saving = []
         for part, path in zip(parts, paths, strict=True):
             if kept := _kept(path):

@@ -109,6 +109,8 @@ def train_model(
     everything = _named(model, optimizer)
     reached = load_state(state) or State.start(_values(everything))
     _assign(everything, reached.variables)
+    if reached.history:
+        progress.tells(f"going on with an unfinished run, after epoch {len(reached.history)}")
     while not _finished(reached, settings):
         epoch = len(reached.history) + 1
         rate = settings.learning_rate * settings.decay ** (epoch - 1)

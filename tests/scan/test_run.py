@@ -144,7 +144,8 @@ def test_killed_and_resumed_ends_with_the_same_file(tmp_path):
     assert not out.exists()
     done = {path.name: path.stat().st_mtime_ns for path in state.glob("0*.npz")}
     assert done
-    subprocess.run(small(*command(out)), check=True, capture_output=True)
+    again = subprocess.run(small(*command(out)), check=True, capture_output=True)
+    assert f"going on with an unfinished run: {len(done)} of ".encode() in again.stderr
     assert out.read_bytes() == whole.read_bytes()
     assert not state.exists()
 

@@ -1,0 +1,127 @@
+"""How well hidden states are predicted: by trained modules, and by two simple means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.common import Result, progress, spread, table
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from deepcpg_tf.data.splits import Splitter
+
+SEEDS = (0, 1, 2)
+OWN, OTHERS = "own neighbours by distance", "other cells at the site"
+_OWN_NEIGHBOURS, _FAR = 20, 1_000_000
+_BATCH = 2048
+
+Scores = dict[str, float]
+
+
+def baselines(data: Path, split: Splitter) -> dict[str, Scores]:
+    """Return what two simple means score at the sites to test on.
+
+    The cell's own nearest observed sites, ten on each side, weighted by the inverse of
+    their distance; and the other cells at the site with the cell's mean as one more of them.
+    What is observed at a site in a cell is not among what predicts it there.
+    """
+    import numpy as np
+
+    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
+    from deepcpg_tf.data.opening import open_data
+
+    opened = open_data([data], None)
+    parts = split(opened)
+    means = opened.state_means(opened.cells, parts.train)
+    reads = DeepCpgCpgConfig(
+        cells=opened.cells, neighbours=_OWN_NEIGHBOURS, max_distance=_FAR, state_means=means
+    )
+    examples = opened.examples(reads)
+    labels, own = [], []
+    for indices in _batches(parts.test):
+        arrays = examples.arrays(indices)
+        weights = 1 / arrays["dist"]
+        own.append((arrays["state"] * weights).sum(-1) / weights.sum(-1))
+        labels.append(examples.labels(indices))
+    truth: npt.NDArray[np.int8] = np.concatenate(labels)
+    observed = truth >= 0
+    known = np.where(observed, truth, 0)
+    others = known.sum(1, keepdims=True) - known + np.array(means)
+    others /= observed.sum(1, keepdims=True) - observed + 1
+    return {OWN: scores(np.concatenate(own), truth), OTHERS: scores(others, truth)}
+
+
+def trained(
+    data: Path, split: Splitter, out: Path, genome: Path | None = None, **how: Any
+) -> tuple[Scores, Result]:
+    """Train a module, and return what it scores at the sites to test on, and how it went."""
+    import numpy as np
+
+    from deepcpg_tf import train
+    from deepcpg_tf.data.opening import open_data
+
+    start = time.perf_counter()
+    done = train(data, out, split=split, genome=genome, **how)
+    minutes = (time.perf_counter() - start) / 60
+    opened = open_data([data], genome)
+    examples = opened.examples(done.model.config)
+    labels, predicted = [], []
+    for indices in _batches(split(opened).test):
+        predicted.append(done.model.predict_arrays(examples.arrays(indices)))
+        labels.append(examples.labels(indices))
+    found = scores(np.concatenate(predicted), np.concatenate(labels))
+    history = [
+        {name: float(row[name]) for name in ("loss", "validation_loss", "validation_auc")}
+        for row in done.history
+    ]
+    progress(f"  {out.name}: {minutes:.1f} min, {found}")
+    return found, {"minutes": round(minutes, 1), "epochs": history}
+
+
+def scores(predicted: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int8]) -> Scores:
+    """Return the AUROC, times 100, of all entries together, and the mean of those of cells."""
+    import numpy as np
+    from sklearn.metrics import roc_auc_score
+
+    observed = labels >= 0
+    of_cells = [
+        roc_auc_score(truth[there], values[there])
+        for truth, values, there in zip(labels.T, predicted.T, observed.T, strict=True)
+    ]
+    return {
+        "pooled": 100 * float(roc_auc_score(labels[observed], predicted[observed])),
+        "cells": 100 * float(np.mean(of_cells)),
+    }
+
+
+def spreads(of_seeds: Sequence[Scores]) -> Result:
+    """Return the spread of each score over seeds."""
+    return {name: spread([one[name] for one in of_seeds]) for name in of_seeds[0]}
+
+
+def least_gain(better: Sequence[Scores], other: Sequence[Scores]) -> float:
+    """Return how much the worst of one is above the best of another, pooled."""
+    return min(one["pooled"] for one in better) - max(one["pooled"] for one in other)
+
+
+def scores_table(rows: Mapping[str, Any]) -> str:
+    """Return the table of scores: spreads over seeds, or a baseline's."""
+    shown = [
+        (name, *(_shown(of[score]) for score in ("pooled", "cells"))) for name, of in rows.items()
+    ]
+    return table(("", "AUROC x 100, all entries", "mean of the cells"), shown)
+
+
+def _shown(score: Any) -> str:
+    if isinstance(score, float):
+        return f"{score:.2f}"
+    return f"{score['median']:.2f} ({score['min']:.2f} to {score['max']:.2f})"
+
+
+def _batches(indices: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    return [indices[start : start + _BATCH] for start in range(0, len(indices), _BATCH)]
