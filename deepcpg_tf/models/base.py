@@ -191,17 +191,27 @@ class MethylationModel(keras.Model):
             own["windows"] = encode_tokens(arrays["tokens"])
         return own
 
-    def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
-        """Return the compiled function from arrays to values."""
+    def check_values(self, values: Values = "probabilities") -> None:
+        """Refuse to predict what there is not, before anything is read.
+
+        Raises
+        ------
+        ConfigError
+            When `values` is none of the three, or not the embedding of a model without heads.
+        """
         if values not in get_args(Values):
             raise ConfigError(
                 f"values: expected one of {', '.join(get_args(Values))}, received {values!r}"
             )
         if values != "embedding" and not self.config.head.trained:
             raise ConfigError(
-                f"values: expected embedding of a {self.config.module} module without heads, a "
-                f"part of a Joint module, received {values!r}; train it, or join it"
+                f"model: expected one with heads, received the {self.config.module} module of a "
+                "Joint module, which has none; train it, join it, or predict its embedding"
             )
+
+    def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
+        """Return the compiled function from arrays to values."""
+        self.check_values(values)
         if values not in self._graphs:
 
             @tf.function(input_signature=[array_specs(self.reads)])

@@ -101,6 +101,7 @@ def evaluate(
     if part is not None and split is None:
         raise ConfigError(f"part: expected a split with it, received {part!r} alone")
     loaded = open_model(model)
+    loaded.check_values()
     if kept is not None and loaded.config.outputs:
         raise ConfigError(
             "predictions: expected a model of cells alone, received one with the outputs "

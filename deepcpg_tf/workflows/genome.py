@@ -146,6 +146,7 @@ def _scan(
     kind = Kind.IMPUTED if impute else Kind.PREDICTED
     check_path(out, kind, thousandths=thousandths)
     loaded = open_model(model)
+    loaded.check_values()
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations

@@ -88,6 +88,7 @@ def predict(
     check_other_than(path, getattr(source, "path", None), reference, model, table)
     check_table(path)
     loaded = open_model(model)
+    loaded.check_values(values)
     check_table(path, source.keys, loaded.value_names(values))
     reader = _reader(loaded, source, table)
     rows = source.check()
@@ -137,6 +138,7 @@ def iterate_predictions(
         forward-strand C), ``strand``), then a float32 column for each cell and other output,
         or unit of the embedding.
     """
+    model.check_values(values)
     yield from _batches(model, source, values, _reader(model, source, table))
 
 

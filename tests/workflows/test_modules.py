@@ -14,6 +14,7 @@ from deepcpg_tf import (
     chromosome_split,
     evaluate,
     impute,
+    iterate_predictions,
     load_model,
     predict,
     predict_genome,
@@ -224,6 +225,36 @@ def test_arrays_of_the_originals_files_are_those_of_the_table(table, genome):
     fewer = DeepCpgCpgConfig(cells=CELLS, neighbours=4, state_means=CPG.state_means)
     near = data.examples(fewer).arrays(indices)
     np.testing.assert_array_equal(near["state"], found["state"][:, :, 3:7])
+
+
+@pytest.mark.parametrize("config", [DNA, CPG], ids=["dna", "cpg"])
+def test_a_part_without_heads_predicts_its_embedding_alone(config, table, genome, tmp_path):
+    part = random_weights(new_model(config.with_untrained_head()))
+    own = {"table": table} if config is CPG else {}
+    sites, out = tmp_path / "sites.tsv", tmp_path / "out.tsv"
+    sites.write_text(f"1\t{read_table(table).positions[0] + 1}\n")
+    source = SiteFile(sites, genome, 101)
+    verbs = [
+        lambda: predict(part, source, out, **own),
+        lambda: next(iterate_predictions(part, source, "logits", **own)),
+        lambda: predict_genome(part, genome, out, **own),
+        lambda: impute(part, table, genome, out),
+        lambda: evaluate(part, table, genome=genome.path),
+    ]
+    for verb in verbs:
+        with pytest.raises(ConfigError, match="model: expected one with heads, received the"):
+            verb()
+    assert not out.exists()
+    found = predict(part, source, values="embedding", **own).table
+    assert found.num_columns == 3 + config.embedding_size
+
+
+def test_values_that_there_are_not(model, table, genome, tmp_path):
+    sites = tmp_path / "sites.tsv"
+    sites.write_text(f"1\t{read_table(table).positions[0] + 1}\n")
+    expected = "values: expected one of probabilities, logits, embedding, received 'mean'"
+    with pytest.raises(ConfigError, match=expected):
+        predict(model, SiteFile(sites, genome, 101), values="mean", table=table)
 
 
 @pytest.mark.parametrize(
