@@ -17,7 +17,7 @@ from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.genome.sequence import letters_of_codes
-from deepcpg_tf.genome.sites import read_sites
+from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, count_cpgs, read_sites
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.results.registry import check_table, open_table
 from deepcpg_tf.workflows.opening import (
@@ -60,7 +60,7 @@ def write_neighbours(
         (0-based, of the forward-strand C), ``window`` (letters, where the module reads
         them), and of each cell ``state:<cell>`` and ``dist:<cell>``, numbers with commas.
     sites
-        A file of sites; by default they are those of the table.
+        A file of sites, each a CG of the reference; by default they are those of the table.
     genome
         The reference of `sites`, and of the windows of a Joint module.
     progress
@@ -101,7 +101,9 @@ def write_neighbours(
         ]
     )
     check_table(target, columns=schema.names)
-    rows = sum(len(names) for names, _ in _sites(held, source, reference))  # and they are checked
+    rows = len(held)
+    if source is not None and reference is not None:
+        rows = count_cpgs(source, reference, require=NEXT_TO_NEIGHBOURS).sites
     progress.begins("writing neighbours", rows, "sites")
     with open_table(target, schema) as write:
         for names, columns in _sites(held, source, reference):

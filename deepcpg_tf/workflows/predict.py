@@ -13,7 +13,7 @@ import pyarrow as pa
 from deepcpg_tf.configs.names import CPG
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import InputError
-from deepcpg_tf.genome.sites import read_sites
+from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
@@ -67,7 +67,7 @@ def predict(
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
     table
         A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module
-        reads; these modules predict a `SiteFile`.
+        reads; these modules predict a `SiteFile`, whose sites have to be CG.
     progress
         Who is told.
 
@@ -91,7 +91,7 @@ def predict(
     loaded.check_values(values)
     check_table(path, source.keys, loaded.value_names(values))
     reader = _reader(loaded, source, table)
-    rows = source.check()
+    rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
     progress.begins("predicting", rows, "windows")
@@ -139,7 +139,10 @@ def iterate_predictions(
         or unit of the embedding.
     """
     model.check_values(values)
-    yield from _batches(model, source, values, _reader(model, source, table))
+    reader = _reader(model, source, table)
+    if reader is not None:
+        _check(source, reader)
+    yield from _batches(model, source, values, reader)
 
 
 def _reader(
@@ -154,6 +157,13 @@ def _reader(
             "module, which predicts sites of a genome, next to those of a table"
         )
     return None
+
+
+def _check(source: Source, reader: NeighbourReader | None) -> int:
+    """Read a source whole, and return its number of windows or sites."""
+    if isinstance(source, SiteFile) and reader is not None:
+        return source.check(NEXT_TO_NEIGHBOURS)
+    return source.check()
 
 
 def _batches(

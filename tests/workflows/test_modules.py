@@ -26,7 +26,7 @@ from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.data.opening import open_data, reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table_file import read_table
-from deepcpg_tf.errors import ConfigError, InputError, TableError
+from deepcpg_tf.errors import ConfigError, InputError, SiteError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.training.finetune import take_over_part
@@ -225,6 +225,20 @@ def test_arrays_of_the_originals_files_are_those_of_the_table(table, genome):
     fewer = DeepCpgCpgConfig(cells=CELLS, neighbours=4, state_means=CPG.state_means)
     near = data.examples(fewer).arrays(indices)
     np.testing.assert_array_equal(near["state"], found["state"][:, :, 3:7])
+
+
+def test_sites_that_are_no_cg_would_be_their_own_neighbours(model, table, genome, tmp_path):
+    held, path = read_table(table).on(genome), tmp_path / "sites.tsv"
+    position = int(held.positions[held.chromosome_ids == held.chromosomes.index("2")][3])
+    path.write_text(f"2\t{position}\n")  # one too small for 1-based ones
+    source = SiteFile(path, genome, 101)
+    expected = rf"sites.tsv, line 1: .* found .C at 2, 0-based position {position - 1} \(a CG is "
+    with pytest.raises(SiteError, match=expected):
+        predict(model, source, tmp_path / "out.tsv", table=table)
+    with pytest.raises(SiteError, match=expected):
+        next(iterate_predictions(model, source, table=table))
+    assert [file.name for file in tmp_path.iterdir()] == ["sites.tsv"]
+    assert predict(new_model(DNA), source).rows == 1
 
 
 @pytest.mark.parametrize("config", [DNA, CPG], ids=["dna", "cpg"])

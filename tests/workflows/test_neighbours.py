@@ -82,14 +82,14 @@ def test_sites_of_a_file(folder, kit, tmp_path):
     table = read_table(folder / "cells.h5ad")
     path, out = tmp_path / "sites.tsv", tmp_path / "out.tsv"
     own = int(table.positions[table.chromosome_ids == table.chromosomes.index("2")][7])
-    path.write_text(f"chr2\t{own + 1}\nchr1\t2001\n2\t{own + 2}\t-\n")
+    path.write_text(f"chr2\t{own + 1}\nchr1\t10\n2\t{own + 2}\t-\n")
     rows = write_neighbours(
         folder / "joint", folder / "cells.h5ad", out, sites=path, genome=RUN / "dna"
     )
     ids, found = read(kit, JOINT, out)
-    assert (rows, ids) == (3, [f"chr2:{own}", "chr1:2000", f"2:{own}"])
+    assert (rows, ids) == (3, [f"chr2:{own}", "chr1:9", f"2:{own}"])
     genome = Genome(RUN / "dna")
-    sites = SiteColumns(["1", "2"], np.array([1, 0, 1]), np.array([own, 2000, own]))
+    sites = SiteColumns(["1", "2"], np.array([1, 0, 1]), np.array([own, 9, own]))
     expected = reader_of(JOINT, genome, table.on(genome)).arrays(sites)
     for array in expected:
         np.testing.assert_array_equal(found[array], expected[array])
@@ -136,6 +136,10 @@ def test_what_does_not_go_together(fails, folder, tmp_path):
     sites.write_text("1\t2001\n1\tx\n")
     given = ("--sites", sites, "--genome", RUN / "dna", "--out", out)
     assert "line 2: expected a whole number as position" in told(folder / "cpg", table, *given)
+    sites.write_text("1\t10\nchr1\t11\n")
+    line = told(folder / "cpg", table, *given)
+    assert "sites.tsv, line 2: expected a CG, as a module asks that reads neighbours, " in line
+    assert line.endswith("found GT at chr1, 0-based position 10 (a CG is at -1)\n")
     build_table(PROFILES[:2], RUN / "dna", tmp_path / "two.h5ad")
     expected = "expected the cells whose neighbours the model reads, c1, c2, c3, found none called"
     assert expected in told(folder / "cpg", tmp_path / "two.h5ad", "--out", out)
