@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def kit():
 def read(kit, config, path):
     """Return ids and arrays as a kit reads them."""
     length = 101 if "windows" in config.reads.names else None
-    reads = kit.Reads(length, config.parts["cpg"].input_cells, 10)
+    part = config.parts["cpg"]
+    reads = kit.Reads(length, part.input_cells, 10, part.neighbours_key)
     content = path.read_bytes()
     found = [*kit.Sites(io.BytesIO(content), path.name, reads)]
     shape = (len(found), 3, 10)
@@ -93,6 +95,20 @@ def test_sites_of_a_file(folder, kit, tmp_path):
     expected = reader_of(JOINT, genome, table.on(genome)).arrays(sites)
     for array in expected:
         np.testing.assert_array_equal(found[array], expected[array])
+
+
+def test_a_table_for_another_model(folder, kit, tmp_path):
+    out = tmp_path / "out.tsv"
+    write_neighbours(folder / "cpg", folder / "cells.h5ad", out)
+    for other in (
+        {"max_distance": 500},
+        {"state_means": (0.3, 0.5, 0.7)},
+        {"input_cells": ("c2", "c1", "c3")},
+    ):
+        config = replace(CPG, **other)
+        with pytest.raises(kit.Fault, match=r"out.tsv, line 2, column 'neighbours': expected "):
+            read(kit, config, out)
+    read(kit, replace(CPG, layer_names=(), hidden_dropout=0.5), out)
 
 
 def test_the_same_bytes_again(folder, tmp_path):
