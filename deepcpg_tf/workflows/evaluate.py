@@ -107,6 +107,7 @@ def evaluate(
             "predictions: expected a model of cells alone, received one with the outputs "
             f"{', '.join(loaded.config.outputs)}"
         )
+    from deepcpg_tf.data.bulk import check_predicted
     from deepcpg_tf.data.examples import TableExamples
     from deepcpg_tf.data.opening import open_data
     from deepcpg_tf.evaluation.annotations import annotate
@@ -116,6 +117,7 @@ def evaluate(
 
     reference = None if genome is None else Path(genome)
     opened = open_data(files, reference, bulks)
+    check_predicted(bulks, loaded.config.outputs)
     examples = opened.examples(loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
     known = examples.genome_chromosomes if isinstance(examples, TableExamples) else None

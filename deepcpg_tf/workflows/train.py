@@ -155,6 +155,7 @@ def train(
         import_tensorflow()
         import keras
 
+        from deepcpg_tf.data.bulk import check_predicted
         from deepcpg_tf.data.examples import digest
         from deepcpg_tf.data.opening import open_data
         from deepcpg_tf.data.targets import examples_of
@@ -182,6 +183,7 @@ def train(
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
         config = beginning.config(opened, parts.train)
+        check_predicted(bulks, config.outputs)
         examples = examples_of(opened, config)
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():

@@ -228,7 +228,7 @@ def test_what_is_refused(model, table, tmp_path):
         (["cells", "cov"], "outputs: expected mean, var, .* received 'cov'"),
         (["mean", "cpg_stats/mean"], "outputs: expected each once, received 'cpg_stats/mean' twic"),
         ([], "outputs: expected cells or names of other outputs, received none"),
-        (["cells", "bulk/serum"], "outputs: expected a bulk profile for bulk/serum, a file ca"),
+        (["cells", "bulk/serum"], "bulk: expected a profile for the output bulk/serum, a fil"),
     ):
         with pytest.raises(ConfigError, match=match):
             train(table, tmp_path / "m", split=SPLIT, module="cpg", outputs=outputs)
@@ -272,7 +272,18 @@ def test_bulk_profiles(run, fails, table, genome, tmp_path):
     train_args = ["train", table, "--genome", genome.path, "--module", "cpg", "--epochs", "1"]
     train_args += ["--architecture", "FcAvg", "--train", "1", "--validation", "2"]
     train_args += ["--outputs", "cells,bulk/serum", "--out", tmp_path / "model"]
-    assert "received none" in fails(*train_args)
+    assert "--bulk: expected a profile for the output bulk/serum" in fails(*train_args)
+    other = bulk.rename(tmp_path / "2i.cov")
+    unused = f"), received {other}, and there is no bulk/2i\n"
+    expected = "--bulk: expected profiles of outputs of the model (bulk/serum beside cells" + unused
+    assert expected in fails(*train_args, "--bulk", other)
+    cells = train_args[:-4] + train_args[-2:]
+    assert "(none beside cells" + unused in fails(*cells, "--bulk", other)
+    plain = tmp_path / "plain"
+    random_weights(new_model(CPG)).save_to_preset(plain)
+    given = ("--genome", genome.path, "--bulk", other, "--out", tmp_path / "e")
+    assert "(none beside cells" + unused in fails("evaluate", plain, table, *given)
+    other.rename(bulk)
     result = run(*train_args, "--bulk", bulk)
     assert result.code == 0, result.err
     more = ("--genome", genome.path, "--bulk", bulk, "--out", tmp_path / "evaluation")
