@@ -141,6 +141,8 @@ def evaluate(
     for name, mask in masks.items():
         if not mask.any():
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
+    # Before the long work: they may not be there.
+    targets = opened.targets(loaded.config.outputs)[indices] if outputs else None
     labels = np.empty((len(indices), len(loaded.cells)), np.int8)
     values = np.empty((len(indices), loaded.config.units), np.float32)
     progress.begins("evaluating", len(indices), "sites")
@@ -152,8 +154,7 @@ def evaluate(
     told = about(name_of(model), loaded.config.architecture, files, how)
     probabilities = values[:, : len(loaded.cells)]
     result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
-    if outputs:
-        targets = opened.targets(loaded.config.outputs)[indices]
+    if targets is not None:
         result = with_outputs(result, targets, values, outputs, masks)
     if folder is not None:
         from deepcpg_tf.evaluation.write import write_evaluation

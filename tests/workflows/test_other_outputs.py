@@ -30,6 +30,7 @@ from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.workflows.beginning import Beginning, chosen_outputs
 from deepcpg_tf.workflows.export import export
 from tests.contract.test_models import random_weights
+from tests.counting import Counting
 from tests.workflows.test_modules import CPG, DNA, LEGACY, genome, table
 
 __all__ = ["genome", "table"]  # fixtures
@@ -233,6 +234,14 @@ def test_what_is_refused(model, table, tmp_path):
         with pytest.raises(ConfigError, match=match):
             train(table, tmp_path / "m", split=SPLIT, module="cpg", outputs=outputs)
     assert not (tmp_path / "m").exists()
+
+
+def test_targets_are_read_before_anything_is_predicted(table):
+    model = random_weights(new_model(CPG.with_cells(CPG.cells, ("bulk/serum",))))
+    progress = Counting()
+    with pytest.raises(ConfigError, match="bulk: expected a profile for the output bulk/serum"):
+        evaluate(model, table, progress=progress)
+    assert progress.begun == []
 
 
 def test_command_line(run, fails, table, tmp_path):
