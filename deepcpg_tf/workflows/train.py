@@ -14,6 +14,7 @@ from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable, sha256
+from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.logs import logger
@@ -292,7 +293,9 @@ def _described(path: Path) -> dict[str, Any]:
 
 def _reference(genome: Path, examples: Examples) -> dict[str, Any]:
     """Return name and checksum of the reference: that of its sequence, as tables have it."""
-    return {"name": genome.resolve().name, "digest": examples.origins().get("genome")}
+    # A module that reads no windows has the reference for its table, which was held against it.
+    digest = examples.origins().get("genome") or Genome(genome).digest(examples.chromosomes)
+    return {"name": genome.resolve().name, "digest": digest}
 
 
 def _origin(start: ModelLike, source: MethylationModel) -> dict[str, str]:

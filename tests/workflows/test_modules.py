@@ -165,7 +165,7 @@ def test_training_of_each_module(table, tmp_path):
     dna = how(tmp_path / "dna", architecture="CnnL1h128")
     cpg = train(
         table, tmp_path / "cpg", split=SPLIT, settings=SETTINGS, module="cpg",
-        neighbours=6, max_distance=500, architecture="FcAvg",
+        neighbours=6, max_distance=500, architecture="FcAvg", genome=RUN / "dna",
     )  # fmt: skip
     assert isinstance(cpg.model.config, DeepCpgCpgConfig)
     assert cpg.model.config.architecture == "FcAvg"
@@ -174,6 +174,8 @@ def test_training_of_each_module(table, tmp_path):
     calls = read_table(table).calls.toarray()[trained]
     means = [(one[one != 0] > 0).mean() for one in calls.T]
     np.testing.assert_allclose(cpg.model.config.state_means, means, rtol=1e-6)
+    assert cpg.model.provenance["genome"] == dna.model.provenance["genome"]
+    assert len(cpg.model.provenance["genome"]["digest"]) == 64
     assert cpg.history[-1]["loss"] < cpg.history[0]["loss"]
     joint = how(
         tmp_path / "joint", architecture="JointL1h512",
