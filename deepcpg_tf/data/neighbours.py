@@ -123,7 +123,7 @@ def neighbours_of(config: ModuleConfig, table: MethylationTable | None) -> Neigh
         return None
     if table is None:
         raise InputError(
-            f"data: expected a methylation table, of which a {config.module} module reads "
+            f"table: expected a methylation table, of which a {config.module} module reads "
             "neighbouring sites, received none"
         )
     return NeighbourReader(table, part)

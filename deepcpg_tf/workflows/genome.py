@@ -147,6 +147,7 @@ def _scan(
     check_path(out, kind, thousandths=thousandths)
     loaded = open_model(model)
     loaded.check_values()
+    from deepcpg_tf.data.neighbours import neighbours_of
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations
@@ -160,10 +161,13 @@ def _scan(
     contents = Contents(columns, tuple(lengths), tuple(lengths.values()), kind, thousandths)
     check_result(out, contents)
     within = None if within_file is None else read_annotation(within_file, lengths)
-    neighbours, held = open_neighbours(loaded.config, table, reference)
     observed = None
     if impute and table is not None:
-        observed = Observations(held or open_table(table), reference, loaded.cells)
+        table = open_table(table).on(reference)
+        observed = Observations(table, reference, loaded.cells)
+        neighbours = neighbours_of(loaded.config, table)
+    else:
+        neighbours = open_neighbours(loaded.config, table, reference)
     names = chosen_chromosomes(reference, chromosomes)
     parts = list(regions_of(reference, names))
     sites = sum(len(sites_of(reference, part, within)) for part in parts)

@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deepcpg_tf.configs.names import CPG
 from deepcpg_tf.data.readers import SiteColumns
-from deepcpg_tf.errors import InputError
 from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
@@ -90,7 +88,7 @@ def predict(
     loaded = open_model(model)
     loaded.check_values(values)
     check_table(path, source.keys, loaded.value_names(values))
-    reader = _reader(loaded, source, table)
+    reader = open_neighbours(loaded.config, table, reference)
     rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
@@ -139,24 +137,11 @@ def iterate_predictions(
         or unit of the embedding.
     """
     model.check_values(values)
-    reader = _reader(model, source, table)
+    genome = source.genome if isinstance(source, SiteFile) else None
+    reader = open_neighbours(model.config, table, genome)
     if reader is not None:
         _check(source, reader)
     yield from _batches(model, source, values, reader)
-
-
-def _reader(
-    model: MethylationModel, source: Source, table: PathLike | MethylationTable | None
-) -> NeighbourReader | None:
-    """Return what reads the neighbours that a model needs, if it needs any."""
-    if isinstance(source, SiteFile):
-        return open_neighbours(model.config, table, source.genome)[0]
-    if CPG in model.config.parts:
-        raise InputError(
-            f"model: expected a dna module with windows alone, received a {model.config.module} "
-            "module, which predicts sites of a genome, next to those of a table"
-        )
-    return None
 
 
 def _check(source: Source, reader: NeighbourReader | None) -> int:

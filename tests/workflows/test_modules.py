@@ -29,6 +29,7 @@ from deepcpg_tf.data.table_file import read_table
 from deepcpg_tf.errors import ConfigError, InputError, SiteError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
+from deepcpg_tf.prediction.sources import OneSequence
 from deepcpg_tf.training.finetune import take_over_part
 from tests import tolerances
 from tests.conftest import DATA
@@ -93,7 +94,7 @@ def test_sites(model, table, genome, tmp_path):
     close(found[list(CELLS)].to_numpy(), expected[order], model)
     embedding = predict(model, source, table=table, values="embedding").table
     assert embedding.num_columns == 3 + model.config.embedding_size
-    with pytest.raises(InputError, match="data: expected a methylation table, of which a"):
+    with pytest.raises(InputError, match="table: expected a methylation table, of which a"):
         predict(model, source)
 
 
@@ -110,7 +111,7 @@ def test_a_genome(model, table, genome, tmp_path):
     names = np.array(held.chromosomes)[held.chromosome_ids]
     rows = [keys[name, position + 1] for name, position in zip(names, held.positions, strict=True)]
     close(found[rows], expected, model)
-    with pytest.raises(InputError, match="data: expected a methylation table"):
+    with pytest.raises(InputError, match="table: expected a methylation table"):
         predict_genome(model, genome, tmp_path / "none.h5")
 
 
@@ -241,6 +242,24 @@ def test_sites_that_are_no_cg_would_be_their_own_neighbours(model, table, genome
         next(iterate_predictions(model, source, table=table))
     assert [file.name for file in tmp_path.iterdir()] == ["sites.tsv"]
     assert predict(new_model(DNA), source).rows == 1
+
+
+def test_a_table_that_would_be_passed_over(fails, table, genome, tmp_path):
+    dna, path = new_model(DNA), tmp_path / "sites.tsv"
+    path.write_text("1\t10\n")
+    expected = "table: expected none with a dna module, which reads no neighbouring sites, received"
+    sources = [SiteFile(path, genome, 101), OneSequence("A" * 101, 101)]
+    for source in sources:
+        for verb in (predict, lambda *given, **own: next(iterate_predictions(*given, **own))):
+            with pytest.raises(InputError, match=expected):
+                verb(dna, source, table="no table is opened")
+    dna.save_to_preset(tmp_path / "dna")
+    given = ("predict", tmp_path / "dna", "--genome", genome.path)
+    for more in (("--sites", path, "--data", table), ("--data", table, "--out", "all.tsv")):
+        assert f"--data{expected.removeprefix('table')}" in fails(*given, *more)
+    random_weights(new_model(CPG)).save_to_preset(tmp_path / "cpg")
+    error = fails("predict", tmp_path / "cpg", "--genome", genome.path, "--sites", path)
+    assert "--data: expected a methylation table, of which a cpg module reads" in error
 
 
 @pytest.mark.parametrize("config", [DNA, CPG], ids=["dna", "cpg"])
