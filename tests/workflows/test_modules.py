@@ -25,7 +25,7 @@ from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.data.opening import open_data, reader_of
 from deepcpg_tf.data.readers import SiteColumns
-from deepcpg_tf.data.table_file import read_table
+from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.errors import ConfigError, InputError, SiteError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
@@ -113,6 +113,20 @@ def test_a_genome(model, table, genome, tmp_path):
     close(found[rows], expected, model)
     with pytest.raises(InputError, match="table: expected a methylation table"):
         predict_genome(model, genome, tmp_path / "none.h5")
+
+
+def test_chromosomes_without_an_observed_site_are_told(run, table, genome, tmp_path):
+    held = read_table(table)
+    kept = held.select(np.flatnonzero(held.chromosome_ids == held.chromosomes.index("2")))
+    random_weights(new_model(CPG)).save_to_preset(tmp_path / "cpg")
+    write_table(kept, tmp_path / "two.h5ad")
+    told = "chromosomes have no observed site in the table, so that all neighbours there are mi"
+    for few, lines in ((tmp_path / "two.h5ad", [f"2 of 3 {told}ssing: 1, X"]), (table, [])):
+        given = ("--genome", genome.path, "--out", tmp_path / "all.tsv")
+        for verb, *data in (("predict", "--data", few), ("impute", few)):
+            result = run(verb, tmp_path / "cpg", *data, *given)
+            assert result.code == 0
+            assert [line for line in result.err.splitlines() if told in line] == lines
 
 
 def test_imputation_hides_the_state_that_it_predicts(model, table, genome, tmp_path):
