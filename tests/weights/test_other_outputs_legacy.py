@@ -174,6 +174,13 @@ def test_of_every_module(module, tmp_path):
         assert part.outputs == OUTPUTS
 
 
+def test_nothing_is_said_of_how_they_are_computed(monkeypatch):
+    """What AutoGraph cannot read it warns of on stderr, or else raises."""
+    monkeypatch.setenv("AUTOGRAPH_STRICT_CONVERSION", "1")
+    model = new_model(SMALL["cpg"].with_cells(("a",), OUTPUTS))
+    assert model.predict_arrays(random_arrays(model.reads, 2)).shape[0] == 2
+
+
 def test_no_outputs_leave_the_configuration_as_it_was():
     for config in SMALL.values():
         assert "outputs" not in config.to_json()
