@@ -29,7 +29,7 @@ from deepcpg_tf.data.table_file import read_table, write_table
 from deepcpg_tf.errors import ConfigError, InputError, SiteError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
-from deepcpg_tf.prediction.sources import OneSequence
+from deepcpg_tf.prediction.sources import OneSequence, Source
 from deepcpg_tf.training.finetune import take_over_part
 from tests import tolerances
 from tests.conftest import DATA
@@ -262,7 +262,7 @@ def test_a_table_that_would_be_passed_over(fails, table, genome, tmp_path):
     dna, path = new_model(DNA), tmp_path / "sites.tsv"
     path.write_text("1\t10\n")
     expected = "table: expected none with a dna module, which reads no neighbouring sites, received"
-    sources = [SiteFile(path, genome, 101), OneSequence("A" * 101, 101)]
+    sources: list[Source] = [SiteFile(path, genome, 101), OneSequence("A" * 101, 101)]
     for source in sources:
         for verb in (predict, lambda *given, **own: next(iterate_predictions(*given, **own))):
             with pytest.raises(InputError, match=expected):
@@ -303,7 +303,7 @@ def test_values_that_there_are_not(model, table, genome, tmp_path):
     sites.write_text(f"1\t{read_table(table).positions[0] + 1}\n")
     expected = "values: expected one of probabilities, logits, embedding, received 'mean'"
     with pytest.raises(ConfigError, match=expected):
-        predict(model, SiteFile(sites, genome, 101), values="mean", table=table)
+        predict(model, SiteFile(sites, genome, 101), values="mean", table=table)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -284,8 +284,11 @@ def test_bulk_profiles(run, fails, table, genome, tmp_path):
     assert "--bulk: expected a profile for the output bulk/serum" in fails(*train_args)
     other = bulk.rename(tmp_path / "2i.cov")
     unused = f"), received {other}, and there is no bulk/2i\n"
-    expected = "--bulk: expected profiles of outputs of the model (bulk/serum beside cells" + unused
-    assert expected in fails(*train_args, "--bulk", other)
+    message = fails(*train_args, "--bulk", other)
+    assert (
+        f"--bulk: expected profiles of outputs of the model (bulk/serum beside cells{unused}"
+        in message
+    )
     cells = train_args[:-4] + train_args[-2:]
     assert "(none beside cells" + unused in fails(*cells, "--bulk", other)
     plain = tmp_path / "plain"
