@@ -209,7 +209,7 @@ class MethylationModel(keras.Model):
         if values != "embedding" and not self.config.head.trained:
             raise ConfigError(
                 f"model: expected one with heads, received the {self.config.module} module of a "
-                "Joint module, which has none; train it, join it, or predict its embedding"
+                "Joint module, which has none; train it, join it, or predict `values` embedding"
             )
 
     def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:

@@ -277,7 +277,7 @@ def test_a_table_that_would_be_passed_over(fails, table, genome, tmp_path):
 
 
 @pytest.mark.parametrize("config", [DNA, CPG], ids=["dna", "cpg"])
-def test_a_part_without_heads_predicts_its_embedding_alone(config, table, genome, tmp_path):
+def test_a_part_without_heads_predicts_its_embedding_alone(fails, config, table, genome, tmp_path):
     part = random_weights(new_model(config.with_untrained_head()))
     own = {"table": table} if config is CPG else {}
     sites, out = tmp_path / "sites.tsv", tmp_path / "out.tsv"
@@ -294,6 +294,12 @@ def test_a_part_without_heads_predicts_its_embedding_alone(config, table, genome
         with pytest.raises(ConfigError, match="model: expected one with heads, received the"):
             verb()
     assert not out.exists()
+    part.save_to_preset(tmp_path / "part")
+    given = ("predict", tmp_path / "part", "--sites", sites, "--genome", genome.path)
+    more = ("--data", table) if config is CPG else ()
+    assert "which has none; train it, join it, or predict --values embedding" in fails(
+        *given, *more
+    )
     found = predict(part, source, values="embedding", **own).table
     assert found.num_columns == 3 + config.embedding_size
 

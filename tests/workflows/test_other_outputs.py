@@ -226,7 +226,7 @@ def test_what_is_refused(model, table, tmp_path):
     with pytest.raises(ConfigError, match="predictions: expected a model of cells alone"):
         evaluate(model, table, predictions=tmp_path / "p.h5")
     for outputs, match in (
-        (["cells", "cov"], "outputs: expected mean, var, .* received 'cov'"),
+        (["cells", "cov"], "outputs: expected cells, mean, var, .* received 'cov'"),
         (["mean", "cpg_stats/mean"], "outputs: expected each once, received 'cpg_stats/mean' twic"),
         ([], "outputs: expected cells or names of other outputs, received none"),
         (["cells", "bulk/serum"], "bulk: expected a profile for the output bulk/serum, a fil"),
@@ -255,7 +255,7 @@ def test_command_line(run, fails, table, tmp_path):
     assert result.code == 0, result.err
     assert "AUC" not in result.out
     message = fails(*data, "--outputs", "cells,sum", "--out", tmp_path / "none")
-    assert "--outputs: expected mean, var" in str(message)
+    assert "--outputs: expected cells, mean, var" in str(message)
 
 
 def test_bulk_profiles(run, fails, table, genome, tmp_path):
