@@ -45,9 +45,10 @@ def predict(
             metavar="FASTA",
         ),
     ] = None,
-    data: Annotated[
+    table: Annotated[
         Path | None,
         typer.Option(
+            "--data",
             help="A table (.h5ad) of the cells whose neighbouring sites a CpG or Joint module "
             "reads.",
             metavar="TABLE",
@@ -82,7 +83,7 @@ def predict(
     if genome is not None and not named:
         if values != "probabilities" or require_cpg:
             raise ConfigError("--values and --require-cpg: expected --sites with them")
-        _predict_genome(model, genome, out, data, chromosomes, regions, thousandths)
+        _predict_genome(model, genome, out, table, chromosomes, regions, thousandths)
         return
     if chromosomes is not None or regions is not None or thousandths:
         raise ConfigError(
@@ -98,7 +99,7 @@ def predict(
         raise GenomeError("--sites: expected --genome FASTA with it, received none")
     if sites is None and (genome is not None or require_cpg):
         raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
-    if sites is None and data is not None:
+    if sites is None and table is not None:
         raise ConfigError(f"--data: expected --sites or --genome alone, received {named[0]}")
     from deepcpg_tf.cli.progress import shown_progress
     from deepcpg_tf.genome.reference import Genome
@@ -108,8 +109,8 @@ def predict(
     from deepcpg_tf.workflows.predict import STDOUT
     from deepcpg_tf.workflows.predict import predict as predict_source
 
-    check_files(sequences, fasta, sites, data)
-    check_other_than(out, sequences, fasta, sites, genome, model, data)
+    check_files(sequences, fasta, sites, table)
+    check_other_than(out, sequences, fasta, sites, genome, model, table)
     check_table(out)
     loaded = open_model(model)
     lengths = [one.shape[0] for one in loaded.reads if one.name == "windows"]
@@ -131,7 +132,7 @@ def predict(
             source,
             out or STDOUT,
             values=cast("Values", values),
-            table=data,
+            table=table,
             progress=progress,
         )
 
@@ -140,7 +141,7 @@ def _predict_genome(
     model: str,
     genome: Path,
     out: Path | None,
-    data: Path | None,
+    table: Path | None,
     chromosomes: str | None,
     regions: Path | None,
     thousandths: bool,
@@ -155,7 +156,7 @@ def _predict_genome(
             model,
             genome,
             out,
-            table=data,
+            table=table,
             chromosomes=names(chromosomes),
             regions=regions,
             thousandths=thousandths,

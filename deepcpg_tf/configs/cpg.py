@@ -7,6 +7,8 @@ original program.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -154,6 +156,12 @@ class DeepCpgCpgConfig(ModuleConfig):
         """What the model reads of each site: ``state`` and ``dist`` of neighbours, 0 to 1."""
         shape = (len(self.input_cells), self.neighbours)
         return Inputs(Input(name, shape, "float32", fill=0.0, largest=1.0) for name in _INPUTS)
+
+    @property
+    def neighbours_key(self) -> str:
+        """What tells tables of neighbours apart: a checksum of whose are read, and how."""
+        how = [self.input_cells, self.neighbours, self.max_distance, self.state_means]
+        return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:16]
 
     @property
     def embedding_size(self) -> int:

@@ -105,8 +105,10 @@ def output_kind(output: str) -> OutputKind | None:
     return None if bulk_of(output) is None else _BULK
 
 
-def full_name(name: str) -> str:
+def full_name(name: str, others: Sequence[str] = ()) -> str:
     """Return the name of an output in full: ``mean`` is ``cpg_stats/mean``.
+
+    `others` are names that an error tells too.
 
     Raises
     ------
@@ -116,8 +118,8 @@ def full_name(name: str) -> str:
     full = f"{SITE_STATISTICS}/{name}" if name in STATISTICS else name
     if output_kind(full) is None:
         raise ConfigError(
-            f"outputs: expected {', '.join(STATISTICS)} (of the cells observed at a site), "
-            f"{WINDOW_STATISTICS}/LENGTH/ and one of these, or {BULK}/NAME, received {name!r}"
+            f"outputs: expected {', '.join((*others, *STATISTICS))} (of the cells observed at a "
+            f"site), {WINDOW_STATISTICS}/LENGTH/ and one of these, or {BULK}/NAME, received {name!r}"
         )
     return full
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.configs.outputs import BULK
 from deepcpg_tf.data.statistics import MISSING
 from deepcpg_tf.data.table import MethylationTable
-from deepcpg_tf.errors import TableError
+from deepcpg_tf.errors import ConfigError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.names import cell_name
 from deepcpg_tf.profiles.read import read_profile
@@ -39,6 +40,21 @@ def bulk_files(paths: Sequence[Path]) -> dict[str, Path]:
             )
         files[name] = path
     return files
+
+
+def check_predicted(paths: Sequence[Path], outputs: Sequence[str]) -> None:
+    """Refuse profiles that would be passed over, as no output is theirs.
+
+    Raises
+    ------
+    ConfigError
+    """
+    for name, path in bulk_files(paths).items():
+        if f"{BULK}/{name}" not in outputs:
+            raise ConfigError(
+                f"bulk: expected profiles of outputs of the model ({', '.join(outputs) or 'none'} "
+                f"beside cells), received {path}, and there is no {BULK}/{name}"
+            )
 
 
 def bulk_levels(path: Path, genome: Genome, table: MethylationTable) -> npt.NDArray[np.float32]:

@@ -74,6 +74,13 @@ class NeighbourReader:
         """All chromosomes of the table: no others are known."""
         return tuple(self._chromosomes)
 
+    @property
+    def observed_chromosomes(self) -> frozenset[str]:
+        """Those with an observed site in any of the cells."""
+        ids = (self._keys[:-1] >> _POSITION_BITS) % len(self._chromosomes)
+        names = self.chromosomes
+        return frozenset(names[i] for i in np.unique(ids))
+
     def digest(self) -> str:
         """Return a SHA-256 checksum of all that it reads: chromosomes, sites, states, means."""
         result = hashlib.sha256("\t".join(self._chromosomes).encode())
@@ -145,7 +152,7 @@ def neighbours_of(config: ModuleConfig, table: MethylationTable | None) -> Neigh
         return None
     if table is None:
         raise InputError(
-            f"data: expected a methylation table, of which a {config.module} module reads "
+            f"table: expected a methylation table, of which a {config.module} module reads "
             "neighbouring sites, received none"
         )
     return NeighbourReader(table, part)

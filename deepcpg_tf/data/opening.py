@@ -92,7 +92,7 @@ class TableData:
                 continue
             if name not in self._bulk or self._genome is None:
                 raise ConfigError(
-                    f"outputs: expected a bulk profile for {output}, a file called {name}, "
+                    f"bulk: expected a profile for the output {output}, a file called {name}, "
                     f"received {', '.join(self._bulk) or 'none'}"
                 )
             result[:, column] = bulk_levels(self._bulk[name], self._genome, table)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import deepcpg_tf
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.exporters.artefact import BOUNDS, Artefact, bounds
-from deepcpg_tf.exporters.describe import COMMON, OWN
+from deepcpg_tf.exporters.describe import COMMON, own_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.manifest import (
     MANIFEST_FILE,
@@ -231,7 +231,7 @@ def _by_kind_and_number(item: tuple[str, dict[str, Any]]) -> tuple[str, int]:
 def _run(job: Job) -> dict[str, Any]:
     drawn = job.drawn
     return {
-        **{key: job.description[key] for key in OWN},
+        **own_of(job.description),
         "calibration": {"windows": rows(drawn.calibration), "source": drawn.source},
         "parity": {
             "file": windows_file(job.number),

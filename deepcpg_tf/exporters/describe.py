@@ -34,6 +34,16 @@ COMMON = ("module", "cells_of", "architecture", "parameters", "window", "neighbo
 OWN = ("name", "weights", "genome", "config", "provenance")
 """What is of a model alone."""
 
+NEIGHBOURS_KEY = "neighbours_key"
+"""What is too of a model that reads neighbours: mean states are trained, as weights are."""
+
+
+def own_of(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is of a model alone."""
+    there = [NEIGHBOURS_KEY] if NEIGHBOURS_KEY in description else []
+    return {key: description[key] for key in (*OWN, *there)}
+
+
 MODULES = {
     DNA: (
         "DeepCpG's DNA module",
@@ -86,6 +96,7 @@ def _reads(model: MethylationModel) -> dict[str, Any]:
             "of_each_cell": part.neighbours,
             "max_distance": part.max_distance,
         }
+        found[NEIGHBOURS_KEY] = part.neighbours_key
     return found
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.artefact import Artefact, bounds
-from deepcpg_tf.exporters.describe import COMMON, OWN, window_of
+from deepcpg_tf.exporters.describe import COMMON, own_of, window_of
 from deepcpg_tf.exporters.place import PASSED_OVER, cut_off
 from deepcpg_tf.files import parse_json, sha256
 
@@ -154,7 +154,7 @@ def description_of(content: dict[str, Any], artefact: Artefact) -> dict[str, Any
     run = content["exports"][str(artefact.export)]
     return {
         **{key: content[key] for key in COMMON if key in content},
-        **{key: run[key] for key in OWN},
+        **own_of(run),
     }
 
 

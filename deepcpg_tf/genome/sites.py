@@ -18,6 +18,7 @@ import numpy.typing as npt
 from deepcpg_tf.errors import GenomeError, SiteError
 from deepcpg_tf.files import reading_text
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import letters_of_codes
 
 _COMMENTS = ("#", "track", "browser")
 _HEADERS = ("chrom", "chr", "chromo", "chromosome", "seqname")
@@ -211,7 +212,13 @@ class CpgCount(NamedTuple):
         return text
 
 
-def count_cpgs(path: Path, genome: Genome, *, require: bool = False) -> CpgCount:
+NEXT_TO_NEIGHBOURS = (
+    "as a module asks that reads neighbours, lest a site that is one base off be its own neighbour"
+)
+"""Why such a module's sites have to be CG: their own states are left out by the position."""
+
+
+def count_cpgs(path: Path, genome: Genome, *, require: str | None = None) -> CpgCount:
     """Read a whole file of sites and count those on a CG.
 
     Parameters
@@ -219,7 +226,7 @@ def count_cpgs(path: Path, genome: Genome, *, require: bool = False) -> CpgCount
     path, genome
         As in `read_sites`.
     require
-        Whether a site that is no CG is an error.
+        Why a site that is no CG is an error, if it is one.
 
     Raises
     ------
@@ -233,11 +240,15 @@ def count_cpgs(path: Path, genome: Genome, *, require: bool = False) -> CpgCount
             for row, offset in zip(found, (0, -1, 1), strict=True):
                 row[indices] = genome.is_cg(reference, sites.positions[indices] + offset)
         totals += (len(sites), *found.sum(axis=1))
-        if require and not found[0].all():
+        if require is not None and not found[0].all():
             first = int(np.argmin(found[0]))
+            position = int(sites.positions[first])
+            codes = genome.codes(sites.references[first])[position : position + 2]
+            beside = [offset for offset, row in (("-1", 1), ("+1", 2)) if found[row, first]]
+            hint = f" (a CG is at {beside[0]})" if beside else ""
             raise SiteError(
-                f"{path}, line {sites.lines[first]}: expected a CG, as require_cpg asks, "
-                f"found another sequence at {sites.chromosomes[first]}, 0-based position "
-                f"{sites.positions[first]}"
+                f"{path}, line {sites.lines[first]}: expected a CG, {require}, found "
+                f"{letters_of_codes(codes).tobytes().decode()} at {sites.chromosomes[first]}, "
+                f"0-based position {position}{hint}"
             )
     return CpgCount(*(int(n) for n in totals))

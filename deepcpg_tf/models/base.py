@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.names import HEAD, head_name
-from deepcpg_tf.errors import CheckpointError, ConfigError
+from deepcpg_tf.errors import CheckpointError, ConfigError, InputError
 from deepcpg_tf.genome.sequence import encode_tokens
 from deepcpg_tf.inputs import Arrays, Inputs, take
 from deepcpg_tf.models.values import values_in_graph
@@ -151,8 +151,9 @@ class MethylationModel(keras.Model):
         arrays : mapping of str to ndarray, shapes (n, ...)
             An array for each input by its name: ``windows`` (uint8 codes [n, length]) or
             ``tokens`` (the same as ASCII letters), ``state`` and ``dist`` (float32
-            [n, cells, neighbours]). What the module does not read of these is passed over, so
-            that the same arrays do for all modules.
+            [n, cells, neighbours]). The module takes just those of them that it reads, so that
+            the same arrays do for all modules; any other name is an error, and so are
+            ``windows`` and ``tokens`` together.
         values
             ``"probabilities"`` (of cells; other outputs have numbers and classes instead),
             ``"logits"`` or ``"embedding"``.
@@ -185,23 +186,35 @@ class MethylationModel(keras.Model):
 
     def _own(self, arrays: Arrays) -> Arrays:
         """Return what the model reads of the arrays of any module, letters as codes."""
+        if "tokens" in arrays and "windows" in arrays:
+            raise InputError("tokens: expected letters or codes (windows), received both")
         names = self.reads.names
         own = {name: array for name, array in arrays.items() if name in names or name not in _KNOWN}
-        if "windows" in names and "tokens" in arrays and "windows" not in arrays:
+        if "windows" in names and "tokens" in arrays:
             own["windows"] = encode_tokens(arrays["tokens"])
         return own
 
-    def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
-        """Return the compiled function from arrays to values."""
+    def check_values(self, values: Values = "probabilities") -> None:
+        """Refuse to predict what there is not, before anything is read.
+
+        Raises
+        ------
+        ConfigError
+            When `values` is none of the three, or not the embedding of a model without heads.
+        """
         if values not in get_args(Values):
             raise ConfigError(
                 f"values: expected one of {', '.join(get_args(Values))}, received {values!r}"
             )
         if values != "embedding" and not self.config.head.trained:
             raise ConfigError(
-                f"values: expected embedding of a {self.config.module} module without heads, a "
-                f"part of a Joint module, received {values!r}; train it, or join it"
+                f"model: expected one with heads, received the {self.config.module} module of a "
+                "Joint module, which has none; train it, join it, or predict `values` embedding"
             )
+
+    def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
+        """Return the compiled function from arrays to values."""
+        self.check_values(values)
         if values not in self._graphs:
 
             @tf.function(input_signature=[array_specs(self.reads)])

@@ -197,9 +197,14 @@ class SiteFile:
         self.require_cpg = require_cpg
         self.cpgs: CpgCount | None = None
 
-    def check(self) -> int:
-        """Read all sites, raise at the first fault, and return their number."""
-        self.cpgs = count_cpgs(self.path, self.genome, require=self.require_cpg)
+    def check(self, require: str | None = None) -> int:
+        """Read all sites, raise at the first fault, and return their number.
+
+        `require` says why a site that is no CG is an error, where `require_cpg` does not.
+        """
+        if self.require_cpg:
+            require = "as `require_cpg` asks"
+        self.cpgs = count_cpgs(self.path, self.genome, require=require)
         return self.cpgs.sites
 
     def batches(self) -> Iterator[Batch]:

@@ -328,7 +328,8 @@ def _input_cells(
         if given is None and len(cells) != number:
             raise CheckpointError(
                 f"layer {name}: expected to know the {number} cells whose neighbours are read; the "
-                f"outputs of the file name {len(cells)} cells; name those read as `input_cells`"
+                f"outputs of the file name {len(cells)} cells; name those read as `input_cells` "
+                "of deepcpg-tf convert"
             )
     elif given is not None and tuple(given) != named:
         raise CheckpointError(

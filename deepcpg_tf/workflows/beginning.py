@@ -169,7 +169,7 @@ def chosen_outputs(names: Sequence[str]) -> Outputs:
     ConfigError
         When there is no such output, one is named twice, or none.
     """
-    others = [full_name(name) for name in names if name != _CELLS]
+    others = [full_name(name, [_CELLS]) for name in names if name != _CELLS]
     given = [*([_CELLS] * list(names).count(_CELLS)), *others]
     for name in given:
         if given.count(name) > 1:

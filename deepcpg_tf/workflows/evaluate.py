@@ -101,11 +101,13 @@ def evaluate(
     if part is not None and split is None:
         raise ConfigError(f"part: expected a split with it, received {part!r} alone")
     loaded = open_model(model)
+    loaded.check_values()
     if kept is not None and loaded.config.outputs:
         raise ConfigError(
             "predictions: expected a model of cells alone, received one with the outputs "
             f"{', '.join(loaded.config.outputs)}"
         )
+    from deepcpg_tf.data.bulk import check_predicted
     from deepcpg_tf.data.examples import TableExamples
     from deepcpg_tf.data.opening import open_data
     from deepcpg_tf.evaluation.annotations import annotate
@@ -115,6 +117,7 @@ def evaluate(
 
     reference = None if genome is None else Path(genome)
     opened = open_data(files, reference, bulks)
+    check_predicted(bulks, loaded.config.outputs)
     examples = opened.examples(loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
     known = examples.genome_chromosomes if isinstance(examples, TableExamples) else None
@@ -138,6 +141,8 @@ def evaluate(
     for name, mask in masks.items():
         if not mask.any():
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
+    # Before the long work: they may not be there.
+    targets = opened.targets(loaded.config.outputs)[indices] if outputs else None
     labels = np.empty((len(indices), len(loaded.cells)), np.int8)
     values = np.empty((len(indices), loaded.config.units), np.float32)
     progress.begins("evaluating", len(indices), "sites")
@@ -149,8 +154,7 @@ def evaluate(
     told = about(name_of(model), loaded.config.architecture, files, how)
     probabilities = values[:, : len(loaded.cells)]
     result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
-    if outputs:
-        targets = opened.targets(loaded.config.outputs)[indices]
+    if targets is not None:
         result = with_outputs(result, targets, values, outputs, masks)
     if folder is not None:
         from deepcpg_tf.evaluation.write import write_evaluation

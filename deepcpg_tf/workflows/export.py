@@ -101,11 +101,7 @@ def export(
     with claim(folder) as place:
         _make_sure_of(wanted)
         loaded = open_model(model)
-        if not loaded.config.head.trained:
-            raise ConfigError(
-                f"model: expected one with heads, received the {loaded.config.module} module of a "
-                "Joint module, which has none; train it, or export the whole"
-            )
+        loaded.check_values()
         if loaded.config.outputs:
             raise ConfigError(
                 "model: expected a model of cells alone, received one with the outputs "

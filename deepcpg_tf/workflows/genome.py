@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, GenomeError, OutputError
+from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
@@ -21,6 +22,9 @@ from deepcpg_tf.workflows.opening import (
     open_neighbours,
     open_table,
 )
+
+if TYPE_CHECKING:
+    from deepcpg_tf.data.neighbours import NeighbourReader
 
 
 class Scanned(NamedTuple):
@@ -146,6 +150,8 @@ def _scan(
     kind = Kind.IMPUTED if impute else Kind.PREDICTED
     check_path(out, kind, thousandths=thousandths)
     loaded = open_model(model)
+    loaded.check_values()
+    from deepcpg_tf.data.neighbours import neighbours_of
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.observed import Observations
@@ -159,10 +165,13 @@ def _scan(
     contents = Contents(columns, tuple(lengths), tuple(lengths.values()), kind, thousandths)
     check_result(out, contents)
     within = None if within_file is None else read_annotation(within_file, lengths)
-    neighbours, held = open_neighbours(loaded.config, table, reference)
     observed = None
     if impute and table is not None:
-        observed = Observations(held or open_table(table), reference, loaded.cells)
+        table = open_table(table).on(reference)
+        observed = Observations(table, reference, loaded.cells)
+        neighbours = neighbours_of(loaded.config, table)
+    else:
+        neighbours = open_neighbours(loaded.config, table, reference)
     names = chosen_chromosomes(reference, chromosomes)
     parts = list(regions_of(reference, names))
     sites = sum(len(sites_of(reference, part, within)) for part in parts)
@@ -175,6 +184,8 @@ def _scan(
         "regions": None if within is None else within.digest(),
         "neighbours": None if neighbours is None else neighbours.digest(),
     }
+    if neighbours is not None:
+        _tell_of_none_observed(neighbours, names, progress)
     progress.begins("predicting", sites, "sites")
     with scan(
         ScanEngine(loaded, neighbours),
@@ -190,6 +201,19 @@ def _scan(
     if observed is None:
         return Scanned(out, sites, len(loaded.cells), 0)
     return Scanned(out, sites, len(loaded.cells), observed.shared, observed.used)
+
+
+def _tell_of_none_observed(
+    neighbours: NeighbourReader, chromosomes: Sequence[str], progress: Progress
+) -> None:
+    """Say where no site has a neighbour."""
+    observed = neighbours.observed_chromosomes
+    without = [name for name in chromosomes if name not in observed]
+    if without:
+        progress.tells(
+            f"{len(without)} of {len(chromosomes)} chromosomes have no observed site in the table, "
+            f"so that all neighbours there are missing: {shown_names(without)}"
+        )
 
 
 # What has a place for cells alone.

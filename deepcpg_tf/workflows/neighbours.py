@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from deepcpg_tf.configs.base import ModuleConfig
-from deepcpg_tf.configs.cpg import cpg_part
+from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
 from deepcpg_tf.data.opening import reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.genome.sequence import letters_of_codes
-from deepcpg_tf.genome.sites import read_sites
+from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, count_cpgs, read_sites
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.results.registry import check_table, open_table
 from deepcpg_tf.workflows.opening import (
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from deepcpg_tf.genome.reference import Genome
 
 ENDINGS = (".tsv", ".tsv.gz")
+
+_KEY = "neighbours"
+"""The column that tells for which models a table is; kits hold it against theirs."""
 
 _CHUNK = 1024
 
@@ -57,10 +60,11 @@ def write_neighbours(
         The table (``.h5ad``) of the cells whose neighbouring sites it reads.
     out
         A file ending in ``.tsv`` or ``.tsv.gz``: columns ``chromosome``, ``position``
-        (0-based, of the forward-strand C), ``window`` (letters, where the module reads
-        them), and of each cell ``state:<cell>`` and ``dist:<cell>``, numbers with commas.
+        (0-based, of the forward-strand C), ``neighbours`` (what kits know the model by),
+        ``window`` (letters, where the module reads them), and of each cell
+        ``state:<cell>`` and ``dist:<cell>``, numbers with commas.
     sites
-        A file of sites; by default they are those of the table.
+        A file of sites, each a CG of the reference; by default they are those of the table.
     genome
         The reference of `sites`, and of the windows of a Joint module.
     progress
@@ -84,7 +88,8 @@ def write_neighbours(
     check_other_than(target, source, genome, model, table)
     check_table(target)
     config = _config(model)
-    cells = _cells_read(config)
+    part = _part(config)
+    cells, key = part.input_cells, part.neighbours_key
     if source is not None and genome is None:
         raise ConfigError("sites: expected `genome` with it, received none")
     reference = None if genome is None else open_genome(genome)
@@ -97,16 +102,18 @@ def write_neighbours(
         [
             ("chromosome", pa.string()),
             ("position", pa.int64()),
-            *((name, pa.string()) for name in (*letters, *numbers)),
+            *((name, pa.string()) for name in (_KEY, *letters, *numbers)),
         ]
     )
     check_table(target, columns=schema.names)
-    rows = sum(len(names) for names, _ in _sites(held, source, reference))  # and they are checked
+    rows = len(held)
+    if source is not None and reference is not None:
+        rows = count_cpgs(source, reference, require=NEXT_TO_NEIGHBOURS).sites
     progress.begins("writing neighbours", rows, "sites")
     with open_table(target, schema) as write:
         for names, columns in _sites(held, source, reference):
             found = reader.arrays(columns)
-            arrays: list[Any] = [names, columns.positions]
+            arrays: list[Any] = [names, columns.positions, [key] * len(names)]
             if letters:
                 codes = letters_of_codes(found["windows"])
                 arrays.append([row.tobytes().decode() for row in codes])
@@ -125,14 +132,14 @@ def _config(model: ModelLike) -> ModuleConfig:
     return read_checkpoint(model).config if isinstance(model, str | Path) else model.config
 
 
-def _cells_read(config: ModuleConfig) -> tuple[str, ...]:
+def _part(config: ModuleConfig) -> DeepCpgCpgConfig:
     part = cpg_part(config)
     if part is None:
         raise ConfigError(
             f"model: expected a cpg or a joint module, which read neighbouring sites, received a "
             f"{config.module} module"
         )
-    return part.input_cells
+    return part
 
 
 def _sites(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.errors import InputError, OutputError
 from deepcpg_tf.files import what_is_there
 from deepcpg_tf.genome.reference import Genome
@@ -53,23 +54,32 @@ def open_table(table: PathLike | MethylationTable) -> MethylationTable:
 
 
 def open_neighbours(
-    config: ModuleConfig, table: PathLike | MethylationTable | None, genome: Genome
-) -> tuple[NeighbourReader | None, MethylationTable | None]:
-    """Return the reader of neighbours that a module needs, and the table it reads.
-
-    Both are None for a module that reads none.
+    config: ModuleConfig, table: PathLike | MethylationTable | None, genome: Genome | None
+) -> NeighbourReader | None:
+    """Return what reads the neighbours that a module needs; None where it needs none.
 
     Raises
     ------
     InputError
-        When the module reads neighbours, and there is no table.
+        When the module reads neighbours, and there is no table or genome; or there is a
+        table, and it reads none.
     TableError
         When the table lacks a cell, or has another reference.
     """
     from deepcpg_tf.data.neighbours import neighbours_of
 
-    held = None if table is None else open_table(table).on(genome)
-    return neighbours_of(config, held), held
+    if cpg_part(config) is None and table is not None:
+        raise InputError(
+            f"table: expected none with a {config.module} module, which reads no neighbouring "
+            "sites, received one"
+        )
+    if cpg_part(config) is not None and genome is None:
+        raise InputError(
+            f"model: expected a dna module with windows alone, received a {config.module} "
+            "module, which predicts sites of a genome, next to those of a table"
+        )
+    held = None if table is None or genome is None else open_table(table).on(genome)
+    return neighbours_of(config, held)
 
 
 def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:

@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from deepcpg_tf.configs.names import CPG
 from deepcpg_tf.data.readers import SiteColumns
-from deepcpg_tf.errors import InputError
-from deepcpg_tf.genome.sites import read_sites
+from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
@@ -67,7 +65,7 @@ def predict(
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
     table
         A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module
-        reads; these modules predict a `SiteFile`.
+        reads; these modules predict a `SiteFile`, whose sites have to be CG.
     progress
         Who is told.
 
@@ -88,9 +86,10 @@ def predict(
     check_other_than(path, getattr(source, "path", None), reference, model, table)
     check_table(path)
     loaded = open_model(model)
+    loaded.check_values(values)
     check_table(path, source.keys, loaded.value_names(values))
-    reader = _reader(loaded, source, table)
-    rows = source.check()
+    reader = open_neighbours(loaded.config, table, reference)
+    rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
     progress.begins("predicting", rows, "windows")
@@ -137,21 +136,19 @@ def iterate_predictions(
         forward-strand C), ``strand``), then a float32 column for each cell and other output,
         or unit of the embedding.
     """
-    yield from _batches(model, source, values, _reader(model, source, table))
+    model.check_values(values)
+    genome = source.genome if isinstance(source, SiteFile) else None
+    reader = open_neighbours(model.config, table, genome)
+    if reader is not None:
+        _check(source, reader)
+    yield from _batches(model, source, values, reader)
 
 
-def _reader(
-    model: MethylationModel, source: Source, table: PathLike | MethylationTable | None
-) -> NeighbourReader | None:
-    """Return what reads the neighbours that a model needs, if it needs any."""
-    if isinstance(source, SiteFile):
-        return open_neighbours(model.config, table, source.genome)[0]
-    if CPG in model.config.parts:
-        raise InputError(
-            f"model: expected a dna module with windows alone, received a {model.config.module} "
-            "module, which predicts sites of a genome, next to those of a table"
-        )
-    return None
+def _check(source: Source, reader: NeighbourReader | None) -> int:
+    """Read a source whole, and return its number of windows or sites."""
+    if isinstance(source, SiteFile) and reader is not None:
+        return source.check(NEXT_TO_NEIGHBOURS)
+    return source.check()
 
 
 def _batches(

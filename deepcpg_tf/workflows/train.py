@@ -14,6 +14,7 @@ from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable, sha256
+from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.logs import logger
@@ -153,6 +154,7 @@ def train(
         import_tensorflow()
         import keras
 
+        from deepcpg_tf.data.bulk import check_predicted
         from deepcpg_tf.data.examples import digest
         from deepcpg_tf.data.opening import open_data
         from deepcpg_tf.data.targets import examples_of
@@ -180,6 +182,7 @@ def train(
         if not len(parts.train):
             raise SplitError("train: expected chromosomes to train on, received none")
         config = beginning.config(opened, parts.train)
+        check_predicted(bulks, config.outputs)
         examples = examples_of(opened, config)
         origins = examples.origins()
         keras.utils.set_random_seed(settings.seed)
@@ -227,7 +230,7 @@ def train(
         model.provenance = {
             "format": "trained by deepcpg_tf",
             "files": [_described(file) for file in (*files, *bulks)],
-            "genome": None if reference is None else _reference(reference, origins),
+            "genome": None if reference is None else _reference(reference, origins, examples),
             "neighbours": origins.get("neighbours"),
             **decided,
             "from": None if source is None or start is None else _origin(start, source),
@@ -288,9 +291,11 @@ def _described(path: Path) -> dict[str, Any]:
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _reference(genome: Path, origins: Mapping[str, str]) -> dict[str, Any]:
+def _reference(genome: Path, origins: Mapping[str, str], examples: Examples) -> dict[str, Any]:
     """Return name and checksum of the reference: that of its sequence, as tables have it."""
-    return {"name": genome.resolve().name, "digest": origins.get("genome")}
+    # A module that reads no windows has the reference for its table, which was held against it.
+    digest = origins.get("genome") or Genome(genome).digest(examples.chromosomes)
+    return {"name": genome.resolve().name, "digest": digest}
 
 
 def _origin(start: ModelLike, source: MethylationModel) -> dict[str, str]:

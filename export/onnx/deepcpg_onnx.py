@@ -53,12 +53,14 @@ class Record(NamedTuple):
 class Reads(NamedTuple):
     """What a model reads of a site: a window of so many letters, if any, and neighbours.
 
-    Of each of the cells, if any, these are so many states and as many distances.
+    Of each of the cells, if any, these are so many states and as many distances. The key is
+    what a table for the model says of them.
     """
 
     length: int | None
     cells: Sequence[str] = ()
     of_each: int = 0
+    key: str = ""
 
 
 class Given(NamedTuple):
@@ -183,6 +185,13 @@ class Sites:
                     f"{where}: expected a whole number as position, received "
                     f"{row['position'][:60]!r}"
                 )
+            if row["neighbours"] != self.reads.key:
+                raise Fault(
+                    f"{where}, column 'neighbours': expected {self.reads.key}, received "
+                    f"{row['neighbours'][:60]!r}: neighbours as another model reads them, other in "
+                    "number, cells, largest distance or mean states; `deepcpg-tf data neighbours` "
+                    "writes a table for this one"
+                )
             letters = row.get("window", "")
             if self.reads.length is not None:
                 _check_window(where, letters, len(letters), self.reads.length)
@@ -194,7 +203,7 @@ class Sites:
 
     def _places(self, header: Sequence[str], numbers: Sequence[str]) -> dict[str, int]:
         letters = ["window"] if self.reads.length is not None else []
-        needed = ["chromosome", "position", *letters, *numbers]
+        needed = ["chromosome", "position", *letters, *numbers, "neighbours"]
         for column in needed:
             if header.count(column) != 1:
                 raise Fault(
@@ -403,8 +412,9 @@ class Model:
             length = shapes["tokens"][1] if "tokens" in shapes else None
             self.reads = Reads(length)
             if length is None or "state" in shapes:
-                cells = json.loads(said["description"])["neighbours"]["cells"]
-                self.reads = Reads(length, cells, shapes["state"][2])
+                description = json.loads(said["description"])
+                cells, key = description["neighbours"]["cells"], description["neighbours_key"]
+                self.reads = Reads(length, cells, shapes["state"][2], key)
         except (KeyError, ValueError, TypeError):
             raise Fault(
                 f"{path}: expected an .onnx file that deepcpg-tf exported, with names of cells in "

@@ -59,12 +59,14 @@ class Record(NamedTuple):
 class Reads(NamedTuple):
     """What a model reads of a site: a window of so many letters, if any, and neighbours.
 
-    Of each of the cells, if any, these are so many states and as many distances.
+    Of each of the cells, if any, these are so many states and as many distances. The key is
+    what a table for the model says of them.
     """
 
     length: int | None
     cells: Sequence[str] = ()
     of_each: int = 0
+    key: str = ""
 
 
 class Given(NamedTuple):
@@ -189,6 +191,13 @@ class Sites:
                     f"{where}: expected a whole number as position, received "
                     f"{row['position'][:60]!r}"
                 )
+            if row["neighbours"] != self.reads.key:
+                raise Fault(
+                    f"{where}, column 'neighbours': expected {self.reads.key}, received "
+                    f"{row['neighbours'][:60]!r}: neighbours as another model reads them, other in "
+                    "number, cells, largest distance or mean states; `deepcpg-tf data neighbours` "
+                    "writes a table for this one"
+                )
             letters = row.get("window", "")
             if self.reads.length is not None:
                 _check_window(where, letters, len(letters), self.reads.length)
@@ -200,7 +209,7 @@ class Sites:
 
     def _places(self, header: Sequence[str], numbers: Sequence[str]) -> dict[str, int]:
         letters = ["window"] if self.reads.length is not None else []
-        needed = ["chromosome", "position", *letters, *numbers]
+        needed = ["chromosome", "position", *letters, *numbers, "neighbours"]
         for column in needed:
             if header.count(column) != 1:
                 raise Fault(
@@ -410,8 +419,11 @@ class Rest:
         except (KeyError, TypeError, IndexError, ValueError):
             raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
         self.cells: list[str] = self._predict("labels", list(range(cells)))
-        names = self._predict("input_labels", list(range(inputs))) if inputs else ()
-        self.reads = Reads(length, names, of_each)
+        self.reads = Reads(length)
+        if inputs:
+            (key,) = self._predict("neighbours_key", [0])
+            names = self._predict("input_labels", list(range(inputs)))
+            self.reads = Reads(length, names, of_each, key)
 
     def run(self, sites: list[Given]) -> list[Sequence[float]]:
         """Return the probabilities [n, cells] of some sites."""
@@ -512,7 +524,10 @@ class Grpc:
         self._request = predict_pb2.PredictRequest
         self._spec = answer.model_spec
         self.cells: list[str] = self._names("labels", cells)
-        self.reads = Reads(length, self._names("input_labels", inputs) if inputs else (), of_each)
+        self.reads = Reads(length)
+        if inputs:
+            (key,) = self._names("neighbours_key", 1, "neighbours_key")
+            self.reads = Reads(length, self._names("input_labels", inputs), of_each, key)
 
     def run(self, sites: list[Given]) -> list[Sequence[float]]:
         """Return the probabilities [n, cells] of some sites."""
@@ -530,9 +545,9 @@ class Grpc:
         probabilities: list[Sequence[float]] = values.tolist()
         return probabilities
 
-    def _names(self, signature: str, count: int) -> list[str]:
+    def _names(self, signature: str, count: int, output: str = "cells") -> list[str]:
         index = self._tf.constant(list(range(count)), self._tf.int64)
-        return [name.decode() for name in self._predict(signature, {"index": index}, "cells")]
+        return [name.decode() for name in self._predict(signature, {"index": index}, output)]
 
     @staticmethod
     def _shape(tensor: Any) -> list[int]:

@@ -179,7 +179,7 @@ def test_require_cpg(fails, tmp_path):
     (tmp_path / "sites.tsv").write_text("1\t11\n")
     arguments = ("--sites", tmp_path / "sites.tsv", "--genome", GENOME, "--require-cpg")
     error = fails("predict", TINY, *arguments, "--out", tmp_path / "out.tsv")
-    assert "sites.tsv, line 1: expected a CG, as require_cpg asks" in error
+    assert "sites.tsv, line 1: expected a CG, as --require-cpg asks, found" in error
     assert [file.name for file in tmp_path.iterdir()] == ["sites.tsv"]
 
 

@@ -189,6 +189,9 @@ def test_arrays_that_are_not_what_is_read(model):
         model.predict_arrays({})
     with pytest.raises(InputError, match="received .*x"):
         model.predict_arrays({**arrays, "x": arrays[first.name]})
+    both = dict.fromkeys(("tokens", "windows"), np.zeros((2, 3), np.uint8))
+    with pytest.raises(InputError, match="tokens: expected letters or codes .*received both"):
+        model.predict_arrays({**arrays, **both})
     for wrong in (
         np.zeros((2, *first.shape[:-1], first.shape[-1] + 1), dtype),
         np.zeros(shape, np.float64),

@@ -155,7 +155,10 @@ def test_signatures(exported, session):
             "tokens": {"tokens": tokens},
             "one_hot": {"one_hot": one_hot_of_bytes()[tokens]},
         }
-    assert set(session.signatures) == {*forms, "embedding", "labels", "input_labels"}
+    assert set(session.signatures) == {
+        *(*forms, "embedding"),
+        *("labels", "input_labels", "neighbours_key"),
+    }
     for name, letters in forms.items():
         found = session.run(name, {**letters, **neighbours})
         np.testing.assert_allclose(
@@ -169,6 +172,8 @@ def test_signatures(exported, session):
     np.testing.assert_allclose(found, embedding, rtol=1e-5, atol=1e-5)
     index = {"index": np.array([2, 0])}
     assert session.run("input_labels", index)["cells"].tolist() == [b"c3", b"c1"]
+    key = exported.model.config.parts["cpg"].neighbours_key.encode()
+    assert session.run("neighbours_key", {"index": np.array([0])})["neighbours_key"] == [key]
 
 
 @pytest.mark.parametrize(
@@ -203,7 +208,7 @@ def test_every_warm_up_record_runs(exported, session):
         inputs = {k: v.astype("S") if v.dtype == object else v for k, v in inputs.items()}
         assert session.run(log.request.model_spec.signature_name, inputs)
         signatures.add(log.request.model_spec.signature_name)
-    assert signatures == set(session.signatures) - {"labels", "input_labels"}
+    assert signatures == set(session.signatures) - {"labels", "input_labels", "neighbours_key"}
 
 
 def test_the_card_says_what_a_user_needs(exported):

@@ -140,8 +140,8 @@ def test_cpgs_are_counted_at_three_offsets(write, genome):
 
 def test_require_cpg_names_the_first_line(write, genome):
     path = write("chr1\t2\n2\t1\nchr1\t6\nchr1\t1\n2\t2\n")
-    with pytest.raises(SiteError, match=r"line 4: expected a CG.* at chr1, 0-based position 0"):
-        count_cpgs(path, genome, require=True)
+    with pytest.raises(SiteError, match="4: expected a CG, as .* asks, found AC at chr1, 0-based"):
+        count_cpgs(path, genome, require="as `require_cpg` asks")
 
 
 @pytest.mark.parametrize(

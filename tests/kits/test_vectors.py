@@ -122,7 +122,7 @@ def test_tables(program, case, batch, tmp_path):
 
 
 def sites(program, case):
-    reads = program.Reads(case["length"], case["cells"], case["of_each_cell"])
+    reads = program.Reads(case["length"], case["cells"], case["of_each_cell"], case["key"])
     return [*program.Sites(io.BytesIO(case["text"].encode()), "FILE", reads)]
 
 

@@ -174,27 +174,62 @@ def test_of_every_module(module, tmp_path):
         assert part.outputs == OUTPUTS
 
 
+def test_nothing_is_said_of_how_they_are_computed(monkeypatch):
+    """What AutoGraph cannot read it warns of on stderr, or else raises."""
+    monkeypatch.setenv("AUTOGRAPH_STRICT_CONVERSION", "1")
+    model = new_model(SMALL["cpg"].with_cells(("a",), OUTPUTS))
+    assert model.predict_arrays(random_arrays(model.reads, 2)).shape[0] == 2
+
+
 def test_no_outputs_leave_the_configuration_as_it_was():
     for config in SMALL.values():
         assert "outputs" not in config.to_json()
 
 
-@pytest.mark.parametrize("source", ["keras1-joint-l2-rnnl1", "keras2-joint-l2-rnnl1"])
-def test_a_genuine_file_with_another_name_for_a_head(source, tmp_path):
-    """The head of a level is that of a cell but for its name, so that its golden values hold."""
-    folder = tmp_path / "model"
+def with_other_heads(source, folder, others):
+    """Copy a genuine file, its first heads called otherwise; return also what it predicts."""
     shutil.copytree(JOINT / source, folder)
     expected = np.load(folder / "expected.npz")
     cells = [str(cell) for cell in expected["cells"]]
-    old, new = f"cpg/{cells[0]}", "cpg_stats/mean"
     model_json, weights = folder / "model.json", folder / "model_weights.h5"
-    model_json.write_text(model_json.read_text().replace(json.dumps(old), json.dumps(new)))
     with h5py.File(weights, "a") as file:
         group = file.get("model_weights", file)
         names = [name.decode() for name in group.attrs["layer_names"]]
-        names[names.index(old)] = new
+        for cell, new in zip(cells, others, strict=False):
+            old = f"cpg/{cell}"
+            model_json.write_text(model_json.read_text().replace(json.dumps(old), json.dumps(new)))
+            names[names.index(old)] = new
+            group.move(old, new)
         group.attrs["layer_names"] = np.array([name.encode() for name in names])
-        group.move(old, new)
+    return model_json, weights, cells, expected
+
+
+@pytest.mark.parametrize("source", ["keras1-joint-l2-rnnl1", "keras2-cpg-rnnl1"])
+def test_a_genuine_file_without_any_cell(run, fails, source, tmp_path):
+    """It does not say whose neighbours are read, so that `convert` has to be told."""
+    others = ("bulk/serum", "cpg_stats/mean", "bulk/2i", "win_stats/1001/mean")
+    folder, out = tmp_path / "model", tmp_path / "out"
+    model_json, weights, cells, expected = with_other_heads(source, folder, others)
+    given = ("convert", "--model-json", model_json, "--weights", weights, "--out", out)
+    told = "expected to know the 4 cells whose neighbours are read; the outputs of the file name 0"
+    assert told in fails(*given)
+    with pytest.raises(CheckpointError, match="those read as `input_cells` of deepcpg-tf convert"):
+        load_model(folder)
+    result = run(*given, "--input-cells", ",".join(cells))
+    assert result.code == 0, result.err
+    assert f", 0 cells, {', '.join(others)}, " in result.out
+    model = load_model(out)
+    assert (model.cells, model.config.outputs) == ((), others)
+    allowed = min(1e-5, tolerances.probabilities(model.config))
+    found = model.predict_arrays(arrays_of(expected))
+    np.testing.assert_allclose(found, expected["prob"], atol=allowed, rtol=0)
+
+
+@pytest.mark.parametrize("source", ["keras1-joint-l2-rnnl1", "keras2-joint-l2-rnnl1"])
+def test_a_genuine_file_with_another_name_for_a_head(source, tmp_path):
+    """The head of a level is that of a cell but for its name, so that its golden values hold."""
+    new = "cpg_stats/mean"
+    model_json, weights, cells, expected = with_other_heads(source, tmp_path / "model", [new])
     with pytest.raises(CheckpointError, match="name those read as `input_cells`"):
         read_json_and_weights(model_json, weights)
     model = build_model(read_json_and_weights(model_json, weights, cells))

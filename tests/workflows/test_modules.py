@@ -14,6 +14,7 @@ from deepcpg_tf import (
     chromosome_split,
     evaluate,
     impute,
+    iterate_predictions,
     load_model,
     predict,
     predict_genome,
@@ -25,10 +26,11 @@ from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.data.neighbours import NeighbourReader
 from deepcpg_tf.data.opening import open_data, reader_of
 from deepcpg_tf.data.readers import SiteColumns
-from deepcpg_tf.data.table_file import read_table
-from deepcpg_tf.errors import ConfigError, InputError, TableError
+from deepcpg_tf.data.table_file import read_table, write_table
+from deepcpg_tf.errors import ConfigError, InputError, SiteError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
+from deepcpg_tf.prediction.sources import OneSequence, Source
 from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.training.finetune import take_over_part
 from tests import tolerances
@@ -94,7 +96,7 @@ def test_sites(model, table, genome, tmp_path):
     close(found[list(CELLS)].to_numpy(), expected[order], model)
     embedding = predict(model, source, table=table, values="embedding").table
     assert embedding.num_columns == 3 + model.config.embedding_size
-    with pytest.raises(InputError, match="data: expected a methylation table, of which a"):
+    with pytest.raises(InputError, match="table: expected a methylation table, of which a"):
         predict(model, source)
 
 
@@ -111,7 +113,7 @@ def test_a_genome(model, table, genome, tmp_path):
     names = np.array(held.chromosomes)[held.chromosome_ids]
     rows = [keys[name, position + 1] for name, position in zip(names, held.positions, strict=True)]
     close(found[rows], expected, model)
-    with pytest.raises(InputError, match="data: expected a methylation table"):
+    with pytest.raises(InputError, match="table: expected a methylation table"):
         predict_genome(model, genome, tmp_path / "none.h5")
 
 
@@ -122,6 +124,20 @@ def test_a_scan_without_what_reads_neighbours(model, table):
     reader = NeighbourReader(read_table(table), CPG)
     with pytest.raises(InputError, match=f"sites: expected them as columns, of which a {name}"):
         ScanEngine(model, reader).logits(np.zeros(9, np.uint8), np.array([3]))
+
+
+def test_chromosomes_without_an_observed_site_are_told(run, table, genome, tmp_path):
+    held = read_table(table)
+    kept = held.select(np.flatnonzero(held.chromosome_ids == held.chromosomes.index("2")))
+    random_weights(new_model(CPG)).save_to_preset(tmp_path / "cpg")
+    write_table(kept, tmp_path / "two.h5ad")
+    told = "chromosomes have no observed site in the table, so that all neighbours there are mi"
+    for few, lines in ((tmp_path / "two.h5ad", [f"2 of 3 {told}ssing: 1, X"]), (table, [])):
+        given = ("--genome", genome.path, "--out", tmp_path / "all.tsv")
+        for verb, *data in (("predict", "--data", few), ("impute", few)):
+            result = run(verb, tmp_path / "cpg", *data, *given)
+            assert result.code == 0
+            assert [line for line in result.err.splitlines() if told in line] == lines
 
 
 def test_imputation_hides_the_state_that_it_predicts(model, table, genome, tmp_path):
@@ -175,7 +191,7 @@ def test_training_of_each_module(table, tmp_path):
     dna = how(tmp_path / "dna", architecture="CnnL1h128")
     cpg = train(
         table, tmp_path / "cpg", split=SPLIT, settings=SETTINGS, module="cpg",
-        neighbours=6, max_distance=500, architecture="FcAvg",
+        neighbours=6, max_distance=500, architecture="FcAvg", genome=RUN / "dna",
     )  # fmt: skip
     assert isinstance(cpg.model.config, DeepCpgCpgConfig)
     assert cpg.model.config.architecture == "FcAvg"
@@ -184,6 +200,8 @@ def test_training_of_each_module(table, tmp_path):
     calls = read_table(table).calls.toarray()[trained]
     means = [(one[one != 0] > 0).mean() for one in calls.T]
     np.testing.assert_allclose(cpg.model.config.state_means, means, rtol=1e-6)
+    assert cpg.model.provenance["genome"] == dna.model.provenance["genome"]
+    assert len(cpg.model.provenance["genome"]["digest"]) == 64
     assert cpg.history[-1]["loss"] < cpg.history[0]["loss"]
     reader = NeighbourReader(read_table(table), cpg.model.config)
     assert cpg.model.provenance["neighbours"] == reader.digest()
@@ -238,6 +256,74 @@ def test_arrays_of_the_originals_files_are_those_of_the_table(table, genome):
     fewer = DeepCpgCpgConfig(cells=CELLS, neighbours=4, state_means=CPG.state_means)
     near = data.examples(fewer).arrays(indices)
     np.testing.assert_array_equal(near["state"], found["state"][:, :, 3:7])
+
+
+def test_sites_that_are_no_cg_would_be_their_own_neighbours(model, table, genome, tmp_path):
+    held, path = read_table(table).on(genome), tmp_path / "sites.tsv"
+    position = int(held.positions[held.chromosome_ids == held.chromosomes.index("2")][3])
+    path.write_text(f"2\t{position}\n")  # one too small for 1-based ones
+    source = SiteFile(path, genome, 101)
+    expected = rf"sites.tsv, line 1: .* found .C at 2, 0-based position {position - 1} \(a CG is "
+    with pytest.raises(SiteError, match=expected):
+        predict(model, source, tmp_path / "out.tsv", table=table)
+    with pytest.raises(SiteError, match=expected):
+        next(iterate_predictions(model, source, table=table))
+    assert [file.name for file in tmp_path.iterdir()] == ["sites.tsv"]
+    assert predict(new_model(DNA), source).rows == 1
+
+
+def test_a_table_that_would_be_passed_over(fails, table, genome, tmp_path):
+    dna, path = new_model(DNA), tmp_path / "sites.tsv"
+    path.write_text("1\t10\n")
+    expected = "table: expected none with a dna module, which reads no neighbouring sites, received"
+    sources: list[Source] = [SiteFile(path, genome, 101), OneSequence("A" * 101, 101)]
+    for source in sources:
+        for verb in (predict, lambda *given, **own: next(iterate_predictions(*given, **own))):
+            with pytest.raises(InputError, match=expected):
+                verb(dna, source, table="no table is opened")
+    dna.save_to_preset(tmp_path / "dna")
+    given = ("predict", tmp_path / "dna", "--genome", genome.path)
+    for more in (("--sites", path, "--data", table), ("--data", table, "--out", "all.tsv")):
+        assert f"--data{expected.removeprefix('table')}" in fails(*given, *more)
+    random_weights(new_model(CPG)).save_to_preset(tmp_path / "cpg")
+    error = fails("predict", tmp_path / "cpg", "--genome", genome.path, "--sites", path)
+    assert "--data: expected a methylation table, of which a cpg module reads" in error
+
+
+@pytest.mark.parametrize("config", [DNA, CPG], ids=["dna", "cpg"])
+def test_a_part_without_heads_predicts_its_embedding_alone(fails, config, table, genome, tmp_path):
+    part = random_weights(new_model(config.with_untrained_head()))
+    own = {"table": table} if config is CPG else {}
+    sites, out = tmp_path / "sites.tsv", tmp_path / "out.tsv"
+    sites.write_text(f"1\t{read_table(table).positions[0] + 1}\n")
+    source = SiteFile(sites, genome, 101)
+    verbs = [
+        lambda: predict(part, source, out, **own),
+        lambda: next(iterate_predictions(part, source, "logits", **own)),
+        lambda: predict_genome(part, genome, out, **own),
+        lambda: impute(part, table, genome, out),
+        lambda: evaluate(part, table, genome=genome.path),
+    ]
+    for verb in verbs:
+        with pytest.raises(ConfigError, match="model: expected one with heads, received the"):
+            verb()
+    assert not out.exists()
+    part.save_to_preset(tmp_path / "part")
+    given = ("predict", tmp_path / "part", "--sites", sites, "--genome", genome.path)
+    more = ("--data", table) if config is CPG else ()
+    assert "which has none; train it, join it, or predict --values embedding" in fails(
+        *given, *more
+    )
+    found = predict(part, source, values="embedding", **own).table
+    assert found.num_columns == 3 + config.embedding_size
+
+
+def test_values_that_there_are_not(model, table, genome, tmp_path):
+    sites = tmp_path / "sites.tsv"
+    sites.write_text(f"1\t{read_table(table).positions[0] + 1}\n")
+    expected = "values: expected one of probabilities, logits, embedding, received 'mean'"
+    with pytest.raises(ConfigError, match=expected):
+        predict(model, SiteFile(sites, genome, 101), values="mean", table=table)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,7 +45,8 @@ def kit():
 def read(kit, config, path):
     """Return ids and arrays as a kit reads them."""
     length = 101 if "windows" in config.reads.names else None
-    reads = kit.Reads(length, config.parts["cpg"].input_cells, 10)
+    part = config.parts["cpg"]
+    reads = kit.Reads(length, part.input_cells, 10, part.neighbours_key)
     content = path.read_bytes()
     found = [*kit.Sites(io.BytesIO(content), path.name, reads)]
     shape = (len(found), 3, 10)
@@ -82,17 +84,31 @@ def test_sites_of_a_file(folder, kit, tmp_path):
     table = read_table(folder / "cells.h5ad")
     path, out = tmp_path / "sites.tsv", tmp_path / "out.tsv"
     own = int(table.positions[table.chromosome_ids == table.chromosomes.index("2")][7])
-    path.write_text(f"chr2\t{own + 1}\nchr1\t2001\n2\t{own + 2}\t-\n")
+    path.write_text(f"chr2\t{own + 1}\nchr1\t10\n2\t{own + 2}\t-\n")
     rows = write_neighbours(
         folder / "joint", folder / "cells.h5ad", out, sites=path, genome=RUN / "dna"
     )
     ids, found = read(kit, JOINT, out)
-    assert (rows, ids) == (3, [f"chr2:{own}", "chr1:2000", f"2:{own}"])
+    assert (rows, ids) == (3, [f"chr2:{own}", "chr1:9", f"2:{own}"])
     genome = Genome(RUN / "dna")
-    sites = SiteColumns(["1", "2"], np.array([1, 0, 1]), np.array([own, 2000, own]))
+    sites = SiteColumns(["1", "2"], np.array([1, 0, 1]), np.array([own, 9, own]))
     expected = reader_of(JOINT, genome, table.on(genome)).arrays(sites)
     for array in expected:
         np.testing.assert_array_equal(found[array], expected[array])
+
+
+def test_a_table_for_another_model(folder, kit, tmp_path):
+    out = tmp_path / "out.tsv"
+    write_neighbours(folder / "cpg", folder / "cells.h5ad", out)
+    for other in (
+        {"max_distance": 500},
+        {"state_means": (0.3, 0.5, 0.7)},
+        {"input_cells": ("c2", "c1", "c3")},
+    ):
+        config = replace(CPG, **other)
+        with pytest.raises(kit.Fault, match=r"out.tsv, line 2, column 'neighbours': expected "):
+            read(kit, config, out)
+    read(kit, replace(CPG, layer_names=(), hidden_dropout=0.5), out)
 
 
 def test_the_same_bytes_again(folder, tmp_path):
@@ -136,6 +152,10 @@ def test_what_does_not_go_together(fails, folder, tmp_path):
     sites.write_text("1\t2001\n1\tx\n")
     given = ("--sites", sites, "--genome", RUN / "dna", "--out", out)
     assert "line 2: expected a whole number as position" in told(folder / "cpg", table, *given)
+    sites.write_text("1\t10\nchr1\t11\n")
+    line = told(folder / "cpg", table, *given)
+    assert "sites.tsv, line 2: expected a CG, as a module asks that reads neighbours, " in line
+    assert line.endswith("found GT at chr1, 0-based position 10 (a CG is at -1)\n")
     build_table(PROFILES[:2], RUN / "dna", tmp_path / "two.h5ad")
     expected = "expected the cells whose neighbours the model reads, c1, c2, c3, found none called"
     assert expected in told(folder / "cpg", tmp_path / "two.h5ad", "--out", out)

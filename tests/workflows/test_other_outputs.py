@@ -32,6 +32,7 @@ from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.workflows.beginning import Beginning, chosen_outputs
 from deepcpg_tf.workflows.export import export
 from tests.contract.test_models import random_weights
+from tests.counting import Counting
 from tests.workflows.test_modules import CPG, DNA, JOINT, LEGACY, genome, table
 
 __all__ = ["genome", "table"]  # fixtures
@@ -247,14 +248,22 @@ def test_what_is_refused(model, table, tmp_path):
     with pytest.raises(ConfigError, match="predictions: expected a model of cells alone"):
         evaluate(model, table, predictions=tmp_path / "p.h5")
     for outputs, match in (
-        (["cells", "cov"], "outputs: expected mean, var, .* received 'cov'"),
+        (["cells", "cov"], "outputs: expected cells, mean, var, .* received 'cov'"),
         (["mean", "cpg_stats/mean"], "outputs: expected each once, received 'cpg_stats/mean' twic"),
         ([], "outputs: expected cells or names of other outputs, received none"),
-        (["cells", "bulk/serum"], "outputs: expected a bulk profile for bulk/serum, a file ca"),
+        (["cells", "bulk/serum"], "bulk: expected a profile for the output bulk/serum, a fil"),
     ):
         with pytest.raises(ConfigError, match=match):
             train(table, tmp_path / "m", split=SPLIT, module="cpg", outputs=outputs)
     assert not (tmp_path / "m").exists()
+
+
+def test_targets_are_read_before_anything_is_predicted(table):
+    model = random_weights(new_model(CPG.with_cells(CPG.cells, ("bulk/serum",))))
+    progress = Counting()
+    with pytest.raises(ConfigError, match="bulk: expected a profile for the output bulk/serum"):
+        evaluate(model, table, progress=progress)
+    assert progress.begun == []
 
 
 def test_command_line(run, fails, table, tmp_path):
@@ -268,7 +277,7 @@ def test_command_line(run, fails, table, tmp_path):
     assert result.code == 0, result.err
     assert "AUC" not in result.out
     message = fails(*data, "--outputs", "cells,sum", "--out", tmp_path / "none")
-    assert "--outputs: expected mean, var" in str(message)
+    assert "--outputs: expected cells, mean, var" in str(message)
 
 
 def test_bulk_profiles(run, fails, table, genome, tmp_path):
@@ -294,7 +303,21 @@ def test_bulk_profiles(run, fails, table, genome, tmp_path):
     train_args = ["train", table, "--genome", genome.path, "--module", "cpg", "--epochs", "1"]
     train_args += ["--architecture", "FcAvg", "--train", "1", "--validation", "2"]
     train_args += ["--outputs", "cells,bulk/serum", "--out", tmp_path / "model"]
-    assert "received none" in fails(*train_args)
+    assert "--bulk: expected a profile for the output bulk/serum" in fails(*train_args)
+    other = bulk.rename(tmp_path / "2i.cov")
+    unused = f"), received {other}, and there is no bulk/2i\n"
+    message = fails(*train_args, "--bulk", other)
+    assert (
+        f"--bulk: expected profiles of outputs of the model (bulk/serum beside cells{unused}"
+        in message
+    )
+    cells = train_args[:-4] + train_args[-2:]
+    assert "(none beside cells" + unused in fails(*cells, "--bulk", other)
+    plain = tmp_path / "plain"
+    random_weights(new_model(CPG)).save_to_preset(plain)
+    given = ("--genome", genome.path, "--bulk", other, "--out", tmp_path / "e")
+    assert "(none beside cells" + unused in fails("evaluate", plain, table, *given)
+    other.rename(bulk)
     result = run(*train_args, "--bulk", bulk)
     assert result.code == 0, result.err
     more = ("--genome", genome.path, "--bulk", bulk, "--out", tmp_path / "evaluation")

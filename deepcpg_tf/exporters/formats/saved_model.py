@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import outputs_of, tensor
+from deepcpg_tf.exporters.describe import NEIGHBOURS_KEY, outputs_of, tensor
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import (
     DEFAULT,
@@ -73,9 +73,10 @@ _WINDOWS = (
     "(`sequences`{others})"
 )
 _NEIGHBOURS = (
-    ", and `input_labels` (the same of those whose\nneighbours are read, in their order; `state` "
+    ", `input_labels` (the same of those whose\nneighbours are read, in their order; `state` "
     "and `dist` are float32 [n, {cells}, {of_each}], and what is not\nfrom 0 to 1 in them is an "
-    "error)"
+    "error), and `neighbours_key` (`index` 0 to what tables for the model have in the column\n"
+    "`neighbours`)"
 )
 
 
@@ -153,11 +154,10 @@ def _interface(model: MethylationModel) -> dict[str, Any]:
     }
     embedding = {"embedding": tensor("float32", -1, model.config.embedding_size)}
     found["embedding"] = {"inputs": found[DEFAULT]["inputs"], "outputs": embedding}
-    labels = {
-        "inputs": {"index": tensor("int64", -1)},
-        "outputs": {"cells": tensor("string", -1)},
-    }
-    return {"signatures": found | dict.fromkeys(_names(model), labels)}
+    for name, (output, _) in _texts(model).items():
+        outputs = {output: tensor("string", -1)}
+        found[name] = {"inputs": {"index": tensor("int64", -1)}, "outputs": outputs}
+    return {"signatures": found}
 
 
 def _forms(model: MethylationModel) -> dict[str, str]:
@@ -165,18 +165,19 @@ def _forms(model: MethylationModel) -> dict[str, str]:
     return {DEFAULT: SEQUENCES, **numeric_signatures(model)}
 
 
-def _names(model: MethylationModel) -> dict[str, tuple[str, ...]]:
-    """Return the names of cells that signatures yield."""
-    names = {"labels": model.cells}
+def _texts(model: MethylationModel) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the output of each signature that yields texts, and these: names of cells, a key."""
+    texts = {"labels": ("cells", model.cells)}
     if (part := cpg_part(model.config)) is not None:
-        names["input_labels"] = part.input_cells
-    return names
+        texts["input_labels"] = ("cells", part.input_cells)
+        texts[NEIGHBOURS_KEY] = (NEIGHBOURS_KEY, (part.neighbours_key,))
+    return texts
 
 
 def _signatures(model: MethylationModel) -> dict[str, Any]:
     found = {name: _function(model, outputs, form) for name, form in _forms(model).items()}
     found["embedding"] = _function(model, embedding, SEQUENCES)
-    return found | {name: _labels(cells) for name, cells in _names(model).items()}
+    return found | {name: _labels(*texts) for name, texts in _texts(model).items()}
 
 
 def _function(
@@ -202,11 +203,11 @@ def _function(
     return run.get_concrete_function(**specs)
 
 
-def _labels(cells: tuple[str, ...]) -> Any:
+def _labels(output: str, texts: tuple[str, ...]) -> Any:
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.int64, name="index")])
     def labels(index: tf.Tensor) -> Outputs:
         index = tf.ensure_shape(index, (None,))
-        return {"cells": tf.gather(tf.constant(cells), index)}
+        return {output: tf.gather(tf.constant(texts), index)}
 
     return labels
 
