@@ -119,7 +119,8 @@ def full_name(name: str, others: Sequence[str] = ()) -> str:
     if output_kind(full) is None:
         raise ConfigError(
             f"outputs: expected {', '.join((*others, *STATISTICS))} (of the cells observed at a "
-            f"site), {WINDOW_STATISTICS}/LENGTH/ and one of these, or {BULK}/NAME, received {name!r}"
+            f"site), {WINDOW_STATISTICS}/LENGTH/ and one of these, or {BULK}/NAME, "
+            f"received {name!r}"
         )
     return full
 

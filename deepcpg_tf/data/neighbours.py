@@ -77,9 +77,8 @@ class NeighbourReader:
     @property
     def observed_chromosomes(self) -> frozenset[str]:
         """Those with an observed site in any of the cells."""
-        ids = (self._keys[:-1] >> _POSITION_BITS) % len(self._chromosomes)
-        names = self.chromosomes
-        return frozenset(names[i] for i in np.unique(ids))
+        sites = np.diff(self._bounds).reshape(len(self._groups), -1).sum(axis=0)
+        return frozenset(name for name, n in zip(self.chromosomes, sites, strict=True) if n)
 
     def digest(self) -> str:
         """Return a SHA-256 checksum of all that it reads: chromosomes, sites, states, means."""

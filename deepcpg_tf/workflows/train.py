@@ -23,6 +23,7 @@ from deepcpg_tf.workflows.beginning import Beginning, check_module, chosen_outpu
 from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
 
 if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Examples
     from deepcpg_tf.data.splits import Split, Splitter
     from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.training.state import Row

@@ -72,9 +72,9 @@ def test_resumed_training_ends_with_the_same_weights(tmp_path):
     for stop in (0, 1, 3):
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "cut", examples, SHORT, validation=validation, progress=Stop(stop))
-    stop = Stop()
-    resumed, again = run(tmp_path / "cut", examples, SHORT, validation=validation, progress=stop)
-    assert stop.lines[0] == "going on with an unfinished run, after epoch 3"
+    told = Stop()
+    resumed, again = run(tmp_path / "cut", examples, SHORT, validation=validation, progress=told)
+    assert told.lines[0] == "going on with an unfinished run, after epoch 3"
     assert again == history
     assert [row["epoch"] for row in history] == [1, 2, 3, 4]
     for one, other in zip(values(whole), values(resumed), strict=True):
