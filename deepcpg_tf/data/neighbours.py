@@ -28,7 +28,8 @@ class NeighbourReader:
     right, from near to far; never the site itself, whether it is observed or not.
     ``state`` is 1 or 0, and ``dist`` the distance in base pairs as a share of
     ``max_distance``, at most 1. Where a side has too few, ``state`` is the mean
-    methylation of the cell and ``dist`` is 1. (The original draws such states at random.)
+    methylation of the cell and ``dist`` is 1. (The original drew such
+    states at random; its version 1.0.7 has 0.5 in an array of whole numbers, which is 0.)
 
     Parameters
     ----------

@@ -191,6 +191,11 @@ def count_sites(sites: OnChromosomes, split: Split) -> list[Row]:
     ]
 
 
+def chromosomes_of(sites: OnChromosomes, part: npt.NDArray[np.int64]) -> list[str]:
+    """Return the names of the chromosomes that some sites, by their indices, lie on."""
+    return [sites.chromosomes[i] for i in np.unique(sites.chromosome_ids[part])]
+
+
 def _split(sites: OnChromosomes, part_of: Sequence[str], needed: Collection[str]) -> Split:
     """Return the sites of each part, given the part of each chromosome ("" for none)."""
     part_of_site = np.array([(*PARTS, "").index(part) for part in part_of], np.int8)[

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable
+from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     ModelLike,
@@ -25,6 +27,7 @@ from deepcpg_tf.workflows.opening import (
 if TYPE_CHECKING:
     from deepcpg_tf.data.examples import Data
     from deepcpg_tf.data.splits import Splitter
+    from deepcpg_tf.models.base import MethylationModel
 
 _PARTS = ("train", "validation", "test")
 _USUAL_PART = "test"
@@ -110,6 +113,7 @@ def evaluate(
     from deepcpg_tf.data.bulk import check_predicted
     from deepcpg_tf.data.examples import TableExamples
     from deepcpg_tf.data.opening import open_data
+    from deepcpg_tf.data.splits import chromosomes_of
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays, with_outputs
@@ -131,11 +135,14 @@ def evaluate(
     if split is not None:
         part = part or _USUAL_PART
         indices = getattr(split(examples), part)
-        how = f"{part}: chromosomes " + ", ".join(
-            examples.chromosomes[i] for i in np.unique(examples.chromosome_ids[indices])
-        )
+        how = f"{part}: chromosomes {', '.join(chromosomes_of(examples, indices))}"
     if not len(indices):
         raise ConfigError(f"part: expected sites in {part}, found none")
+    if seen := _trained_on(loaded, opened, indices):
+        progress.tells(
+            f"the model was trained on sites of {shown_names(seen)}, which are among these: "
+            "how it does on unseen ones is another matter (--part test)"
+        )
     ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
     masks = annotate(beds, examples.chromosomes, ids, positions, known) if beds else {}
     for name, mask in masks.items():
@@ -164,6 +171,20 @@ def evaluate(
         shards = shards_of(examples.chromosomes, ids, positions, probabilities, labels)
         write_results(kept, contents, shards)
     return result
+
+
+def _trained_on(model: MethylationModel, data: Data, sites: npt.NDArray[np.int64]) -> list[str]:
+    """Return on which chromosomes of some sites a model was trained, if on these data."""
+    from deepcpg_tf.data.examples import digest
+    from deepcpg_tf.data.splits import chromosomes_of
+    from deepcpg_tf.data.targets import examples_of
+
+    match model.provenance:
+        case {"data": before, "split": {"train": {"chromosomes": [*names]}}}:
+            both = [name for name in chromosomes_of(data, sites) if name in names]
+            if both and before == digest(examples_of(data, model.config)):
+                return both
+    return []
 
 
 def _columns(cells: tuple[str, ...], examples: Data) -> list[int]:

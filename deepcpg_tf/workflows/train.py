@@ -158,6 +158,7 @@ def train(
         from deepcpg_tf.data.bulk import check_predicted
         from deepcpg_tf.data.examples import digest
         from deepcpg_tf.data.opening import open_data
+        from deepcpg_tf.data.splits import chromosomes_of
         from deepcpg_tf.data.targets import examples_of
         from deepcpg_tf.data.training_data import TrainingData, remember
         from deepcpg_tf.training.finetune import freeze as freeze_layers
@@ -196,7 +197,11 @@ def train(
         decided = {
             "data": data_digest,
             "split": {
-                name: {"sites": len(part), "sha256": hashlib.sha256(part.tobytes()).hexdigest()}
+                name: {
+                    "sites": len(part),
+                    "chromosomes": chromosomes_of(opened, part),
+                    "sha256": hashlib.sha256(part.tobytes()).hexdigest(),
+                }
                 for name, part in zip(parts._fields, parts, strict=True)
             },
             "settings": dataclasses.asdict(settings),

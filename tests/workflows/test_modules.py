@@ -36,6 +36,7 @@ from deepcpg_tf.training.finetune import take_over_part
 from tests import tolerances
 from tests.conftest import DATA
 from tests.contract.test_models import random_weights
+from tests.counting import Counting
 
 RUN = DATA / "original-run"
 LEGACY = sorted((RUN / "data").iterdir())
@@ -186,6 +187,14 @@ def test_a_cell_that_is_not_in_the_table(table):
         evaluate(other, table)
 
 
+def trained_on(evaluate, **how):
+    """Return on which of the chromosomes a model is told to have been trained."""
+    progress = Counting()
+    evaluate(progress=progress, **how)
+    told = [line.split(",")[0] for line in progress.lines if "was trained on" in line]
+    return [line.removeprefix("the model was trained on sites of ") for line in told]
+
+
 def test_training_of_each_module(table, tmp_path):
     how = partial(train, table, split=SPLIT, settings=SETTINGS, genome=RUN / "dna")
     dna = how(tmp_path / "dna", architecture="CnnL1h128")
@@ -224,6 +233,10 @@ def test_training_of_each_module(table, tmp_path):
     )  # fmt: skip
     name = "dna/dense_1/kernel"
     assert (everything.model.variables_by_name[name].numpy() != weights[name]).any()
+    of_joint = partial(evaluate, joint.model, table, genome=RUN / "dna")
+    assert trained_on(of_joint, split=SPLIT) == []
+    assert trained_on(of_joint, split=SPLIT, part="train") == ["1"]
+    assert trained_on(of_joint) == ["1"]
     again = how(tmp_path / "more", start=tmp_path / "joint", freeze="parts")
     np.testing.assert_array_equal(again.model.variables_by_name[name].numpy(), weights[name])
 

@@ -33,7 +33,7 @@ from deepcpg_tf.workflows.beginning import Beginning, chosen_outputs
 from deepcpg_tf.workflows.export import export
 from tests.contract.test_models import random_weights
 from tests.counting import Counting
-from tests.workflows.test_modules import CPG, DNA, JOINT, LEGACY, genome, table
+from tests.workflows.test_modules import CPG, DNA, JOINT, LEGACY, genome, table, trained_on
 
 __all__ = ["genome", "table"]  # fixtures
 
@@ -75,6 +75,7 @@ def test_train_and_evaluate(table, tmp_path):
     assert losses[-1] < losses[0]
     model = load_model(tmp_path / "model")
     evaluate(model, table, tmp_path / "evaluation", split=SPLIT)
+    assert trained_on(partial(evaluate, model, table)) == ["1"]
     found = metrics_of(tmp_path / "evaluation")
     assert {output for _, output in found} == {*(f"cpg/{cell}" for cell in CPG.cells), *FULL}
     # The same by hand, from the model's predictions of the same sites.
