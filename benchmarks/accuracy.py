@@ -109,6 +109,12 @@ def least_gain(better: Sequence[Scores], other: Sequence[Scores]) -> float:
     return min(one["pooled"] for one in better) - max(one["pooled"] for one in other)
 
 
+def width(of_seeds: Sequence[Scores]) -> float:
+    """Return how far the seeds lie apart, pooled."""
+    pooled = [one["pooled"] for one in of_seeds]
+    return max(pooled) - min(pooled)
+
+
 def scores_table(rows: Mapping[str, Any]) -> str:
     """Return the table of scores: spreads over seeds, or a baseline's."""
     shown = [

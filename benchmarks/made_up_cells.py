@@ -15,12 +15,12 @@ sys.path.append(str(Path(__file__).parents[1] / "docs"))
 from simulate import MOTIF, simulate
 
 TITLE = "What neighbours and sequence tell: made-up cells"
-CHROMOSOMES = {"chr1": 3_000_000, "chr2": 500_000, "chr3": 1_000_000}
+CHROMOSOMES = {"chr1": 8_000_000, "chr2": 500_000, "chr3": 1_000_000}
 CELLS, COVERED = 8, 0.2
 TRAIN, VALIDATION, TEST = ("chr1",), ("chr2",), ("chr3",)
 DNA, CPG, JOINT = "CnnL1h128", "RnnL1", "JointL1h512"
 NEAR: dict[str, Any] = {"neighbours": 20, "max_distance": 5000}
-EPOCHS, LEARNING_RATE = 4, 1e-3
+EPOCHS, LEARNING_RATE, DROPOUT = 3, 1e-3, 0.4
 
 
 def run() -> Result:
@@ -48,9 +48,14 @@ def run() -> Result:
             )
             places = {name: out / f"{name}-{seed}" for name in scores}
             how: dict[str, dict[str, Any]] = {
-                DNA: {"genome": genome, "module": "dna"},
-                CPG: {"module": "cpg", **NEAR},
-                JOINT: {"genome": genome, "dna_module": places[DNA], "cpg_module": places[CPG]},
+                DNA: {"genome": genome, "dropout": DROPOUT},
+                CPG: NEAR,
+                JOINT: {
+                    "genome": genome,
+                    "dropout": DROPOUT,
+                    "dna_module": places[DNA],
+                    "cpg_module": places[CPG],
+                },
             }
             for name, more in how.items():
                 own, took = accuracy.trained(
@@ -59,14 +64,16 @@ def run() -> Result:
                 scores[name].append(own)
                 runs.append({"model": name, "seed": seed, **took})
     others = [*scores[DNA], *scores[CPG], *found.values()]
+    gain = accuracy.least_gain(scores[JOINT], others)
     return {
         "sites": len(built),
         "scores": {**found, **{name: accuracy.spreads(of) for name, of in scores.items()}},
         "runs": runs,
         "requirement": requirement(
-            f"by which the worst {JOINT} is above the best of all others, AUROC x 100",
-            0,
-            accuracy.least_gain(scores[JOINT], others),
+            f"times the widest spread of a module over seeds, by which the worst {JOINT} is above "
+            "the best of all others (all entries)",
+            1,
+            gain / max(map(accuracy.width, scores.values())),
         ),
     }
 
@@ -83,7 +90,7 @@ def report(result: Result) -> str:
         f"{EPOCHS} epochs, stopped on {', '.join(VALIDATION)}, tested on {', '.join(TEST)}; each "
         f"observed entry is predicted with its own state hidden. {CPG} reads {NEAR['neighbours']} "
         f"neighbours in each cell; {JOINT} joins the two other modules of the same seed, which "
-        f"stay as they are. Figures are the median of {len(accuracy.SEEDS)} seeds, with the "
+        f"stay as they are. Dropout before the embeddings of {DNA} and {JOINT} is {DROPOUT}. Figures are the median of {len(accuracy.SEEDS)} seeds, with the "
         "smallest and the largest."
     )
     return (
