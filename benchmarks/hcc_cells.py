@@ -66,6 +66,16 @@ def run() -> Result:
     }
 
 
+def _command() -> str:
+    lines = (
+        f"deepcpg-tf train cells.h5ad --train {','.join(TRAIN)} --validation {VALIDATION[0]}",
+        f"--test {TEST[0]} --architecture {ARCHITECTURE} --neighbours {NEIGHBOURS}",
+        f"--max-distance {MAX_DISTANCE} --learning-rate {LEARNING_RATE:g} --decay {DECAY:g}",
+        f"--epochs {EPOCHS} --no-class-weights --l1 0 --l2 0 --out neighbours",
+    )
+    return " \\\n  ".join(lines)
+
+
 def report(result: Result) -> str:
     """Return the section of the report."""
     validated = "; ".join(
@@ -95,5 +105,6 @@ def report(result: Result) -> str:
     )
     return (
         f"{prose(what)}\n\n{accuracy.scores_table(result['scores'])}\n\n{prose(how)}\n\n"
-        f"{in_words(result['requirement'])}\n\n{prose(there)}\n"
+        f"{in_words(result['requirement'])}\n\n{prose(there)} As a command, the training is\n\n"
+        f"```sh\n{_command()}\n```\n"
     )

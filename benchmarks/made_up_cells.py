@@ -80,7 +80,7 @@ def run() -> Result:
 
 def report(result: Result) -> str:
     """Return the section of the report."""
-    bases = " and ".join(f"{name} ({length:,} bases)" for name, length in CHROMOSOMES.items())
+    bases = ", ".join(f"{name} ({length:,} bases)" for name, length in CHROMOSOMES.items())
     what = (
         f"Made up by `docs/simulate.py`, {bases}, {CELLS} cells, each with {COVERED:.0%} of the "
         "sites observed. Sequence: CpG islands are unmethylated; other sites are methylated, less "
@@ -90,8 +90,8 @@ def report(result: Result) -> str:
         f"{EPOCHS} epochs, stopped on {', '.join(VALIDATION)}, tested on {', '.join(TEST)}; each "
         f"observed entry is predicted with its own state hidden. {CPG} reads {NEAR['neighbours']} "
         f"neighbours in each cell; {JOINT} joins the two other modules of the same seed, which "
-        f"stay as they are. Dropout before the embeddings of {DNA} and {JOINT} is {DROPOUT}. Figures are the median of {len(accuracy.SEEDS)} seeds, with the "
-        "smallest and the largest."
+        f"stay as they are. Dropout before the embeddings of {DNA} and {JOINT} is {DROPOUT}. "
+        f"Figures are the median of {len(accuracy.SEEDS)} seeds, with the smallest and the largest."
     )
     return (
         f"{prose(what)}\n\n{accuracy.scores_table(result['scores'])}\n\n"
