@@ -16,7 +16,7 @@ from simulate import MOTIF, simulate
 
 TITLE = "What neighbours and sequence tell: made-up cells"
 CHROMOSOMES = {"chr1": 8_000_000, "chr2": 500_000, "chr3": 1_000_000}
-CELLS, COVERED = 8, 0.2
+CELLS, COVERED, BETWEEN_WEAK = 8, 0.2, 0.4
 TRAIN, VALIDATION, TEST = ("chr1",), ("chr2",), ("chr3",)
 DNA, CPG, JOINT = "CnnL1h128", "RnnL1", "JointL1h512"
 NEAR: dict[str, Any] = {"neighbours": 20, "max_distance": 5000}
@@ -33,7 +33,9 @@ def run() -> Result:
     with made_up.working_folder() as out:
         genome, data = out / "genome.fa", out / "cells.h5ad"
         names = [f"cell_{number + 1}" for number in range(CELLS)]
-        simulate(out, chromosomes=CHROMOSOMES, cells=names, covered=COVERED)
+        simulate(
+            out, chromosomes=CHROMOSOMES, cells=names, covered=COVERED, between_weak=BETWEEN_WEAK
+        )
         built = build_table([out / f"{name}.cov.gz" for name in names], genome, data)
         found = accuracy.baselines(data, split)
         progress(f"  {found}")

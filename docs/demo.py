@@ -83,10 +83,9 @@ def train_and_evaluate() -> dict[tuple[str, str], float]:
     """From coverage files of cells to a trained and evaluated model."""
     console.rule("Cells of your own")
     console.print(
-        f"A made-up genome, and {len(CELLS)} cells: CpG islands are unmethylated; other sites are "
-        f"methylated, less so between two weak bases (A or T), and hardly near {MOTIF} in every "
-        "second cell, nor in stretches that differ from cell to cell, which the sequence does not "
-        "tell.",
+        f"A made-up genome, and {len(CELLS)} cells: CpG islands are unmethylated, other sites "
+        f"methylated, but for those near {MOTIF} in every second cell, and for stretches that "
+        "differ from cell to cell, which the sequence does not tell.",
         style="yellow",
     )
     simulate(ROOT / OUT)

@@ -1,9 +1,8 @@
 """A small made-up genome, and cells whose methylation depends on sequence and neighbourhood.
 
-Sites in CpG islands are unmethylated. Elsewhere they are methylated, but less so between two
-weak bases (A or T), and for the sites near a motif, which half of the cells keep unmethylated,
-and for stretches of some thousand bases, others in each cell, which nothing in the sequence
-tells.
+Sites in CpG islands are unmethylated. Elsewhere they are methylated, but for the
+sites near a motif, which half of the cells keep unmethylated, and for stretches of some
+thousand bases, others in each cell, which nothing in the sequence tells.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ ISLAND, ISLAND_SPACING = 1_500, 15_000
 MOTIF_SPACING, MOTIF_REACH = 1_500, 150
 STRETCH, STRETCHES_APART = 4_000, 12_000  # bases, on average
 COVERED = 0.5
+METHYLATED = 0.9
 READS = 3
 
 
@@ -32,10 +32,12 @@ def simulate(
     chromosomes: Mapping[str, int] = CHROMOSOMES,
     cells: Sequence[str] = CELLS,
     covered: float = COVERED,
+    between_weak: float = METHYLATED,
 ) -> None:
     """Write ``genome.fa`` and a Bismark coverage file for each cell.
 
-    `covered` is the share of sites that a cell is measured at.
+    `covered` is the share of sites that a cell is measured at, and `between_weak` the
+    probability of methylation between two weak bases (A or T), where it is another.
     """
     rng = np.random.default_rng(seed)
     lines: dict[str, list[str]] = {cell: [] for cell in cells}
@@ -45,7 +47,7 @@ def simulate(
             genome.write(f">{name}\n{letters}\n")
             positions = np.array([i for i in range(length - 1) if letters[i : i + 2] == "CG"])
             for i, cell in enumerate(cells):
-                probability = _methylation(positions, letters, sensitive=i % 2 == 0)
+                probability = _methylation(positions, letters, between_weak, sensitive=i % 2 == 0)
                 in_stretch = _stretches(rng, length)[positions]
                 probability[in_stretch] = np.minimum(probability[in_stretch], 0.1)
                 lines[cell] += _reads(rng, name, positions, probability, covered)
@@ -69,10 +71,11 @@ def _chromosome(rng: np.random.Generator, length: int) -> str:
 
 
 def _methylation(
-    positions: npt.NDArray[np.int64], letters: str, *, sensitive: bool
+    positions: npt.NDArray[np.int64], letters: str, between_weak: float, *, sensitive: bool
 ) -> npt.NDArray[np.float64]:
     is_weak = np.isin(np.array([*letters, "N", "N"]), ["A", "T"])
-    probability = np.where(is_weak[positions - 1] & is_weak[positions + 2], 0.4, 0.9)
+    probability = np.full(len(positions), METHYLATED)
+    probability[is_weak[positions - 1] & is_weak[positions + 2]] = between_weak
     if sensitive:
         motifs = [i for i in range(len(letters)) if letters.startswith(MOTIF, i)]
         near = np.searchsorted(motifs, positions - MOTIF_REACH)
