@@ -1,5 +1,6 @@
 """What holds for the training of a DNA module holds for the others."""
 
+import dataclasses
 from functools import partial
 
 import numpy as np
@@ -45,10 +46,10 @@ def test_resumed_training_ends_with_the_same_bits(trained, tmp_path):
 
 @bfloat16
 def test_two_devices_and_bfloat16(trained, tmp_path):
-    how = {"epochs": 1, "batch_size": 64, "learning_rate": 1e-3}
-    alone = trained(tmp_path / "alone", settings=TrainingSettings(**how))
-    settings = TrainingSettings(**how, devices=2, precision="mixed_bfloat16")
-    shared = trained(tmp_path / "shared", settings=settings)
+    settings = TrainingSettings(epochs=1, batch_size=64, learning_rate=1e-3)
+    alone = trained(tmp_path / "alone", settings=settings)
+    two = dataclasses.replace(settings, devices=2, precision="mixed_bfloat16")
+    shared = trained(tmp_path / "shared", settings=two)
     # A dozen layers, each of which rounds to eight bits.
     expected = pytest.approx(alone.kept["validation_loss"], rel=12 * 2**-8)
     assert shared.kept["validation_loss"] == expected
