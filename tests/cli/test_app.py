@@ -106,6 +106,14 @@ def test_version(run):
 SIGNALS = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
+@pytest.fixture(autouse=True)
+def hangup_is_heard():
+    """By what is started here, where the tests run under nohup, too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def stop(process, name, written):
     """Send a signal as soon as something is written; nothing may stay. Return what is told."""
     while not written():
