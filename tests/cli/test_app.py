@@ -127,10 +127,21 @@ def stop(process, name, written):
     return errors
 
 
+# In steps: a signal just before a call of C is heard when that call ends.
+WORK = """
+import time
+
+def work():
+    for _ in range(60_000):
+        time.sleep(0.01)
+"""
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_leaves_nothing_half_written(tmp_path, name):
     """Of a command that writes a file for ever."""
     code = (
+        f"{WORK}"
         "import sys, time\n"
         "from pathlib import Path\n"
         "from deepcpg_tf.cli.app import app, main\n"
@@ -139,7 +150,7 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, name):
         "def write(path: Path) -> None:\n"
         "    with atomic_file(path) as partial:\n"
         "        partial.write_text('half')\n"
-        "        time.sleep(600)\n"
+        "        work()\n"
         "main()\n"
     )
     arguments = [sys.executable, "-c", code, "write", str(tmp_path / "table.tsv")]
@@ -147,7 +158,9 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, name):
         stop(process, name, lambda: list(tmp_path.iterdir()))
 
 
-LOSE = """
+LOSE = (
+    WORK
+    + """
 import sys, time
 from pathlib import Path
 from deepcpg_tf.cli import signals
@@ -158,13 +171,13 @@ signals.PATIENCE = 0.5
 
 class Waits:
     def __del__(self):
-        time.sleep(600)
+        work()
 
 @app.command()
 def other(path: Path) -> None:
     with atomic_file(path):
         try:
-            time.sleep(600)
+            work()
         except BaseException:
             print("a traceback", file=sys.stderr)
             raise AttributeError("'dict' object has no attribute '_type_spec'") from None
@@ -173,20 +186,21 @@ def other(path: Path) -> None:
 def lost(path: Path) -> None:
     with atomic_file(path):
         Waits()
-        time.sleep(600)
+        work()
 
 @app.command()
 def slow(path: Path) -> None:
     with atomic_file(path):
         try:
             print("at work", flush=True)
-            time.sleep(600)
+            work()
         finally:
             time.sleep(3 * signals.PATIENCE)
             path.with_name("cleaned").touch()
 
 main()
 """
+)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
