@@ -23,7 +23,8 @@ class Input(NamedTuple):
     """One input of a model.
 
     ``shape`` and ``dtype`` are those of one site; ``fill`` is the value of rows that
-    stand for no site, and ``largest`` the largest value that is allowed, if any.
+    stand for no site. ``largest`` is the largest value that is allowed, and 0 the least, where
+    there is a limit.
     """
 
     name: str
@@ -82,9 +83,13 @@ class Inputs(tuple[Input, ...]):
                     f"{one.name}: expected {one.dtype} of shape ({shape}), the same n for all "
                     f"inputs, received {array.dtype} of shape {array.shape}"
                 )
-            if one.largest is not None and array.size and array.max() > one.largest:
+            if one.largest is None or not array.size:
+                continue
+            least, most = array.min(), array.max()  # NaN, where there is any
+            if not (least >= 0 and most <= one.largest):
+                wrong = most if least >= 0 else least
                 raise InputError(
-                    f"{one.name}: expected values up to {one.largest:g}, received {array.max()}"
+                    f"{one.name}: expected values from 0 to {one.largest:g}, received {wrong}"
                 )
         return sites
 

@@ -76,7 +76,8 @@ def export(
         on_measured=_Table(),
     )
     source = latest(manifest)["parity"]["source"]
-    print(f"{folder}: {count(manifest)}; windows: {source}")
+    without = "; no int8, as it reads no windows" if int8 and "window" not in manifest else ""
+    print(f"{folder}: {count(manifest)}{without}; compared on: {source}")
 
 
 def verify(

@@ -87,11 +87,13 @@ def predict(
         return
     if chromosomes is not None or regions is not None or thousandths:
         raise ConfigError(
-            "--chromosomes, --regions and --thousandths: expected --genome without --sites"
+            "--chromosomes, --regions and --thousandths: expected with --genome alone, which "
+            f"predicts every CpG, received {' and '.join(named) or 'no --genome'}"
         )
     if len(named) != 1:
         raise ConfigError(
-            f"input: expected one of {', '.join(given)}, received {' and '.join(named) or 'none'}"
+            f"input: expected one of {', '.join(given)}, or --genome alone for every CpG, "
+            f"received {' and '.join(named) or 'none'}"
         )
     if values not in _VALUES:
         raise ConfigError(f"--values: expected one of {', '.join(_VALUES)}, received {values!r}")

@@ -191,7 +191,7 @@ def _columns(table: MethylationTable, cells: tuple[str, ...]) -> list[int]:
     if lacking:
         raise TableError(
             f"table: expected the cells whose neighbours the model reads, {', '.join(cells)}, "
-            f"found none called {', '.join(lacking)}"
+            f"found none called {', '.join(lacking)} among {', '.join(table.cells)}"
         )
     own = {cell: i for i, cell in enumerate(table.cells)}
     return [own[cell] for cell in cells]

@@ -192,12 +192,16 @@ def _shown(columns: list[str]) -> str:
 
 
 class CpgCount(NamedTuple):
-    """How many sites lie on a CG of the reference, there and one base beside it."""
+    """How many sites lie on a CG of the reference, there and one base beside it.
+
+    ``references`` are the chromosomes that they are on, as the reference calls them.
+    """
 
     sites: int
     here: int
     before: int
     after: int
+    references: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.here} of {self.sites} sites are CG in the reference"
@@ -234,9 +238,11 @@ def count_cpgs(path: Path, genome: Genome, *, require: str | None = None) -> Cpg
         As `read_sites`; and at the first site that is no CG, if `require`.
     """
     totals = np.zeros(4, np.int64)
+    references: dict[str, None] = {}
     for sites in read_sites(path, genome):
         found = np.empty((3, len(sites)), bool)
         for reference, indices in sites.groups():
+            references[reference] = None
             for row, offset in zip(found, (0, -1, 1), strict=True):
                 row[indices] = genome.is_cg(reference, sites.positions[indices] + offset)
         totals += (len(sites), *found.sum(axis=1))
@@ -251,4 +257,5 @@ def count_cpgs(path: Path, genome: Genome, *, require: str | None = None) -> Cpg
                 f"{letters_of_codes(codes).tobytes().decode()} at {sites.chromosomes[first]}, "
                 f"0-based position {position}{hint}"
             )
-    return CpgCount(*(int(n) for n in totals))
+    number, here, before, after = map(int, totals)
+    return CpgCount(number, here, before, after, tuple(references))

@@ -150,10 +150,11 @@ class MethylationModel(keras.Model):
         ----------
         arrays : mapping of str to ndarray, shapes (n, ...)
             An array for each input by its name: ``windows`` (uint8 codes [n, length]) or
-            ``tokens`` (the same as ASCII letters), ``state`` and ``dist`` (float32
-            [n, cells, neighbours]). The module takes just those of them that it reads, so that
-            the same arrays do for all modules; any other name is an error, and so are
-            ``windows`` and ``tokens`` together.
+            ``tokens`` (the same as ASCII letters), ``state`` (1 methylated, 0 not, the mean
+            of the cell where there is no neighbour) and ``dist`` (base pairs as a share of
+            ``max_distance``, at most 1), float32 [n, cells, neighbours]. The module takes just
+            those of them that it reads, so that the same arrays do for all modules; any other
+            name is an error, and so are ``windows`` and ``tokens`` together.
         values
             ``"probabilities"`` (of cells; other outputs have numbers and classes instead),
             ``"logits"`` or ``"embedding"``.

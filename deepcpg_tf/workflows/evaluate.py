@@ -97,6 +97,10 @@ def evaluate(
     if folder is not None and folder.is_file():
         raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
     if folder is not None:
+        from deepcpg_tf.weights.preset_folder import is_preset_folder
+
+        if is_preset_folder(folder):
+            raise OutputError(f"{folder}: expected a folder for a report, found one of a model")
         check_writable(folder, inside=True)
         require("matplotlib", extra="plots")
     if part is not None and part not in _PARTS:
@@ -141,7 +145,7 @@ def evaluate(
     if seen := _trained_on(loaded, opened, indices):
         progress.tells(
             f"the model was trained on sites of {shown_names(seen)}, which are among these: "
-            "how it does on unseen ones is another matter (--part test)"
+            "how it does on unseen ones, the part to test on of the same split tells"
         )
     ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
     masks = annotate(beds, examples.chromosomes, ids, positions, known) if beds else {}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, GenomeError, OutputError
-from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
@@ -21,10 +20,8 @@ from deepcpg_tf.workflows.opening import (
     open_model,
     open_neighbours,
     open_table,
+    tell_of_none_observed,
 )
-
-if TYPE_CHECKING:
-    from deepcpg_tf.data.neighbours import NeighbourReader
 
 
 class Scanned(NamedTuple):
@@ -185,7 +182,9 @@ def _scan(
         "neighbours": None if neighbours is None else neighbours.digest(),
     }
     if neighbours is not None:
-        _tell_of_none_observed(neighbours, names, progress)
+        tell_of_none_observed(neighbours, names, progress)
+    if impute and loaded.config.outputs:
+        progress.tells(f"not imputed: {', '.join(loaded.config.outputs)}, which are no cells")
     progress.begins("predicting", sites, "sites")
     with scan(
         ScanEngine(loaded, neighbours),
@@ -201,19 +200,6 @@ def _scan(
     if observed is None:
         return Scanned(out, sites, len(loaded.cells), 0)
     return Scanned(out, sites, len(loaded.cells), observed.shared, observed.used)
-
-
-def _tell_of_none_observed(
-    neighbours: NeighbourReader, chromosomes: Sequence[str], progress: Progress
-) -> None:
-    """Say where no site has a neighbour."""
-    observed = neighbours.observed_chromosomes
-    without = [name for name in chromosomes if name not in observed]
-    if without:
-        progress.tells(
-            f"{len(without)} of {len(chromosomes)} chromosomes have no observed site in the table, "
-            f"so that all neighbours there are missing: {shown_names(without)}"
-        )
 
 
 # What has a place for cells alone.

@@ -10,7 +10,9 @@ from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.errors import InputError, OutputError
 from deepcpg_tf.files import what_is_there
+from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.progress import Progress
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.neighbours import NeighbourReader
@@ -80,6 +82,19 @@ def open_neighbours(
         )
     held = None if table is None or genome is None else open_table(table).on(genome)
     return neighbours_of(config, held)
+
+
+def tell_of_none_observed(
+    neighbours: NeighbourReader, chromosomes: Sequence[str], progress: Progress
+) -> None:
+    """Say on which chromosomes no site has a neighbour."""
+    observed = neighbours.observed_chromosomes
+    without = [name for name in chromosomes if name not in observed]
+    if without:
+        progress.tells(
+            f"{len(without)} of {len(chromosomes)} chromosomes have no observed site in the table, "
+            f"so that all neighbours there are missing: {shown_names(without)}"
+        )
 
 
 def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:

@@ -20,6 +20,7 @@ from deepcpg_tf.workflows.opening import (
     check_other_than,
     open_model,
     open_neighbours,
+    tell_of_none_observed,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def predict(
     rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
+        if reader is not None and source.cpgs is not None:
+            tell_of_none_observed(reader, source.cpgs.references, progress)
     progress.begins("predicting", rows, "windows")
     batches = _batches(loaded, source, values, reader)
     if out is None:

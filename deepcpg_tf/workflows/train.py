@@ -274,7 +274,10 @@ def _check(
 
 def _check_new(out: Path) -> None:
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise OutputError(f"{out}: expected a new folder, found that it is there already")
+        raise OutputError(
+            f"{out}: expected a new folder, found that it is there already; choose another, or "
+            "remove it"
+        )
     if Path.cwd().is_relative_to(out.resolve()):
         raise OutputError(f"{out}: expected a folder other than the one worked in")
 

@@ -44,7 +44,7 @@ def test_export_and_verify(run, tmp_path):
         *(f"tflite/{p}{b}.tflite" for b in ("", "_batch1") for p in PRECISIONS),
         f"{out}:",
     ]
-    assert lines[-1] == f"{out}: 10 artefacts; windows: generated"
+    assert lines[-1] == f"{out}: 10 artefacts; compared on: generated"
     result = run("verify", out)
     assert result.code == 0, result.err
     assert result.out.splitlines()[-1] == f"{out}: 10 artefacts are as they should be"
@@ -76,7 +76,7 @@ def test_calibrated_on_sites(run, tmp_path):
     assert "warning: onnx/int8.onnx: left out: expected probabilities within 0.02" in result.err
     assert result.err.count("\n") == 1
     assert result.err.endswith("(--calibration) it may be within, and --no-int8 writes none\n")
-    assert result.out.splitlines()[-1].startswith(f"{out}: 2 artefacts, 1 left out; windows: ")
+    assert result.out.splitlines()[-1].startswith(f"{out}: 2 artefacts, 1 left out; compared on: ")
     content = manifest(out)
     assert run_of(content)["calibration"]["source"] == "sites.tsv, 1000 windows"
     assert set(content["artefacts"]) == {"keras/model.keras", "onnx/float32.onnx"}
@@ -146,7 +146,7 @@ def test_windows_and_labels_of_the_training_data(run, tmp_path, trained, monkeyp
     (trained / "my table.h5ad").rename(trained / "x.h5ad")
     result = run("export", model, "--out", tmp_path / "again", "--formats", "onnx")
     (trained / "x.h5ad").rename(trained / "my table.h5ad")
-    assert result.out.splitlines()[-1].endswith("windows: generated")
+    assert result.out.splitlines()[-1].endswith("compared on: generated")
 
 
 def test_calibrated_on_a_table(run, tmp_path, trained, monkeypatch):

@@ -151,7 +151,7 @@ def test_sites_that_are_no_cg_are_counted(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "input: expected one of --sequence, --sequences, --fasta, --sites, received none"),
+        ([], "input: expected one of --sequence, --sequences, --fasta, --sites, or --genome"),
         (["--sequence", "A", "--fasta", WINDOWS], "received --sequence and --fasta"),
         (
             ["--sequence", "A" * 101, "--values", "p"],

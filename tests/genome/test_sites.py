@@ -132,7 +132,8 @@ def test_truncated_gzip(tmp_path, genome):
 def test_cpgs_are_counted_at_three_offsets(write, genome):
     path = write("chr1\t2\nchr1\t3\n2\t2\nchr1\t6\nchr1\t4\n")
     count = count_cpgs(path, genome)
-    assert count == (5, 2, 2, 1)
+    assert count[:4] == (5, 2, 2, 1)
+    assert sorted(count.references) == ["2", "chr1"]
     assert str(count).startswith(
         "2 of 5 sites are CG in the reference (2 are at offset -1, 1 at +1); WARNING"
     )

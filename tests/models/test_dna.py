@@ -133,7 +133,7 @@ def test_predict_sequences(model):
         (np.zeros((2, 100), np.uint8), r"shape \(n, 101\).*, received uint8 of shape \(2, 100\)"),
         (np.zeros(101, np.uint8), r"received uint8 of shape \(101,\)"),
         (np.zeros((2, 101)), "received float64"),
-        (np.full((2, 101), 5, np.uint8), "expected values up to 4, received 5"),
+        (np.full((2, 101), 5, np.uint8), "expected values from 0 to 4, received 5"),
     ],
 )
 def test_faulty_windows(model, windows, message):

@@ -27,7 +27,7 @@ from deepcpg_tf.data.neighbours import NeighbourReader
 from deepcpg_tf.data.opening import open_data, reader_of
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table_file import read_table, write_table
-from deepcpg_tf.errors import ConfigError, InputError, SiteError, TableError
+from deepcpg_tf.errors import ConfigError, InputError, OutputError, SiteError, TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.prediction.sources import OneSequence, Source
@@ -139,6 +139,35 @@ def test_chromosomes_without_an_observed_site_are_told(run, table, genome, tmp_p
             result = run(verb, tmp_path / "cpg", *data, *given)
             assert result.code == 0
             assert [line for line in result.err.splitlines() if told in line] == lines
+    (tmp_path / "sites.tsv").write_text(
+        "".join(
+            f"{held.chromosomes[i]}\t{position + 1}\n"
+            for i, position in zip(held.chromosome_ids[::100], held.positions[::100], strict=True)
+        )
+    )
+    sites = ("--sites", tmp_path / "sites.tsv", "--data", tmp_path / "two.h5ad", *given)
+    assert f"2 of 3 {told}ssing: 1, X" in run("predict", tmp_path / "cpg", *sites).err
+
+
+def test_arrays_out_of_range(model):
+    """A table has -1 for unmethylated, a model reads 0."""
+    near = np.full((2, 3, 10), 0.5, np.float32)
+    arrays = {"tokens": np.full((2, 101), ord("A"), np.uint8), "state": near, "dist": near}
+    assert np.isfinite(model.predict_arrays(arrays)).all()
+    for name in ("state", "dist"):
+        for wrong in (-1, 1.5, np.nan):
+            values = near.copy()
+            values[1, 2, 3] = wrong
+            with pytest.raises(InputError, match=f"{name}: expected values from 0 to 1, received"):
+                model.predict_arrays({**arrays, name: values})
+
+
+def test_a_report_does_not_go_into_the_folder_of_a_model(model, table, tmp_path):
+    model.save_to_preset(tmp_path / "model")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match="expected a folder for a report, found one of a model"):
+        evaluate(model, table, tmp_path / "model", genome=RUN / "dna")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_imputation_hides_the_state_that_it_predicts(model, table, genome, tmp_path):

@@ -235,7 +235,9 @@ def test_a_process_says_nothing_that_is_not_ours(config, table, genome, tmp_path
 
 
 def test_imputation_is_of_cells(model, table, genome, tmp_path):
-    impute(model, table, genome, tmp_path / "imputed.tsv")
+    progress = Counting()
+    impute(model, table, genome, tmp_path / "imputed.tsv", progress=progress)
+    assert f"not imputed: {', '.join(FULL)}, which are no cells" in progress.lines
     header = (tmp_path / "imputed.tsv").read_text().partition("\n")[0].split("\t")
     assert header[2:] == [*CPG.cells, *(f"{cell}_observed" for cell in CPG.cells)]
     alone = new_model(CPG.with_cells((), FULL))
