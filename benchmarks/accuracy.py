@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from deepcpg_tf import TrainingSettings
     from deepcpg_tf.data.splits import Splitter
 
 SEEDS = (0, 1, 2)
@@ -81,6 +82,13 @@ def trained(
     ]
     progress(f"  {out.name}: {minutes:.1f} min, {found}")
     return found, {"minutes": round(minutes, 1), "epochs": history}
+
+
+def plain_settings(seed: int, **how: Any) -> TrainingSettings:
+    """Return settings of a training without balanced classes and regularisation."""
+    from deepcpg_tf import TrainingSettings
+
+    return TrainingSettings(seed=seed, class_weights=False, l1=0, l2=0, **how)
 
 
 def scores(predicted: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int8]) -> Scores:

@@ -24,7 +24,7 @@ def run() -> Result:
             f"expected a folder of profiles (*.tsv.gz) and their genome.fa in {PLACE}"
         )
     folder = Path(os.environ[PLACE])
-    from deepcpg_tf import TrainingSettings, build_table, chromosome_split
+    from deepcpg_tf import build_table, chromosome_split
 
     split = partial(chromosome_split, train=TRAIN, validation=VALIDATION, test=TEST)
     with made_up.working_folder() as out:
@@ -34,15 +34,12 @@ def run() -> Result:
         progress(f"  {found}")
         of_seeds, runs = [], []
         for seed in accuracy.SEEDS:
-            settings = TrainingSettings(
+            settings = accuracy.plain_settings(
+                seed,
                 epochs=EPOCHS,
                 learning_rate=LEARNING_RATE,
                 decay=DECAY,
                 batch_size=BATCH,
-                class_weights=False,
-                l1=0,
-                l2=0,
-                seed=seed,
             )
             scores, how = accuracy.trained(
                 data,

@@ -25,7 +25,7 @@ EPOCHS, LEARNING_RATE, DROPOUT = 3, 1e-3, 0.4
 
 def run() -> Result:
     """Measure."""
-    from deepcpg_tf import TrainingSettings, build_table, chromosome_split
+    from deepcpg_tf import build_table, chromosome_split
 
     split = partial(chromosome_split, train=TRAIN, validation=VALIDATION, test=TEST)
     scores: dict[str, list[Scores]] = {DNA: [], CPG: [], JOINT: []}
@@ -40,14 +40,7 @@ def run() -> Result:
         found = accuracy.baselines(data, split)
         progress(f"  {found}")
         for seed in accuracy.SEEDS:
-            settings = TrainingSettings(
-                epochs=EPOCHS,
-                learning_rate=LEARNING_RATE,
-                class_weights=False,
-                l1=0,
-                l2=0,
-                seed=seed,
-            )
+            settings = accuracy.plain_settings(seed, epochs=EPOCHS, learning_rate=LEARNING_RATE)
             places = {name: out / f"{name}-{seed}" for name in scores}
             how: dict[str, dict[str, Any]] = {
                 DNA: {"genome": genome, "dropout": DROPOUT},
