@@ -36,7 +36,10 @@ def train(
     ] = None,
     module: Annotated[
         str | None,
-        typer.Option(help="dna, cpg (neighbouring sites) or joint (both).", metavar="MODULE"),
+        typer.Option(
+            help="dna, cpg (neighbouring sites), joint (both), or local (to impute any cells).",
+            metavar="MODULE",
+        ),
     ] = None,
     architecture: Annotated[
         str | None,
@@ -77,6 +80,14 @@ def train(
             metavar="WHAT",
         ),
     ] = None,
+    entries: Annotated[
+        int | None,
+        typer.Option(help="Of local: observed entries to train on at most (default: 2000000)."),
+    ] = None,
+    similar_cells: Annotated[
+        int | None,
+        typer.Option(help="Of local: cells that a cell is compared with at most (default: 32)."),
+    ] = None,
     start: Annotated[
         str | None,
         typer.Option("--from", help="Fine-tune this model instead.", metavar="MODEL"),
@@ -93,17 +104,32 @@ def train(
     validation: Validation = None,
     test: Test = None,
     fractions: Fractions = None,
-    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 30,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs at most (default: 30; of local 8).")
+    ] = None,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 5,
-    batch_size: Annotated[int, typer.Option(help="Sites in a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam, in the first epoch.")] = 1e-4,
-    decay: Annotated[float, typer.Option(help="Factor of the learning rate an epoch.")] = 0.975,
-    l1: Annotated[float, typer.Option(help="L1 of the kernels.")] = 1e-4,
-    l2: Annotated[float, typer.Option(help="L2 of the kernels.")] = 1e-4,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Sites in a step (default: 128; of local 512 entries).")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(help="Of Adam, in the first epoch (default: 1e-4; of local 2e-3)."),
+    ] = None,
+    decay: Annotated[
+        float | None,
+        typer.Option(help="Factor of the learning rate an epoch (default: 0.975; of local 0.6)."),
+    ] = None,
+    l1: Annotated[
+        float | None, typer.Option(help="L1 of the kernels (default: 1e-4; of local 0).")
+    ] = None,
+    l2: Annotated[
+        float | None, typer.Option(help="L2 of the kernels (default: 1e-4; of local 0).")
+    ] = None,
     dropout: Annotated[float, typer.Option(help="Dropout before each embedding.")] = 0.0,
     class_weights: Annotated[
-        bool, typer.Option(help="Balance the two classes in each cell.")
-    ] = True,
+        bool | None,
+        typer.Option(help="Balance the two classes in each cell (default: yes; of local no)."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     precision: Annotated[str, typer.Option(help="float32 or mixed_bfloat16.")] = "float32",
     jit: Annotated[str, typer.Option(help="XLA: auto, on or off.")] = "auto",
@@ -129,7 +155,8 @@ def train(
     chosen = chosen_split(
         split=split, train=train, validation=validation, test=test, fractions=fractions
     )
-    settings = TrainingSettings(
+    settings = TrainingSettings.of_module(
+        module,
         learning_rate=learning_rate,
         decay=decay,
         batch_size=batch_size,
@@ -158,6 +185,8 @@ def train(
             dna_module=dna_module,
             cpg_module=cpg_module,
             train_parts=train_parts,
+            entries=entries,
+            similar_cells=similar_cells,
             start=start,
             freeze=freeze,
             dropout=dropout,

@@ -11,6 +11,9 @@ CPG = "cpg"
 JOINT = "joint"
 """The layers after the concatenation of both embeddings, which itself has no scope."""
 
+LOCAL = "local"
+"""The layers of the local module, which the original has not."""
+
 HEAD = "cpg"
 """The heads, one a cell: ``cpg/<cell>``, in the scope of the CpG module too."""
 

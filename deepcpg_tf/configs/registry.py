@@ -6,10 +6,11 @@ from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
+from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.errors import ConfigError
 
 CONFIGS: dict[str, type[ModuleConfig]] = {
-    cls.module: cls for cls in (DeepCpgDnaConfig, DeepCpgCpgConfig, DeepCpgJointConfig)
+    cls.module: cls for cls in (DeepCpgDnaConfig, DeepCpgCpgConfig, DeepCpgJointConfig, LocalConfig)
 }
 
 

@@ -13,7 +13,7 @@ from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.configs.outputs import bulk_of, statistic_of
 from deepcpg_tf.data.examples import Data, Examples, TableExamples
-from deepcpg_tf.data.readers import Reader, Readers, WindowReader
+from deepcpg_tf.data.readers import NoReader, Reader, Readers, WindowReader
 from deepcpg_tf.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class TableData:
             raise InputError("genome: expected the reference of the bulk profiles, received none")
         self._bulk = bulk_files(bulk)
         self.table = table if genome is None else table.on(genome)
-        self._genome = genome
+        self.genome = genome
         self.cells = table.cells
         self.chromosomes = self.table.chromosomes
         self.chromosome_ids = self.table.chromosome_ids
@@ -90,12 +90,12 @@ class TableData:
             name = bulk_of(output)
             if name is None:
                 continue
-            if name not in self._bulk or self._genome is None:
+            if name not in self._bulk or self.genome is None:
                 raise ConfigError(
                     f"bulk: expected a profile for the output {output}, a file called {name}, "
                     f"received {', '.join(self._bulk) or 'none'}"
                 )
-            result[:, column] = bulk_levels(self._bulk[name], self._genome, table)
+            result[:, column] = bulk_levels(self._bulk[name], self.genome, table)
         columns = [(i, one) for i, name in enumerate(outputs) if (one := statistic_of(name))]
         result[:, [i for i, _ in columns]] = cell_statistics(
             table.calls, table.chromosome_ids, table.positions, [one for _, one in columns]
@@ -112,7 +112,7 @@ class TableData:
         TableError
             When the table lacks a cell whose neighbours are read.
         """
-        return TableExamples(self.table, reader_of(config, self._genome, self.table))
+        return TableExamples(self.table, reader_of(config, self.genome, self.table))
 
 
 def reader_of(
@@ -149,6 +149,9 @@ def reader_of(
         readers.append(WindowReader(genome, length))
     if (neighbours := neighbours_of(config, table)) is not None:
         readers.append(neighbours)
+    if not readers:
+        known = genome.lengths if genome is not None else table.chromosomes if table else ()
+        return NoReader(tuple(known))
     return readers[0] if len(readers) == 1 else Readers(readers)
 
 

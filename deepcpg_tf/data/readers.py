@@ -107,3 +107,28 @@ class Readers:
         for reader in self._readers:
             origins |= reader.origins(chromosomes)
         return origins
+
+
+class NoReader:
+    """Reads nothing, for a module of which what is read is made otherwise.
+
+    Parameters
+    ----------
+    chromosomes
+        All there are.
+    """
+
+    def __init__(self, chromosomes: tuple[str, ...]) -> None:
+        self.reads = Inputs(())
+        self.chromosomes = chromosomes
+
+    def prepare(self, *, hold: bool) -> None:
+        """Do nothing."""
+
+    def arrays(self, sites: SiteColumns) -> Arrays:
+        """Return no arrays."""
+        return {}
+
+    def origins(self, chromosomes: Sequence[str]) -> dict[str, str]:
+        """Return no checksums."""
+        return {}

@@ -32,7 +32,7 @@ from deepcpg_tf.weights.preset_folder import save_folder
 Values = Literal["probabilities", "logits", "embedding"]
 """What a prediction consists of."""
 
-_KNOWN = ("windows", "tokens", "state", "dist")
+_KNOWN = ("windows", "tokens", "state", "dist", "features", "embedding")
 """The inputs of all modules, and windows as letters."""
 
 Tensors = Mapping[str, tf.Tensor]

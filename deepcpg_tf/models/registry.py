@@ -10,6 +10,7 @@ from deepcpg_tf.models.base import MethylationModel
 from deepcpg_tf.models.cpg import DeepCpgCpgForSitePrediction
 from deepcpg_tf.models.dna import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.models.joint import DeepCpgJointForSitePrediction
+from deepcpg_tf.models.local import LocalForEntryPrediction
 from deepcpg_tf.weights.checkpoint import Checkpoint
 from deepcpg_tf.weights.load import read_checkpoint
 
@@ -19,6 +20,7 @@ MODELS: dict[str, type[MethylationModel]] = {
         DeepCpgDnaForSequencePrediction,
         DeepCpgCpgForSitePrediction,
         DeepCpgJointForSitePrediction,
+        LocalForEntryPrediction,
     )
 }
 

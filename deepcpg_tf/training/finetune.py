@@ -61,7 +61,7 @@ def take_over_part(model: MethylationModel, source: MethylationModel, part: str)
         The original's scope of its layers: ``"dna"`` or ``"cpg"``.
     """
     target, origin = model.variables_by_name, source.variables_by_name
-    for name in model.config.parts[part].hidden_shapes:
+    for name in source.config.parts[part].hidden_shapes:
         target[name].assign(origin[name])
 
 

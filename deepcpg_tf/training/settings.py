@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcpg_tf.configs.names import LOCAL
 from deepcpg_tf.errors import ConfigError
 
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -18,6 +19,18 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "float": ((int, float), "a number"),
     "bool": ((bool,), "True or False"),
     "str": ((str,), "text"),
+}
+
+# Entries are many and the network is small; the sums of its loss are those of observed cells,
+# so that balancing them would only move the probabilities.
+_OF_LOCAL: dict[str, Any] = {
+    "learning_rate": 2e-3,
+    "decay": 0.6,
+    "batch_size": 512,
+    "epochs": 8,
+    "l1": 0.0,
+    "l2": 0.0,
+    "class_weights": False,
 }
 
 # NumPy's, which Keras sets too.
@@ -72,6 +85,20 @@ class TrainingSettings:
     precision: str = "float32"
     jit: str = "auto"
     devices: int = 1
+
+    @classmethod
+    def of_module(cls, module: str | None, **given: Any) -> TrainingSettings:
+        """Return settings with those that a module has by default where none are given.
+
+        Parameters
+        ----------
+        module
+            ``"local"``, or any other, whose defaults are the original's.
+        **given
+            Settings; None stands for the default.
+        """
+        own = {name: value for name, value in given.items() if value is not None}
+        return cls(**{**(_OF_LOCAL if module == LOCAL else {}), **own})
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):

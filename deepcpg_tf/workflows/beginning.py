@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deepcpg_tf.configs import cpg, dna, joint
+from deepcpg_tf.configs import cpg, dna, joint, local
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
-from deepcpg_tf.configs.names import CPG, DNA, JOINT
+from deepcpg_tf.configs.local import LocalConfig
+from deepcpg_tf.configs.names import CPG, DNA, JOINT, LOCAL
 from deepcpg_tf.configs.outputs import full_name
 from deepcpg_tf.data.examples import WINDOW_LENGTH
 from deepcpg_tf.errors import ConfigError
@@ -27,8 +28,10 @@ _FAMILIES: Mapping[str, Collection[str]] = {
     DNA: dna.ARCHITECTURES,
     CPG: cpg.ARCHITECTURES,
     JOINT: joint.ARCHITECTURES,
+    LOCAL: local.ARCHITECTURES,
 }
-_USUAL = {DNA: "CnnL2h128", CPG: "RnnL1", JOINT: "JointL2h512"}
+_JOINED = (DNA, CPG, JOINT)
+_USUAL = {DNA: "CnnL2h128", CPG: "RnnL1", JOINT: "JointL2h512", LOCAL: "LocalL2h96"}
 TRAIN_PARTS = (JOINT, "all")
 """What of a Joint module is trained whose parts were: what joins them with the heads, or all."""
 
@@ -62,7 +65,7 @@ def chosen_architectures(module: str | None, architecture: str | None) -> Chosen
         named[family] = name
     if module is None:
         module = DNA if not named else next(iter(named)) if len(named) == 1 else JOINT
-    wanted = tuple(_FAMILIES) if module == JOINT else (module,)
+    wanted = _JOINED if module == JOINT else (module,)
     for family, name in named.items():
         if family not in wanted:
             raise ConfigError(
@@ -92,6 +95,8 @@ def check_module(
     dna_module: object,
     cpg_module: object,
     train_parts: str | None,
+    entries: int | None,
+    similar_cells: int | None,
     start: object,
 ) -> str | None:
     """Refuse arguments of `train` that say what model to make and do not go together.
@@ -114,10 +119,22 @@ def check_module(
         "dna_module": dna_module,
         "cpg_module": cpg_module,
         "train_parts": train_parts,
+        "similar_cells": similar_cells,
     }
+    of_entries = {"entries": entries, "similar_cells": similar_cells}
+    if module == LOCAL:
+        joining = {"cpg_module": cpg_module, "train_parts": train_parts}
+        near = {"neighbours": neighbours, "max_distance": max_distance}
+        _refuse({**joining, **near}, "a local module", "which reads features of entries")
+        chosen_architectures(module, architecture)
+        for name, value in of_entries.items():
+            if value is not None and value < 1:
+                raise ConfigError(f"{name}: expected at least 1, received {value}")
+        return LOCAL
     if start is not None:
         _refuse(given, "`start`", "which says what model to make")
         return None
+    _refuse(of_entries, f"a {module or 'DeepCpG'} module", "which is trained on sites")
     joins = dna_module is not None or cpg_module is not None
     module = JOINT if module is None and joins else module
     chosen = chosen_architectures(module, architecture)
@@ -195,6 +212,7 @@ class Beginning:
     dropout: float = 0.0
     neighbours: int | None = None
     max_distance: int | None = None
+    similar_cells: int | None = None
 
     @property
     def parts(self) -> dict[str, MethylationModel]:
@@ -225,6 +243,8 @@ class Beginning:
         outputs = self.outputs or Outputs(True, ())
         shared: dict[str, Any] = {"cells": outputs.cells_of(data), "outputs": outputs.others}
         shared["hidden_dropout"] = self.dropout
+        if module == LOCAL:
+            return self._local(names[LOCAL])
         for part, name in names.items():
             if part in self.parts:
                 configs[part] = self._given(part)
@@ -245,6 +265,15 @@ class Beginning:
         return DeepCpgJointConfig.from_architecture(
             names[JOINT], **shared, dna=configs[DNA], cpg=configs[CPG]
         )
+
+    def _local(self, name: str) -> LocalConfig:
+        if self.outputs not in (None, Outputs(True, ())):
+            raise ConfigError("outputs: expected cells alone of a local module, received others")
+        fields: dict[str, Any] = {"hidden_dropout": self.dropout}
+        if self.similar_cells is not None:
+            fields["similar_cells"] = self.similar_cells
+        dna = self._given(DNA).to_dict() if self.dna is not None else None
+        return LocalConfig.from_architecture(name, **fields, dna=dna)
 
     def _given(self, part: str) -> ModuleConfig:
         model = self.parts[part]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
@@ -57,6 +58,8 @@ def train(
     dna_module: ModelLike | None = None,
     cpg_module: ModelLike | None = None,
     train_parts: str | None = None,
+    entries: int | None = None,
+    similar_cells: int | None = None,
     start: ModelLike | None = None,
     freeze: str = "none",
     dropout: float = 0.0,
@@ -82,7 +85,7 @@ def train(
     genome
         The reference of a table, for a module that reads DNA.
     module
-        ``"dna"`` (the default), ``"cpg"`` or ``"joint"``.
+        ``"dna"`` (the default), ``"cpg"``, ``"joint"`` or ``"local"``.
     architecture
         One of the module's: CnnL1h128 to CnnL3h256, RnnL1, RnnL2 or FcAvg; of a joint module
         also JointL0, JointL1h512 to JointL3h512, with + between them. The default is
@@ -105,6 +108,10 @@ def train(
     train_parts
         With these: ``"joint"`` (the default), only what joins them is trained, with the
         heads, or ``"all"``.
+    entries
+        Of a local module: observed entries to train on, at most; by default 2,000,000.
+    similar_cells
+        Of a local module: cells that a cell is compared with, at most; by default 32.
     start
         A model to fine-tune instead: cells of the same name keep their heads.
     freeze
@@ -132,7 +139,7 @@ def train(
     """
     files, out = paths_of(data), Path(out)
     bulks = paths_of(bulk) if bulk else []
-    settings = TrainingSettings() if settings is None else settings
+    settings = TrainingSettings.of_module(module) if settings is None else settings
     reference = None if genome is None else Path(genome)
     _check(out, start, freeze, dropout, tensorboard)
     chosen = None if outputs is None else chosen_outputs(outputs)
@@ -144,6 +151,8 @@ def train(
         dna_module=dna_module,
         cpg_module=cpg_module,
         train_parts=train_parts,
+        entries=entries,
+        similar_cells=similar_cells,
         start=start,
     )
     state = out.resolve().parent / f".{out.name}.training"
@@ -164,6 +173,7 @@ def train(
         from deepcpg_tf.training.finetune import freeze as freeze_layers
         from deepcpg_tf.training.step import make_strategy, prepare_devices
         from deepcpg_tf.training.trainer import Parts, train_model
+        from deepcpg_tf.workflows.local import MOST_ENTRIES, local_entries
 
         prepare_devices(settings.devices)  # before a model is loaded, which computes
         source = None if start is None else open_model(start)
@@ -178,6 +188,7 @@ def train(
             dropout=dropout,
             neighbours=neighbours,
             max_distance=max_distance,
+            similar_cells=similar_cells,
         )
         opened = open_data(files, reference, bulks)
         parts = split(opened)
@@ -186,14 +197,19 @@ def train(
         config = beginning.config(opened, parts.train)
         check_predicted(bulks, config.outputs)
         examples = examples_of(opened, config)
-        origins = examples.origins()
+        data_digest = digest(examples)
         keras.utils.set_random_seed(settings.seed)
         with strategy.scope():
             model, told = beginning.model(config, settings.precision)
-        if beginning.parts and train_parts in (None, JOINT):
+        if module == JOINT and beginning.parts and train_parts in (None, JOINT):
             freeze = "parts"
         freeze_layers(model, freeze)
-        data_digest = digest(examples)
+        trained_on = Parts(parts.train, parts.validation)
+        if isinstance(config, LocalConfig):
+            most = MOST_ENTRIES if entries is None else entries
+            drawn = local_entries(opened, model, trained_on, most, settings.seed, progress)
+            examples, trained_on = drawn, Parts(drawn.train, drawn.validation)
+        origins = examples.origins()
         decided = {
             "data": data_digest,
             "split": {
@@ -209,6 +225,10 @@ def train(
             "parts": {name: one.digest() for name, one in beginning.parts.items()},
             "freeze": freeze,
         }
+        if isinstance(config, LocalConfig):
+            decided["entries"] = {
+                name: len(part) for name, part in zip(trained_on._fields, trained_on, strict=True)
+            }
         begin(
             {
                 "architecture": model.config.to_dict(),
@@ -226,7 +246,7 @@ def train(
             history = train_model(
                 model,
                 examples,
-                Parts(parts.train, parts.validation),
+                trained_on,
                 settings,
                 strategy,
                 state=state,

@@ -1,0 +1,1 @@
+"""What the local module reads: features of entries, made of a methylation table."""

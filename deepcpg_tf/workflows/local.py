@@ -1,0 +1,85 @@
+"""What verbs do of their own with a local module, which predicts entries and not sites."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeGuard
+
+from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.local import LocalConfig
+from deepcpg_tf.configs.names import LOCAL
+from deepcpg_tf.data.opening import TableData
+from deepcpg_tf.errors import InputError
+from deepcpg_tf.local.entries import Entries
+from deepcpg_tf.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Data
+    from deepcpg_tf.models.base import MethylationModel
+    from deepcpg_tf.models.local import LocalForEntryPrediction
+    from deepcpg_tf.training.trainer import Parts
+
+MOST_ENTRIES = 2_000_000
+"""Observed entries that a local module is trained on, where nothing else is asked for."""
+
+
+def is_local(model: MethylationModel) -> TypeGuard[LocalForEntryPrediction]:
+    """Return whether a model is a local module."""
+    return model.config.module == LOCAL
+
+
+def table_of(data: Data, config: ModuleConfig) -> TableData:
+    """Return data as a table.
+
+    Raises
+    ------
+    InputError
+        When they are files of the original program.
+    """
+    if not isinstance(data, TableData):
+        raise InputError(
+            f"data: expected a table (.h5ad), which a {config.module} module reads, received data "
+            "files of the original; make a table of them: deepcpg-tf data import-legacy"
+        )
+    return data
+
+
+def local_entries(
+    data: Data,
+    model: MethylationModel,
+    parts: Parts,
+    most: int,
+    seed: int,
+    progress: Progress = SILENT,
+) -> Entries:
+    """Return the entries of a table that a local module is trained and validated on.
+
+    Raises
+    ------
+    InputError
+        When there is no table, or the module reads DNA and there is no genome.
+    """
+    from deepcpg_tf.scan.local import DnaEmbedder
+
+    assert is_local(model)
+    config = model.config
+    assert isinstance(config, LocalConfig)
+    opened = table_of(data, config)
+    embed, origins = None, {}
+    if config.dna is not None:
+        if opened.genome is None:
+            raise InputError(
+                "genome: expected a reference, of which the DNA module reads windows, received none"
+            )
+        embed = DnaEmbedder(model, opened.genome)
+        origins["genome"] = opened.genome.digest(opened.chromosomes)
+    return Entries(
+        opened.table,
+        config,
+        parts.train,
+        parts.validation,
+        most=most,
+        seed=seed,
+        embed=embed,
+        origins=origins,
+        progress=progress,
+    )
