@@ -83,7 +83,11 @@ class Inputs(tuple[Input, ...]):
                     f"{one.name}: expected {one.dtype} of shape ({shape}), the same n for all "
                     f"inputs, received {array.dtype} of shape {array.shape}"
                 )
-            if one.largest is None or not array.size:
+            if not array.size:
+                continue
+            if one.largest is None:
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    raise InputError(f"{one.name}: expected finite numbers, received NaN or inf")
                 continue
             least, most = array.min(), array.max()  # NaN, where there is any
             if not (least >= 0 and most <= one.largest):

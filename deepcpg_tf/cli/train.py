@@ -105,7 +105,7 @@ def train(
     test: Test = None,
     fractions: Fractions = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Epochs at most (default: 30; of local 8).")
+        int | None, typer.Option(help="Epochs at most (default: 30; of local 12).")
     ] = None,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 5,
     batch_size: Annotated[
@@ -117,7 +117,7 @@ def train(
     ] = None,
     decay: Annotated[
         float | None,
-        typer.Option(help="Factor of the learning rate an epoch (default: 0.975; of local 0.6)."),
+        typer.Option(help="Factor of the learning rate an epoch (default: 0.975; of local 0.7)."),
     ] = None,
     l1: Annotated[
         float | None, typer.Option(help="L1 of the kernels (default: 1e-4; of local 0).")

@@ -216,7 +216,7 @@ class LocalConfig(ModuleConfig):
 
     @property
     def parts(self) -> Mapping[str, ModuleConfig]:
-        """The one module: itself. (What embeds DNA is computed before, once a site.)"""
+        """The one module: itself; what embeds DNA is computed before, once a site."""
         return {LOCAL: self}
 
     @property
@@ -264,6 +264,12 @@ class LocalConfig(ModuleConfig):
         """The layers of the network, with their costs for an entry."""
         names = numbered_names(joint_kinds(len(self.hidden_sizes)))
         return joint_layers(self.values, self.hidden_sizes, names)[self.dna is None :]
+
+    @property
+    def num_parameters(self) -> int:
+        """Number of parameters, those of the DNA module included."""
+        dna = () if self.dna is None else self.dna.layers
+        return super().num_parameters + sum(spec.parameters for spec in dna)
 
     @property
     def layer_paths(self) -> tuple[str, ...]:

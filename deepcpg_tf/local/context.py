@@ -7,6 +7,7 @@ chromosomes as a rule, and what is known in one is of all others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -66,18 +67,16 @@ class _Sums:
     pairs: npt.NDArray[np.int64]
     by_distance: npt.NDArray[np.int64]
 
-    def __add__(self, other: _Sums) -> _Sums:
-        return _Sums(*(own + more for own, more in zip(*_fields(self, other), strict=True)))
-
-    def __sub__(self, other: _Sums) -> _Sums:
-        return _Sums(*(own - less for own, less in zip(*_fields(self, other), strict=True)))
-
-
-def _fields(*sums: _Sums) -> list[tuple[npt.NDArray[np.int64], ...]]:
-    return [
-        (one.states, one.observed, one.sites, one.agreements, one.pairs, one.by_distance)
-        for one in sums
-    ]
+    def plus(self, other: _Sums, sign: int = 1) -> _Sums:
+        """Return the sums of both together, or less the other's."""
+        return _Sums(
+            self.states + sign * other.states,
+            self.observed + sign * other.observed,
+            self.sites + sign * other.sites,
+            self.agreements + sign * other.agreements,
+            self.pairs + sign * other.pairs,
+            self.by_distance + sign * other.by_distance,
+        )
 
 
 class Folds:
@@ -125,12 +124,13 @@ class Folds:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def context(self, fold: int) -> Context:
-        """Return what is known outside of a fold, by its index."""
+    def context(self, fold: int | None) -> Context:
+        """Return what is known outside of a fold, by its index, or in all of them."""
         if self._total is None:
-            first, *others = (self._sums(i) for i in range(len(self)))
-            self._total = sum(others, start=first)
-        return self._context(self._total - self._sums(fold))
+            self._total = reduce(_Sums.plus, (self._sums(i) for i in range(len(self))))
+        if fold is None:
+            return self._context(self._total)
+        return self._context(self._total.plus(self._sums(fold), -1))
 
     def _sums(self, fold: int) -> _Sums:
         own = np.flatnonzero(self._counts[self.starts[fold] : self.starts[fold + 1]])

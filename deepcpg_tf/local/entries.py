@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +76,9 @@ class Entries:
         self._reader = LocalReader(table, config, train)
         # An entry is a place among the calls of the table.
         random = np.random.default_rng(seed)
-        drawn = [_drawn(table, sites, n, random) for sites, n in ((train, most), (validation, most // 2))]
+        drawn = [
+            _drawn(table, sites, n, random) for sites, n in ((train, most), (validation, most // 2))
+        ]
         self._places = np.concatenate(drawn)
         if not len(drawn[0]):
             raise TrainingError("expected labels in the training part, found none")
@@ -104,7 +107,7 @@ class Entries:
 
     def prepare(self, *, hold: bool) -> None:
         """Make the features of all entries, which are held in memory in any case."""
-        table, columns = self._table, self._table.calls.indices
+        table = self._table
         sites = np.unique(self._sites)
         order = np.argsort(self._places, kind="stable")
         places = self._places[order]
@@ -113,24 +116,28 @@ class Entries:
         embeddings = []
         for chromosome, rows in rows_of(table.chromosomes, table.chromosome_ids[sites]):
             own = sites[rows]
-            starts = np.searchsorted(places, table.calls.indptr[own])
-            ends = np.searchsorted(places, table.calls.indptr[own + 1])
-
-            def place(run: slice, features: Features) -> int:
-                first, last = starts[run.start], ends[run.stop - 1]
-                row = np.repeat(np.arange(run.stop - run.start), (ends - starts)[run])
-                cell = columns[places[first:last]]
-                values = [features.cell[:, row, cell], features.site[:, row]]
-                self._features[order[first:last]] = np.concatenate(values).T
-                return run.stop - run.start
-
-            for done in self._reader.read(chromosome, table.positions[own], place):
+            bounds = np.searchsorted(places, table.calls.indptr[[own, own + 1]])
+            use = partial(self._place, order, bounds)
+            for done in self._reader.read(chromosome, table.positions[own], use):
                 self._progress.advances(done)
             if self._embed is not None:
                 embeddings.append(self._embed(chromosome, table.positions[own]))
         if embeddings:
             self._embeddings = np.concatenate(embeddings)
             self._embedded = np.searchsorted(sites, self._sites)
+
+    def _place(self, order: Ints, bounds: Ints, run: slice, features: Features) -> int:
+        """Put the features of the entries at some sites where they belong; return the sites.
+
+        ``bounds`` [2, sites] are where the entries of each site begin and end in ``order``.
+        """
+        starts, ends = bounds[:, run]
+        own = order[starts[0] : ends[-1]]
+        row = np.repeat(np.arange(len(starts)), ends - starts)
+        cell = self._table.calls.indices[self._places[own]]
+        values = [features.cell[:, row, cell], features.site[:, row]]
+        self._features[own] = np.concatenate(values).T
+        return len(starts)
 
     def arrays(self, indices: Ints) -> Arrays:
         """Return the features and, where it is read, the embedding of DNA of some entries."""
@@ -149,9 +156,7 @@ class Entries:
         return self._origins
 
 
-def _drawn(
-    table: MethylationTable, sites: Ints, most: int, random: np.random.Generator
-) -> Ints:
+def _drawn(table: MethylationTable, sites: Ints, most: int, random: np.random.Generator) -> Ints:
     """Return which calls of some sites are drawn: of stretches of sites, until there are enough."""
     indptr = table.calls.indptr.astype(np.int64)
     counts = indptr[sites + 1] - indptr[sites]

@@ -32,8 +32,8 @@ from deepcpg_tf.local.observed import Observed
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-REACH = 100_000
-"""Base pairs from a site beyond which nothing is read."""
+REACH = 150_000
+"""Base pairs beyond which no neighbour of an entry is looked for, and kernels are below 1e-6."""
 
 _BLOCK = 64
 _MOST_ENTRIES = 1 << 17
@@ -77,7 +77,7 @@ def runs_of(positions: Ints, observed: Observed, cells: int) -> Iterator[Run]:
     before = np.searchsorted(observed.positions, positions)
     # Observed sites between two that are asked for are on the grid as well.
     between = np.diff(before, prepend=before[:1])
-    new = np.isin(positions, observed.positions, assume_unique=True, invert=True)
+    new = np.append(observed.positions, -1)[before] != positions
     start = 0
     while start < len(positions):
         # Of each site, how large the grid is that ends with it.
@@ -305,13 +305,12 @@ class _RowPairs:
         states, seen = self._grid.states, self._grid.seen
         classes = distance_class(self._distances)
         prior = (2 * self._concordance)[classes]
-        alike = (self.both + self.balance) * 0.5 + prior
-        unlike = (self.both - self.balance) * 0.5 + (2 - prior)
-        # The entry's cell is among those seen at both sites where the entry was observed.
-        least = np.float32(1e-3)
-        log_alike, log_unlike = np.log(alike), np.log(unlike)
-        log_one_less_alike = np.log(np.maximum(alike - 1, least))
-        log_one_less_unlike = np.log(np.maximum(unlike - 1, least))
+        alike, unlike = (self.both + self.balance) * 0.5, (self.both - self.balance) * 0.5
+        log_alike, log_unlike = np.log(alike + prior), np.log(unlike + (2 - prior))
+        # Where the entry was observed its cell is among those, and is taken off, before anything
+        # is rounded.
+        log_one_less_alike = np.log(np.maximum(alike - 1, 0) + prior)
+        log_one_less_unlike = np.log(np.maximum(unlike - 1, 0) + (2 - prior))
         odds = log_alike - log_unlike
         odds_if_alike = log_one_less_alike - log_unlike
         odds_if_unlike = log_alike - log_one_less_unlike
@@ -376,7 +375,9 @@ def _nearest(grid: _Grid, rows: _RowPairs) -> tuple[list[Floats], list[Floats]]:
             index = np.where(there, index, len(data) - 1)
             state = data[index]
             apart = np.abs(positions[index] - own_positions).astype(np.float32)
+            there &= apart <= REACH
             distance = np.log1p(apart) * np.float32(0.1)
+            state = state * there
             near += [state, np.where(there, distance, np.float32(_NO_DISTANCE))]
             if i >= NEAREST_WITH_ROWS:
                 continue
@@ -387,7 +388,7 @@ def _nearest(grid: _Grid, rows: _RowPairs) -> tuple[list[Floats], list[Floats]]:
             balance = rows.balance.reshape(-1)[flat] - states * state
             both = rows.both.reshape(-1)[flat] - seen
             agreement = state * balance / np.maximum(both + 1, 1)
-            more += [means[index], np.where(inside, agreement, np.float32(0))]
+            more += [means[index] * there, np.where(inside, agreement, np.float32(0))]
     shape = grid.states.shape
     return [x.reshape(shape) for x in near], [x.reshape(shape) for x in more]
 

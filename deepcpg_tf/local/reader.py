@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -55,6 +56,13 @@ class LocalReader:
         self._config = config
         self._folds = Folds(table, config.similar_cells, sites)
 
+    @property
+    def observed_chromosomes(self) -> frozenset[str]:
+        """Those with an observed site in any of the cells."""
+        table = self.table
+        seen = np.diff(table.calls.indptr) > 0
+        return frozenset(table.chromosomes[i] for i in np.unique(table.chromosome_ids[seen]))
+
     def digest(self) -> str:
         """Return a SHA-256 checksum of all that it reads: cells, sites, states."""
         table = self.table
@@ -77,18 +85,16 @@ class LocalReader:
         Parameters
         ----------
         chromosome
-            A chromosome of the table.
+            Its name; where the table has none of its sites, nothing is observed on it.
         positions : ndarray of int64, shape (n,)
             0-based, ascending; the table may lack them.
         use
             Called with each run of sites, as a slice of them, and with their features; in any
             order and by several threads, each on one core.
         """
-        table = self.table
-        index = table.chromosomes.index(chromosome)
-        first, last = np.searchsorted(table.chromosome_ids, [index, index + 1])
-        observed = Observed(table, slice(int(first), int(last)))
-        jobs = self._jobs(observed, positions, int(first), int(last))
+        first, last = self._rows_of(chromosome)
+        observed = Observed(self.table, slice(first, last))
+        jobs = self._jobs(observed, positions, first, last)
 
         def work(job: tuple[FeatureMaker, int, Run]) -> Result:
             maker, start, run = job
@@ -97,16 +103,27 @@ class LocalReader:
 
         yield from _in_order(work, jobs)
 
+    def _rows_of(self, chromosome: str) -> tuple[int, int]:
+        """Return where a chromosome begins and ends in the table; nowhere where it has none."""
+        if chromosome not in self.table.chromosomes:
+            return 0, 0
+        index = self.table.chromosomes.index(chromosome)
+        first, last = np.searchsorted(self.table.chromosome_ids, [index, index + 1])
+        return int(first), int(last)
+
     def _jobs(
         self, observed: Observed, positions: Ints, first: int, last: int
     ) -> Iterator[tuple[FeatureMaker, int, Run]]:
         """Yield all runs, with the maker of their fold and where its sites begin."""
         table, folds = self.table, self._folds
         starts = folds.starts
-        own = [i for i in range(len(folds)) if first <= starts[i] < last and starts[i + 1] <= last]
+        own = [
+            i for i in range(len(folds)) if first <= starts[i] and starts[i] < starts[i + 1] <= last
+        ]
         # Sites before the first of a fold that is a stretch belong to the fold before.
-        cuts = [0, *np.searchsorted(positions, table.positions[starts[own[1:]]]), len(positions)]
-        for fold, start, end in zip(own, cuts[:-1], cuts[1:], strict=True):
+        firsts = table.positions[starts[own[1:]]]
+        cuts = [0, *np.searchsorted(positions, firsts), len(positions)]
+        for fold, start, end in zip(own or [None], cuts[:-1], cuts[1:], strict=True):
             if start == end:
                 continue
             maker = FeatureMaker(observed, folds.context(fold), self._config)
@@ -130,6 +147,6 @@ def _in_order(work: Callable[..., Result], jobs: Iterator[object]) -> Iterator[R
 def rows_of(chromosomes: Sequence[str], ids: npt.NDArray[np.int32]) -> Iterator[tuple[str, slice]]:
     """Yield each stretch of sites on one chromosome, in order."""
     cuts = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist(), len(ids)]
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, end in pairwise(cuts):
         if start < end:
             yield chromosomes[ids[start]], slice(start, end)

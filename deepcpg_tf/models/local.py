@@ -95,6 +95,7 @@ class LocalForEntryPrediction(MethylationModel):
     """
 
     config_type: ClassVar[type[LocalConfig]] = LocalConfig
+    stages: ClassVar[tuple[str, ...]] = ("backbone",)
     config: LocalConfig
 
     def __init__(
@@ -142,7 +143,12 @@ class LocalForEntryPrediction(MethylationModel):
     @property
     def penalised(self) -> list[keras.Variable]:
         """The kernels of the hidden layers."""
-        return [layer.kernel for layer in self.backbone.layers if layer.weights]
+        layers = [layer for layer in self.backbone.layers if layer.weights]
+        return [layer.kernel for layer in layers if layer.trainable]
+
+    def stage_layers(self, stage: str) -> list[keras.layers.Layer]:
+        """Return the hidden layers that have weights."""
+        return [layer for layer in self.backbone.layers if layer.weights]
 
     def _named_layers(self) -> list[tuple[str, keras.layers.Layer]]:
         dna = [] if self.dna is None else [(f"{DNA}/{one.name}", one) for one in self.dna.layers]

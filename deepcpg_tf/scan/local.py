@@ -69,6 +69,8 @@ class LocalEngine:
 
     Attributes
     ----------
+    table : MethylationTable
+        The table.
     cells : tuple of str
         Those of the table.
     reach : int
@@ -88,6 +90,7 @@ class LocalEngine:
         table: MethylationTable,
         genome: Genome | None = None,
     ) -> None:
+        self.table = table
         self.cells = table.cells
         self.reach = 0
         self._reader = LocalReader(table, model.config)
@@ -105,25 +108,43 @@ class LocalEngine:
         """Return a checksum of what is read of the table."""
         return self._reader.digest()
 
-    def logits(self, sites: SiteColumns, progress: Progress = SILENT) -> Floats:
-        """Predict sites, float32 [n, cells].
+    @property
+    def observed_chromosomes(self) -> frozenset[str]:
+        """Those with an observed site in any of the cells."""
+        return self._reader.observed_chromosomes
+
+    def logits(
+        self,
+        codes: object,
+        positions: object,
+        sites: SiteColumns,
+        progress: Progress = SILENT,
+    ) -> Floats:
+        """Predict sites, float32 [n, cells]; other parameters are those of `ScanEngine.logits`.
 
         Parameters
         ----------
+        codes, positions
+            Not read: DNA is that of the reference.
         sites
             n sites; those of a chromosome together, and ascending.
         progress
             Who is told of the sites done.
         """
-        result = np.zeros((len(sites.positions), len(self.cells)), np.float32)
-        known = set(self._reader.table.chromosomes)
+        result = np.empty((len(sites.positions), len(self.cells)), np.float32)
         for chromosome, rows in rows_of(sites.chromosomes, sites.chromosome_ids):
-            if chromosome in known:
-                self._fill(result[rows], chromosome, sites.positions[rows], progress)
-            else:
-                raise InputError(
-                    f"sites: expected chromosomes of the table, received {chromosome}"
-                )
+            self._fill(result[rows], chromosome, sites.positions[rows], progress)
+        return result
+
+    def probabilities(
+        self,
+        codes: object,
+        positions: object,
+        sites: SiteColumns,
+        progress: Progress = SILENT,
+    ) -> Floats:
+        """Return the probabilities of sites; parameters are those of `logits`."""
+        result: Floats = expit(self.logits(codes, positions, sites, progress))
         return result
 
     def _fill(self, result: Floats, chromosome: str, positions: Ints, progress: Progress) -> None:
@@ -136,10 +157,3 @@ class LocalEngine:
 
         for done in self._reader.read(chromosome, positions, use):
             progress.advances(done)
-
-    def probabilities(
-        self, codes: object, positions: object, sites: SiteColumns, progress: Progress = SILENT
-    ) -> Floats:
-        """Return the probabilities of sites; see `ScanEngine.probabilities`."""
-        result: Floats = expit(self.logits(sites, progress))
-        return result

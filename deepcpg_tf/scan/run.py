@@ -22,11 +22,12 @@ from deepcpg_tf.scan.shards import Shard, load_shards, save_shards
 
 if TYPE_CHECKING:
     from deepcpg_tf.scan.engine import ScanEngine
+    from deepcpg_tf.scan.local import LocalEngine
 
 
 @contextmanager
 def scan(
-    engine: ScanEngine,
+    engine: ScanEngine | LocalEngine,
     genome: Genome,
     regions: Sequence[Region],
     *,
@@ -100,7 +101,7 @@ def _kept(path: Path) -> list[Shard]:
 
 
 def scan_regions(
-    engine: ScanEngine,
+    engine: ScanEngine | LocalEngine,
     genome: Genome,
     regions: Sequence[Region],
     within: Annotation | None = None,

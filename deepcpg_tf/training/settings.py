@@ -25,9 +25,9 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 # so that balancing them would only move the probabilities.
 _OF_LOCAL: dict[str, Any] = {
     "learning_rate": 2e-3,
-    "decay": 0.6,
+    "decay": 0.7,
     "batch_size": 512,
-    "epochs": 8,
+    "epochs": 12,
     "l1": 0.0,
     "l2": 0.0,
     "class_weights": False,

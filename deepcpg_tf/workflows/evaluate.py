@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.local import is_local, table_of
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
@@ -25,7 +27,7 @@ from deepcpg_tf.workflows.opening import (
 )
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Data
+    from deepcpg_tf.data.examples import Data, Examples
     from deepcpg_tf.data.splits import Splitter
     from deepcpg_tf.models.base import MethylationModel
 
@@ -129,10 +131,11 @@ def evaluate(
     examples = opened.examples(loaded.config)
     # Data files of the original do not tell which chromosomes their genome has.
     known = examples.genome_chromosomes if isinstance(examples, TableExamples) else None
-    contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
+    cells = opened.cells if is_local(loaded) else loaded.cells
+    contents = Contents(cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
     if kept is not None:
         check_result(kept, contents)
-    columns = _columns(loaded.cells, opened)
+    columns = _columns(cells, opened)
     outputs = loaded.config.other_outputs
     indices = np.arange(len(examples.positions))
     how = "all sites"
@@ -154,17 +157,15 @@ def evaluate(
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
     # Before the long work: they may not be there.
     targets = opened.targets(loaded.config.outputs)[indices] if outputs else None
-    labels = np.empty((len(indices), len(loaded.cells)), np.int8)
-    values = np.empty((len(indices), loaded.config.units), np.float32)
+    labels = np.empty((len(indices), len(cells)), np.int8)
     progress.begins("evaluating", len(indices), "sites")
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         labels[rows] = examples.labels(indices[rows])[:, columns]
-        values[rows] = loaded.predict_arrays(examples.arrays(indices[rows]))
-        progress.advances(len(indices[rows]))
+    values = _predicted(loaded, opened, examples, indices, progress)
     told = about(name_of(model), loaded.config.architecture, files, how)
-    probabilities = values[:, : len(loaded.cells)]
-    result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
+    probabilities = values[:, : len(cells)]
+    result = evaluate_arrays(labels, probabilities, cells, masks, told)
     if targets is not None:
         result = with_outputs(result, targets, values, outputs, masks)
     if folder is not None:
@@ -175,6 +176,30 @@ def evaluate(
         shards = shards_of(examples.chromosomes, ids, positions, probabilities, labels)
         write_results(kept, contents, shards)
     return result
+
+
+def _predicted(
+    model: MethylationModel,
+    data: Data,
+    examples: Examples,
+    indices: npt.NDArray[np.int64],
+    progress: Progress,
+) -> npt.NDArray[np.float32]:
+    """Return what a model predicts of some sites, [n, units]; a local module, of all cells."""
+    if is_local(model):
+        from deepcpg_tf.scan.local import LocalEngine
+
+        opened = table_of(data, model.config)
+        engine = LocalEngine(model, opened.table, opened.genome)
+        ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
+        sites = SiteColumns(examples.chromosomes, ids, positions)
+        return engine.probabilities(None, None, sites, progress)
+    values = np.empty((len(indices), model.config.units), np.float32)
+    for start in range(0, len(indices), _BATCH_SIZE):
+        rows = slice(start, start + _BATCH_SIZE)
+        values[rows] = model.predict_arrays(examples.arrays(indices[rows]))
+        progress.advances(len(indices[rows]))
+    return values
 
 
 def _trained_on(model: MethylationModel, data: Data, sites: npt.NDArray[np.int64]) -> list[str]:

@@ -10,6 +10,7 @@ from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, GenomeError, OutputError
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.local import is_local, open_engine
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
     ModelLike,
@@ -151,24 +152,35 @@ def _scan(
     from deepcpg_tf.data.neighbours import neighbours_of
     from deepcpg_tf.genome.intervals import read_annotation
     from deepcpg_tf.scan.engine import ScanEngine
+    from deepcpg_tf.scan.local import LocalEngine
     from deepcpg_tf.scan.observed import Observations
     from deepcpg_tf.scan.regions import chosen_chromosomes, regions_of, sites_of
     from deepcpg_tf.scan.run import scan
 
     reference = open_genome(genome)
     lengths = reference.lengths
-    columns = loaded.cells if impute else loaded.config.column_names
     _check_columns(out, loaded.config, impute=impute)
+    engine: ScanEngine | LocalEngine
+    neighbours = observed = None
+    if is_local(loaded):
+        engine = open_engine(loaded, table, reference)
+        columns = cells = engine.cells
+        tell_of_none_observed(engine, chosen_chromosomes(reference, chromosomes), progress)
+        if impute:
+            observed = Observations(engine.table, reference, cells)
+    else:
+        cells = loaded.cells
+        columns = cells if impute else loaded.config.column_names
+        if impute and table is not None:
+            held = open_table(table).on(reference)
+            observed = Observations(held, reference, cells)
+            neighbours = neighbours_of(loaded.config, held)
+        else:
+            neighbours = open_neighbours(loaded.config, table, reference)
+        engine = ScanEngine(loaded, neighbours)
     contents = Contents(columns, tuple(lengths), tuple(lengths.values()), kind, thousandths)
     check_result(out, contents)
     within = None if within_file is None else read_annotation(within_file, lengths)
-    observed = None
-    if impute and table is not None:
-        table = open_table(table).on(reference)
-        observed = Observations(table, reference, loaded.cells)
-        neighbours = neighbours_of(loaded.config, table)
-    else:
-        neighbours = open_neighbours(loaded.config, table, reference)
     names = chosen_chromosomes(reference, chromosomes)
     parts = list(regions_of(reference, names))
     sites = sum(len(sites_of(reference, part, within)) for part in parts)
@@ -180,6 +192,7 @@ def _scan(
         "chromosomes": names,
         "regions": None if within is None else within.digest(),
         "neighbours": None if neighbours is None else neighbours.digest(),
+        **({"table": engine.digest()} if isinstance(engine, LocalEngine) else {}),
     }
     if neighbours is not None:
         tell_of_none_observed(neighbours, names, progress)
@@ -187,7 +200,7 @@ def _scan(
         progress.tells(f"not imputed: {', '.join(loaded.config.outputs)}, which are no cells")
     progress.begins("predicting", sites, "sites")
     with scan(
-        ScanEngine(loaded, neighbours),
+        engine,
         reference,
         parts,
         within=within,
@@ -198,8 +211,8 @@ def _scan(
         shards = (one.first_columns(len(columns)) for one in predicted)
         write_results(out, contents, shards if observed is None else observed.impute(shards))
     if observed is None:
-        return Scanned(out, sites, len(loaded.cells), 0)
-    return Scanned(out, sites, len(loaded.cells), observed.shared, observed.used)
+        return Scanned(out, sites, len(cells), 0)
+    return Scanned(out, sites, len(cells), observed.shared, observed.used)
 
 
 # What has a place for cells alone.

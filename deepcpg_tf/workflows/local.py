@@ -11,11 +11,15 @@ from deepcpg_tf.data.opening import TableData
 from deepcpg_tf.errors import InputError
 from deepcpg_tf.local.entries import Entries
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.opening import PathLike, open_table
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.examples import Data
+    from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.models.local import LocalForEntryPrediction
+    from deepcpg_tf.scan.local import LocalEngine
     from deepcpg_tf.training.trainer import Parts
 
 MOST_ENTRIES = 2_000_000
@@ -83,3 +87,32 @@ def local_entries(
         origins=origins,
         progress=progress,
     )
+
+
+def open_engine(
+    model: LocalForEntryPrediction,
+    table: PathLike | MethylationTable | None,
+    genome: Genome | None,
+) -> LocalEngine:
+    """Return a local module made ready for the cells of a table.
+
+    Raises
+    ------
+    InputError
+        When there is no table or genome.
+    TableError
+        When the table has less than two cells, or another reference.
+    """
+    from deepcpg_tf.scan.local import LocalEngine
+
+    if genome is None:
+        raise InputError(
+            "model: expected a dna module with windows alone, received a local module, which "
+            "predicts sites of a genome, next to those of a table"
+        )
+    if table is None:
+        raise InputError(
+            "table: expected a methylation table, the cells of which a local module predicts, "
+            "received none"
+        )
+    return LocalEngine(model, open_table(table).on(genome), genome)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.neighbours import NeighbourReader
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel
+    from deepcpg_tf.scan.local import LocalEngine
 
 PathLike: TypeAlias = str | Path
 ModelLike: TypeAlias = "str | Path | MethylationModel"
@@ -85,7 +86,7 @@ def open_neighbours(
 
 
 def tell_of_none_observed(
-    neighbours: NeighbourReader, chromosomes: Sequence[str], progress: Progress
+    neighbours: NeighbourReader | LocalEngine, chromosomes: Sequence[str], progress: Progress
 ) -> None:
     """Say on which chromosomes no site has a neighbour."""
     observed = neighbours.observed_chromosomes

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from deepcpg_tf.data.readers import SiteColumns
+from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.local import is_local, open_engine
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
@@ -26,7 +28,9 @@ from deepcpg_tf.workflows.opening import (
 if TYPE_CHECKING:
     from deepcpg_tf.data.neighbours import NeighbourReader
     from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.models.base import MethylationModel, Values
+    from deepcpg_tf.scan.local import LocalEngine
 
 STDOUT = Path("-")
 """Stands for standard output."""
@@ -88,8 +92,8 @@ def predict(
     check_table(path)
     loaded = open_model(model)
     loaded.check_values(values)
-    check_table(path, source.keys, loaded.value_names(values))
-    reader = open_neighbours(loaded.config, table, reference)
+    reader = _reader(loaded, table, reference, values)
+    check_table(path, source.keys, _names(loaded, reader, values))
     rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
@@ -141,13 +145,36 @@ def iterate_predictions(
     """
     model.check_values(values)
     genome = source.genome if isinstance(source, SiteFile) else None
-    reader = open_neighbours(model.config, table, genome)
+    reader = _reader(model, table, genome, values)
     if reader is not None:
         _check(source, reader)
     yield from _batches(model, source, values, reader)
 
 
-def _check(source: Source, reader: NeighbourReader | None) -> int:
+Reader: TypeAlias = "NeighbourReader | LocalEngine | None"
+"""What reads of a table what a module reads of neighbours, or predicts its cells."""
+
+
+def _reader(
+    model: MethylationModel,
+    table: PathLike | MethylationTable | None,
+    genome: Genome | None,
+    values: Values,
+) -> Reader:
+    if not is_local(model):
+        return open_neighbours(model.config, table, genome)
+    if values == "embedding":
+        raise ConfigError("values: expected probabilities or logits of a local module")
+    return open_engine(model, table, genome)
+
+
+def _names(model: MethylationModel, reader: Reader, values: Values) -> list[str]:
+    """Return the name of each column that is predicted."""
+    cells = getattr(reader, "cells", None)
+    return model.value_names(values) if cells is None else list(cells)
+
+
+def _check(source: Source, reader: Reader) -> int:
     """Read a source whole, and return its number of windows or sites."""
     if isinstance(source, SiteFile) and reader is not None:
         return source.check(NEXT_TO_NEIGHBOURS)
@@ -155,9 +182,9 @@ def _check(source: Source, reader: NeighbourReader | None) -> int:
 
 
 def _batches(
-    model: MethylationModel, source: Source, values: Values, reader: NeighbourReader | None
+    model: MethylationModel, source: Source, values: Values, reader: Reader
 ) -> Iterator[pa.RecordBatch]:
-    names = model.value_names(values)
+    names = _names(model, reader, values)
     if isinstance(source, SiteFile):
         predicted = _predict_sites(model, source, values, reader)
     else:
@@ -172,23 +199,23 @@ def _batches(
 
 
 def _predict_sites(
-    model: MethylationModel, source: SiteFile, values: Values, reader: NeighbourReader | None
+    model: MethylationModel, source: SiteFile, values: Values, reader: Reader
 ) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
     """Predict sites, what their windows share computed once where they lie close."""
     from deepcpg_tf.scan.engine import ScanEngine
+    from deepcpg_tf.scan.local import LocalEngine
 
-    engine = ScanEngine(model, reader)
+    engine: Any = reader if isinstance(reader, LocalEngine) else ScanEngine(model, reader)
+    number = len(_names(model, reader, values))
     for sites in read_sites(source.path, source.genome):
-        rows = np.empty((len(sites), len(model.value_names(values))), np.float32)
+        rows = np.empty((len(sites), number), np.float32)
         for reference, indices in sites.groups():
             ordered = indices[np.argsort(sites.positions[indices], kind="stable")]
             positions = sites.positions[ordered]
             columns = SiteColumns((reference,), np.zeros(len(ordered), np.int32), positions)
-            compute = {
-                "probabilities": engine.probabilities,
-                "logits": engine.logits,
-                "embedding": engine.embeddings,
-            }[values]
-            rows[ordered] = compute(source.genome.codes(reference), positions, columns)
+            compute = "embeddings" if values == "embedding" else values
+            rows[ordered] = getattr(engine, compute)(
+                source.genome.codes(reference), positions, columns
+            )
         for part in batch_slices(len(sites)):
             yield keys_of_sites(sites, part), rows[part]
