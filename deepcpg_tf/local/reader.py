@@ -123,7 +123,8 @@ class LocalReader:
         # Sites before the first of a fold that is a stretch belong to the fold before.
         firsts = table.positions[starts[own[1:]]]
         cuts = [0, *np.searchsorted(positions, firsts), len(positions)]
-        for fold, start, end in zip(own or [None], cuts[:-1], cuts[1:], strict=True):
+        folds_here: list[int | None] = [*own] or [None]
+        for fold, start, end in zip(folds_here, cuts[:-1], cuts[1:], strict=True):
             if start == end:
                 continue
             maker = FeatureMaker(observed, folds.context(fold), self._config)

@@ -1,5 +1,7 @@
 """Features of entries: equal to their plain definition, and never of the entry itself."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from tests.local.made_up import made_up_table, plain_features, with_calls
 
 CONFIG = LocalConfig()
 # Sums of some hundred terms of about 1 in float32, of which logarithms are taken.
-CLOSE = {"rtol": 1e-4, "atol": 2e-5}
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 2e-5}
 
 
 def features_of(table, chromosome, positions, config=CONFIG, sites=None):
