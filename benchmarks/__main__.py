@@ -1,5 +1,7 @@
 """Run the benchmarks, all or those named: ``python -m benchmarks [NAME...]``.
 
+``python -m benchmarks imputation DATA ...`` compares on data of one's own; see its ``--help``.
+
 The figures go into ``results/<machine>.json``, where those of other benchmarks stay as
 they are, each with its date, and from there into ``README.md``.
 """
@@ -14,6 +16,7 @@ from datetime import date
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks import imputation
 from benchmarks.common import LackingError, Result, machine, progress, prose, table
 
 NAMES = (
@@ -24,6 +27,7 @@ NAMES = (
     "modules",
     "made_up_cells",
     "hcc_cells",
+    "imputation",
     "data_build",
     "exports",
     "scan",
@@ -35,6 +39,9 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     """Measure, keep the figures, and fail where a requirement is not met."""
+    if sys.argv[1:2] == ["imputation"] and sys.argv[2:]:
+        imputation.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     names = parser.parse_args().names or NAMES
