@@ -252,10 +252,10 @@ def report(result: Result) -> str:
         "(hidden entries), or with a run of ten neighbouring observed entries of its cell, one run "
         "in ten, taken out of the table (hidden stretches). AUROC, average precision, MCC, TPR and "
         "TNR times 100; MCC, TPR and TNR at 0.5; ECE of 15 bins of equal width. All but *cells* "
-        "(the mean of the AUROCs of cells) and *worst cell* are of all entries together. The median "
-        "of the seeds, with the smallest and the largest. The standard error (SE) is of the first "
-        "seed's AUROC, by drawing blocks of 500 neighbouring sites; *below best* is to the best of "
-        "the table, with the SE of that difference."
+        "(the mean of the AUROCs of cells) and *worst cell* are of all entries together. The "
+        "median of the seeds, with the smallest and the largest. The standard error (SE) is of the "
+        "first seed's AUROC, by drawing blocks of 500 neighbouring sites; *below best* is to the "
+        "best of the table, with the SE of that difference."
     )
     parts = [prose(what)]
     for protocol, number in result["entries"].items():

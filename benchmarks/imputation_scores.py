@@ -109,6 +109,7 @@ def bootstrap(
     Returns
     -------
     ndarray of float64, shape (draws,)
+        NaN where all sites are in one block.
     """
     order = np.argsort(probabilities, kind="stable")
     values = probabilities[order]
@@ -118,6 +119,8 @@ def bootstrap(
     steps[order] = first * _RANKS // len(order)
     _, blocks = np.unique(hidden.sites // BLOCK, return_inverse=True)
     n = int(blocks.max()) + 1
+    if n == 1:  # which can be drawn in one way only
+        return np.full(draws, np.nan)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws).astype(np.float64)
     counts = []
     for state in (0, 1):

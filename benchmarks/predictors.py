@@ -258,7 +258,7 @@ class Camelia:
         from benchmarks.hiding import hide_entries
 
         known = hide_entries(table, train_sites)
-        features = CameliaFeatures(table)
+        features = CameliaFeatures(table).of(known.sites, known.cells)
         self._means = _means(table, train_sites)
         self._models = []
         for cell in range(len(table.cells)):
@@ -275,19 +275,20 @@ class Camelia:
                 verbose=False,
                 allow_writing_files=False,
             )
-            rows = known.sites[chosen]
-            self._models.append(model.fit(features.of(rows, np.full(len(rows), cell)), truth))
+            self._models.append(model.fit(features[chosen], truth))
 
     def predict(self, table: MethylationTable, sites: Sites) -> Floats:
         """Predict; a cell that had one class to learn from has its mean."""
         from benchmarks.camelia import CameliaFeatures
 
-        features = CameliaFeatures(table)
+        cells = len(table.cells)
+        features = CameliaFeatures(table).of(
+            np.repeat(sites, cells), np.arange(len(sites) * cells) % cells
+        )
         predicted = np.tile(self._means, (len(sites), 1))
         for cell, model in enumerate(self._models):
             if model is not None:
-                values = features.of(sites, np.full(len(sites), cell))
-                predicted[:, cell] = model.predict_proba(values)[:, 1]
+                predicted[:, cell] = model.predict_proba(features[cell::cells])[:, 1]
         return predicted
 
 
