@@ -85,13 +85,19 @@ def _readme(path: Path, results: Result) -> str:
         f"`make bench` measures, and writes this page from [its results](results/{path.name}). "
         f"`python -m benchmarks NAME...` measures anew only what is named: {names}."
     )
+    imputing = (
+        "`python -m benchmarks imputation DATA --train chr1 --validation chr2 --test chr3 --out "
+        "FOLDER` compares what imputes on a table, a folder of profiles or a matrix of one's own; "
+        "`--help` tells more. CaMelia's method is left out where CatBoost is not installed, which "
+        "nothing else needs: `pip install --no-deps catboost graphviz plotly`."
+    )
     figures = (
         "What is compared takes turns in the same run: a round of each, and again. Figures are the "
         "median of the rounds, with the smallest and the largest; a ratio is taken within each "
         "round. A round to warm up is not counted. All data are made up."
     )
     about = table(("machine", ""), results["machine"].items())
-    parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(figures)}\n\n{about}\n"]
+    parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(imputing)}\n\n{prose(figures)}\n\n{about}\n"]
     for name in NAMES:
         module = import_module(f"benchmarks.{name}")
         text = f"Not measured there: `python -m benchmarks {name}`.\n"

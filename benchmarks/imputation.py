@@ -226,7 +226,10 @@ def _compare_to_best(rows: list[Result]) -> None:
 
 
 def write(result: Result, folder: Path) -> None:
-    """Write ``imputation.tsv``, ``imputation.md`` and ``imputation.json`` into a folder."""
+    """Write ``imputation.tsv``, ``imputation.md`` and ``imputation.json`` into a folder.
+
+    The result is that of `compare` with ``machine`` and ``settings``, two mappings.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "imputation.tsv").open("w", newline="") as file:
         rows = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -239,9 +242,9 @@ def write(result: Result, folder: Path) -> None:
             for name in ("standard_error", "below_best", "below_best_error"):
                 rows.writerow((*about, "all", f"auc_{name}", *(f"{row[name]:.4g}",) * 3))
     (folder / "imputation.json").write_text(json.dumps(result, indent=2) + "\n")
-    about = table(("machine", ""), result["machine"].items()) if "machine" in result else ""
-    settings = table(("settings", ""), result.get("settings", {}).items())
-    text = f"# {TITLE}\n\n{about}\n\n{settings}\n\n{report(result)}"
+    machines = table(("machine", ""), result["machine"].items())
+    settings = table(("settings", ""), result["settings"].items())
+    text = f"# Imputation\n\n{machines}\n\n{settings}\n\n{report(result)}"
     (folder / "imputation.md").write_text(text)
 
 

@@ -83,7 +83,7 @@ def test_bootstrap_is_what_drawing_blocks_gives():
     n, blocks, draws = 4000, 8, 20
     sites = np.sort(rng.integers(0, 500 * blocks, n))
     truth = (rng.random(n) < 0.5).astype(np.int8)
-    values = (0.4 * truth + rng.random(n)).astype(np.float32) / 2
+    values = ((0.4 * truth + rng.random(n)) / 2).astype(np.float32)
     nothing = np.zeros(n, np.int64)
     found = bootstrap(Hidden(TABLE, sites, nothing, truth, nothing), values, draws=draws, seed=3)
     drawn = np.random.default_rng(3).multinomial(blocks, np.full(blocks, 1 / blocks), draws)
