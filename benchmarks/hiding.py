@@ -19,6 +19,7 @@ from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import SplitError
 
 ENTRIES, STRETCHES = "hidden entries", "hidden stretches"
+ALONE = "entries of these stretches, each hidden alone"
 RUN, ONE_OF = 10, 10  # entries of a stretch; of how many stretches one is hidden at a time
 
 
@@ -124,6 +125,15 @@ def hide_stretches(
     return _hidden(replace(table, calls=left, coverage=None), hidden)
 
 
+def hide_alone(table: MethylationTable, hidden: Hidden) -> Hidden:
+    """Return the entries of hidden stretches, each to be predicted of the whole table.
+
+    What stretches cost is told by the same entries: others may be harder by themselves.
+    """
+    states = np.where(hidden.truth > 0, 1, -1).astype(np.int8)
+    return _hidden(table, (hidden.sites, hidden.cells, states))
+
+
 def _entries(
     table: MethylationTable, is_asked: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int8]]:
@@ -140,7 +150,6 @@ def _hidden(
 ) -> Hidden:
     rows, cells, states = entries
     there = np.diff(table.calls.indptr)[rows]
-    own = np.zeros(len(rows), np.int64)
     keys = rows * len(table.cells) + cells
     calls = table.calls
     all_rows = np.repeat(np.arange(len(table)), np.diff(calls.indptr))

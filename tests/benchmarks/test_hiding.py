@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.hiding import check_split, draw_sites, hide_entries, hide_stretches
+from benchmarks.hiding import check_split, draw_sites, hide_alone, hide_entries, hide_stretches
 from deepcpg_tf.data.splits import Split, chromosome_split
 from deepcpg_tf.errors import SplitError
 from tests.benchmarks.tables import make_table
@@ -63,3 +63,19 @@ def test_sites_are_drawn_with_about_as_many_entries():
     assert set(drawn) <= set(train)
     assert (np.diff(drawn) > 0).all()
     np.testing.assert_array_equal(draw_sites(TABLE, train, 1e9, 0), train)
+
+
+def test_the_entries_of_stretches_alone():
+    stretches = hide_stretches(TABLE, TEST, one_of=4)
+    alone, all_ = hide_alone(TABLE, stretches), hide_entries(TABLE, TEST)
+    assert alone.table is TABLE
+    of_all = {
+        (site, cell): (truth, others)
+        for site, cell, truth, others in zip(
+            *(a.tolist() for a in (all_.sites, all_.cells, all_.truth, all_.others)), strict=True
+        )
+    }
+    assert 0 < len(alone.sites) < len(all_.sites)
+    for site, cell, *told in zip(*(a.tolist() for a in alone[1:]), strict=True):
+        assert tuple(told) == of_all[site, cell]
+    assert (alone.others >= stretches.others).all()

@@ -46,7 +46,7 @@ def test_seeds_and_learning_curve():
     rows = {
         (row["predictor"], row["train_entries"], row["protocol"]): row for row in result["rows"]
     }
-    assert len(rows) == 8
+    assert len(rows) == 12
     row = rows["drawn", 50, "hidden entries"]
     auc = row["scores"]["all"]["auc"]
     assert auc["min"] < auc["median"] < auc["max"]
