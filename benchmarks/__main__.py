@@ -1,5 +1,7 @@
 """Run the benchmarks, all or those named: ``python -m benchmarks [NAME...]``.
 
+``python -m benchmarks imputation DATA ...`` compares on data of one's own; see its ``--help``.
+
 The figures go into ``results/<machine>.json``, where those of other benchmarks stay as
 they are, each with its date, and from there into ``README.md``.
 """
@@ -14,6 +16,7 @@ from datetime import date
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks import imputation
 from benchmarks.common import LackingError, Result, machine, progress, prose, table
 
 NAMES = (
@@ -24,6 +27,7 @@ NAMES = (
     "modules",
     "made_up_cells",
     "hcc_cells",
+    "imputation",
     "data_build",
     "exports",
     "scan",
@@ -35,6 +39,9 @@ FOLDER = Path(__file__).parent
 
 def main() -> None:
     """Measure, keep the figures, and fail where a requirement is not met."""
+    if sys.argv[1:2] == ["imputation"] and sys.argv[2:]:
+        imputation.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     names = parser.parse_args().names or NAMES
@@ -78,13 +85,19 @@ def _readme(path: Path, results: Result) -> str:
         f"`make bench` measures, and writes this page from [its results](results/{path.name}). "
         f"`python -m benchmarks NAME...` measures anew only what is named: {names}."
     )
+    imputing = (
+        "`python -m benchmarks imputation DATA --train chr1 --validation chr2 --test chr3 --out "
+        "FOLDER` compares what imputes on a table, a folder of profiles or a matrix of one's own; "
+        "`--help` tells more. CaMelia's method is left out where CatBoost is not installed, which "
+        "nothing else needs: `pip install --no-deps catboost graphviz plotly`."
+    )
     figures = (
         "What is compared takes turns in the same run: a round of each, and again. Figures are the "
         "median of the rounds, with the smallest and the largest; a ratio is taken within each "
         "round. A round to warm up is not counted. All data are made up."
     )
     about = table(("machine", ""), results["machine"].items())
-    parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(figures)}\n\n{about}\n"]
+    parts = [f"# Benchmarks\n\n{prose(how)}\n\n{prose(imputing)}\n\n{prose(figures)}\n\n{about}\n"]
     for name in NAMES:
         module = import_module(f"benchmarks.{name}")
         text = f"Not measured there: `python -m benchmarks {name}`.\n"

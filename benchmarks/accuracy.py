@@ -17,44 +17,24 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.splits import Splitter
 
 SEEDS = (0, 1, 2)
-OWN, OTHERS = "own neighbours by distance", "other cells at the site"
-_OWN_NEIGHBOURS, _FAR = 20, 1_000_000
 _BATCH = 2048
 
 Scores = dict[str, float]
 
 
 def baselines(data: Path, split: Splitter) -> dict[str, Scores]:
-    """Return what two simple means score at the sites to test on.
+    """Return what two simple means score at the sites to test on."""
+    from benchmarks.predictors import OtherCells, OwnNeighbours
+    from deepcpg_tf import read_table
 
-    The cell's own nearest observed sites, ten on each side, weighted by the inverse of
-    their distance; and the other cells at the site with the cell's mean as one more of them.
-    What is observed at a site in a cell is not among what predicts it there.
-    """
-    import numpy as np
-
-    from deepcpg_tf.configs.cpg import DeepCpgCpgConfig
-    from deepcpg_tf.data.opening import open_data
-
-    opened = open_data([data], None)
-    parts = split(opened)
-    means = opened.state_means(opened.cells, parts.train)
-    reads = DeepCpgCpgConfig(
-        cells=opened.cells, neighbours=_OWN_NEIGHBOURS, max_distance=_FAR, state_means=means
-    )
-    examples = opened.examples(reads)
-    labels, own = [], []
-    for indices in _batches(parts.test):
-        arrays = examples.arrays(indices)
-        weights = 1 / arrays["dist"]
-        own.append((arrays["state"] * weights).sum(-1) / weights.sum(-1))
-        labels.append(examples.labels(indices))
-    truth: npt.NDArray[np.int8] = np.concatenate(labels)
-    observed = truth >= 0
-    known = np.where(observed, truth, 0)
-    others = known.sum(1, keepdims=True) - known + np.array(means)
-    others /= observed.sum(1, keepdims=True) - observed + 1
-    return {OWN: scores(np.concatenate(own), truth), OTHERS: scores(others, truth)}
+    table = read_table(data)
+    parts = split(table)
+    labels = table.labels(parts.test)
+    found = {}
+    for predictor in (OwnNeighbours(), OtherCells()):
+        predictor.fit(table, parts.train, parts.validation, 0)
+        found[predictor.name] = scores(predictor.predict(table, parts.test), labels)
+    return found
 
 
 def trained(

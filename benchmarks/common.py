@@ -76,10 +76,10 @@ def ratio_name(a: str, b: str) -> str:
     return f"{a} / {b}"
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Return the median, the smallest and the largest of some values."""
+def spread(values: Sequence[float], digits: int = 4) -> dict[str, float]:
+    """Return the median, the smallest and the largest of some values, with so many digits."""
     figures = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: float(f"{value:.4g}") for name, value in figures.items()}
+    return {name: float(f"{value:.{digits}g}") for name, value in figures.items()}
 
 
 def requirement(what: str, least: float, reached: float) -> Result:

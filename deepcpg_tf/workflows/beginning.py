@@ -97,6 +97,7 @@ def check_module(
     train_parts: str | None,
     entries: int | None,
     similar_cells: int | None,
+    groups: Sequence[str] | None,
     start: object,
 ) -> str | None:
     """Refuse arguments of `train` that say what model to make and do not go together.
@@ -121,14 +122,14 @@ def check_module(
         "train_parts": train_parts,
         "similar_cells": similar_cells,
     }
-    of_entries = {"entries": entries, "similar_cells": similar_cells}
+    of_entries = {"entries": entries, "similar_cells": similar_cells, "groups": groups}
     if module == LOCAL:
         joining = {"cpg_module": cpg_module, "train_parts": train_parts}
         near = {"neighbours": neighbours, "max_distance": max_distance}
         _refuse({**joining, **near}, "a local module", "which reads features of entries")
         chosen_architectures(module, architecture)
         for name, value in of_entries.items():
-            if value is not None and value < 1:
+            if isinstance(value, int) and value < 1:
                 raise ConfigError(f"{name}: expected at least 1, received {value}")
         return LOCAL
     if start is not None:
@@ -213,6 +214,7 @@ class Beginning:
     neighbours: int | None = None
     max_distance: int | None = None
     similar_cells: int | None = None
+    groups: Sequence[str] | None = None
 
     @property
     def parts(self) -> dict[str, MethylationModel]:
@@ -270,8 +272,8 @@ class Beginning:
         if self.outputs not in (None, Outputs(True, ())):
             raise ConfigError("outputs: expected cells alone of a local module, received others")
         fields: dict[str, Any] = {"hidden_dropout": self.dropout}
-        if self.similar_cells is not None:
-            fields["similar_cells"] = self.similar_cells
+        asked = {"similar_cells": self.similar_cells, "groups": self.groups}
+        fields |= {name: value for name, value in asked.items() if value is not None}
         dna = self._given(DNA).to_dict() if self.dna is not None else None
         return LocalConfig.from_architecture(name, **fields, dna=dna)
 

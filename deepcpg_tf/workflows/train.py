@@ -60,6 +60,7 @@ def train(
     train_parts: str | None = None,
     entries: int | None = None,
     similar_cells: int | None = None,
+    groups: Sequence[str] | None = None,
     start: ModelLike | None = None,
     freeze: str = "none",
     dropout: float = 0.0,
@@ -112,6 +113,9 @@ def train(
         Of a local module: observed entries to train on, at most; by default 2,000,000.
     similar_cells
         Of a local module: cells that a cell is compared with, at most; by default 32.
+    groups
+        Of a local module: groups of features to read, some of
+        `deepcpg_tf.configs.local.GROUPS`; by default all.
     start
         A model to fine-tune instead: cells of the same name keep their heads.
     freeze
@@ -153,6 +157,7 @@ def train(
         train_parts=train_parts,
         entries=entries,
         similar_cells=similar_cells,
+        groups=groups,
         start=start,
     )
     state = out.resolve().parent / f".{out.name}.training"
@@ -189,6 +194,7 @@ def train(
             neighbours=neighbours,
             max_distance=max_distance,
             similar_cells=similar_cells,
+            groups=groups,
         )
         opened = open_data(files, reference, bulks)
         parts = split(opened)
