@@ -66,7 +66,7 @@ class Group:
                 "chunks": list(chunks),
                 "dtype": dtype.str,
                 "compressor": {"id": "zlib", "level": _LEVEL},
-                "fill_value": "" if dtype.kind == "U" else 0,
+                "fill_value": None,  # xarray would take another one for missing values
                 "order": "C",
                 "filters": None,
             },

@@ -33,6 +33,7 @@ from deepcpg_tf.profiles.stores.base import (
 
 STATES, POSITIONS, BASES, CELLS = "y.npz", "pos.npz", "X.npz", "cells.txt"
 UNKNOWN = -1
+_DIGITS = 6  # of a level, which are float32: so 0.1 and 0.9 are a tie
 
 
 class CpgTransformer(Store):
@@ -76,7 +77,7 @@ class CpgTransformer(Store):
                 )
             positions = check_positions(where, positions.astype(np.int64), self.layout.base)
             by_cell, shares = self._states(name, len(positions))
-            methylated = np.rint(shares * MOST).astype(np.int64)
+            methylated = np.rint(shares.astype(np.float64).round(_DIGITS) * MOST).astype(np.int64)
             yield from calls_of_table(name, positions, by_cell, methylated, MOST - methylated)
 
     def _states(
@@ -128,6 +129,8 @@ def _pieces(file: Path, name: str) -> Iterator[npt.NDArray[Any]]:
     """Yield states of some sites in all cells."""
     try:
         for states in npz_pieces(file, name):
+            if states.dtype.kind == "b":
+                raise ProfileError(f"{file}, {name}: expected numbers, received {states.dtype}")
             if states.ndim == 1:  # of one cell, as the scripts for its data sets write
                 yield states[:, None]
             elif states.ndim == 2:
