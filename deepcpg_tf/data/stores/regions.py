@@ -132,8 +132,8 @@ def read_regions(path: Path, lengths: Mapping[str, int]) -> Regions:
         raise AnnotationError(
             f"{path}: expected names that differ in column 4, received {twice[0]!r} several times"
         )
-    ids, starts, ends = (np.array(column, np.int64) for column in list(zip(*rows, strict=True))[:3])
-    return Regions(name, tuple(lengths), ids, starts, ends, [row[3] for row in rows])
+    columns = np.array([row[:3] for row in rows], np.int64)
+    return Regions(name, tuple(lengths), *columns.T, [row[3] for row in rows])
 
 
 def _interval(path: Path, line: int, fields: list[str]) -> tuple[int, int]:

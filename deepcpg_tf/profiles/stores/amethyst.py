@@ -178,12 +178,13 @@ def _dataset(path: Path, file: h5py.File, cell: str) -> h5py.Dataset:
                 f"{shown_names(list(item)) or 'none'} alone"
             )
         item = item[CALLS]
-    fields = item.dtype.names if isinstance(item, h5py.Dataset) and item.ndim == 1 else None
-    known = {"chr", "pos"}.issubset(fields or ())
+    is_list = isinstance(item, h5py.Dataset) and item.ndim == 1
+    fields: tuple[str, ...] = (item.dtype.names or ()) if is_list else ()
+    known = {"chr", "pos"}.issubset(fields)
     if not known or not (_PERCENT in fields or set(_COUNTS).issubset(fields)):
         raise ProfileError(
             f"{path}, {cell}: expected rows with the fields chr, pos, c and t, or chr, pos and "
-            f"{_PERCENT}, received {', '.join(fields or ['none'])}"
+            f"{_PERCENT}, received {', '.join(fields) or 'none'}"
         )
     return item
 

@@ -118,11 +118,12 @@ def _rows(pointers: Iterator[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], 
     for piece in pointers:
         if piece.ndim != 1 or piece.dtype.kind not in "iu":
             raise ValueError("pointers to rows that are no list of whole numbers")
-        steps = np.diff(piece.astype(np.int64), prepend=before)
+        ends = piece.astype(np.int64)
+        steps = ends - np.append(before, ends[:-1])
         filled = np.flatnonzero(steps)
         rows.append(first + filled)
         counts.append(steps[filled])
-        first, before = first + len(piece), int(piece[-1])
+        first, before = first + len(piece), int(ends[-1])
     if any((each < 0).any() for each in counts) or (len(rows) > 1 and rows[1][:1].tolist() == [-1]):
         raise ValueError("pointers to rows that do not ascend from 0")
     return np.concatenate(rows), np.concatenate(counts)
