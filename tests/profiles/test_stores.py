@@ -391,7 +391,7 @@ def test_sites_of_amethyst_that_are_there_again(amethyst_of, read, refused):
         (np.arange(3), ", A: expected rows with the fields chr, pos, c and t, or chr, pos and pct"),
         (
             rows((b"", 3, 0, 1)),
-            ": expected a whole file, received a damaged one: expected the name ",
+            ": expected names of chromosomes, received ''",
         ),
         (rows(), ": expected sites in 1 cells, received none"),
     ],
@@ -500,6 +500,12 @@ def test_levels_of_cpg_transformer(transformer_of, read, refused):
             POS,
             "a\nb\n",
             "/y.npz, chr1: expected numbers, received bool",
+        ),
+        (
+            {**Y, "chr\n3": Y["chr2"]},
+            {**POS, "chr\n3": POS["chr2"]},
+            None,
+            ": expected names of chromosomes, received 'chr\\n3'",
         ),
         ({}, {}, None, ": expected the same chromosomes in y.npz and pos.npz, received none"),
     ],

@@ -94,6 +94,7 @@ def test_a_table_is_built_again(format_, tmp_path):
     found = build_table([out], tmp_path / "small.fa", tmp_path / "again.h5ad")
     assert_same(found, table)
     assert found.labels(np.arange(6)).tolist() == SMALL_LABELS
+    assert found.obs is not None
     assert found.obs["format"].tolist() == [format_] * 3
     assert found.obs["lines_read"].tolist() == [3, 3, 3]
     assert [*tmp_path.glob(".*")] == []

@@ -15,7 +15,7 @@ def check_line_names(names: Iterable[str], what: str, format_: str) -> None:
     TableError
     """
     for name in names:
-        if not name or name != name.strip() or len(name.splitlines()) != 1:
+        if not name or name != name.strip() or not name.isprintable():
             raise TableError(
                 f"table: expected names of {what} that {format_} can hold, a line each without "
                 f"spaces around it, received {name!r}"
@@ -30,7 +30,7 @@ def check_path_names(names: Iterable[str], what: str, format_: str) -> None:
     TableError
     """
     for name in names:
-        if not name or "/" in name or "\0" in name or name.startswith("."):
+        if not name or "/" in name or not name.isprintable() or name.startswith("."):
             raise TableError(
                 f"table: expected names of {what} that {format_} can hold, without / and no . in "
                 f"front, received {name!r}"

@@ -133,7 +133,14 @@ def read_regions(path: Path, lengths: Mapping[str, int]) -> Regions:
             f"{path}: expected names that differ in column 4, received {twice[0]!r} several times"
         )
     columns = np.array([row[:3] for row in rows], np.int64)
-    return Regions(name, tuple(lengths), *columns.T, [row[3] for row in rows])
+    return Regions(
+        name,
+        tuple(lengths),
+        columns[:, 0],
+        columns[:, 1],
+        columns[:, 2],
+        [row[3] for row in rows],
+    )
 
 
 def _interval(path: Path, line: int, fields: list[str]) -> tuple[int, int]:

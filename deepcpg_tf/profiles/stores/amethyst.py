@@ -20,10 +20,10 @@ import numpy.typing as npt
 from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.hdf5 import check_stored
-from deepcpg_tf.profiles.formats import MOST, Layout, shown
+from deepcpg_tf.profiles.formats import MOST, Layout
 from deepcpg_tf.profiles.lines import Calls
 from deepcpg_tf.profiles.order import OrderedCalls
-from deepcpg_tf.profiles.stores.base import Rows, Store, damaged
+from deepcpg_tf.profiles.stores.base import Rows, Store, check_names, damaged
 
 CONTEXT, CALLS, METADATA = "CG", "1", "metadata"
 VERSION = "amethyst2.0.0"
@@ -91,6 +91,7 @@ class _Cell:
         positions = self._whole(rows, "pos", self.layout.base) - self.layout.base
         methylated, unmethylated = self._reads(rows)
         names, codes = _names(rows["chr"])
+        check_names(self.path, names, "chromosomes")
         order = np.arange(len(rows))
         if (np.diff(codes) < 0).any() or ((np.diff(positions) < 0) & (np.diff(codes) == 0)).any():
             order = np.lexsort((positions, codes))
@@ -198,8 +199,6 @@ def _names(column: npt.NDArray[Any]) -> tuple[list[str], npt.NDArray[np.int64]]:
     runs = []
     for value in column[starts].tolist():
         name = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-        if not name:
-            raise ValueError(f"expected the name of a chromosome as chr, received {shown(name)}")
         runs.append(codes.setdefault(name, len(codes)))
     lengths = np.diff(np.append(starts, len(column)))
     return list(codes), np.repeat(np.array(runs, np.int64), lengths)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ class Store:
         self.path = path
         self.layout = layout
         self.cells = tuple(cells)
+        check_names(path, cells, "cells")
         if not cells:
             raise ProfileError(f"{path}: expected at least one cell, received none")
         twice = [cell for cell, count in Counter(cells).items() if count > 1]
@@ -129,6 +130,18 @@ def check_positions(
             f"{where}: expected ascending positions, each once, received {after} after {before}"
         )
     return positions - base
+
+
+def check_names(path: Path, names: Iterable[str], what: str) -> None:
+    """Refuse names that cannot be shown.
+
+    Raises
+    ------
+    ProfileError
+    """
+    for name in names:
+        if not name or not name.isprintable():
+            raise ProfileError(f"{path}: expected names of {what}, received {shown(name)}")
 
 
 def damaged(path: Path, error: Exception) -> ProfileError:

@@ -25,6 +25,7 @@ from deepcpg_tf.profiles.lines import Calls
 from deepcpg_tf.profiles.stores.base import (
     Store,
     calls_of_table,
+    check_names,
     check_positions,
     check_values,
     damaged,
@@ -52,6 +53,7 @@ class CpgTransformer(Store):
                     f"{path}: expected {STATES} and {POSITIONS} of CpG Transformer, found no {name}"
                 )
         names, others = (_told(npz_names, path / name) for name in (STATES, POSITIONS))
+        check_names(path, [*names, *others], "chromosomes")
         if not names or set(names) != set(others):
             raise ProfileError(
                 f"{path}: expected the same chromosomes in {STATES} and {POSITIONS}, received "

@@ -24,6 +24,7 @@ from deepcpg_tf.profiles.lines import Calls
 from deepcpg_tf.profiles.stores.base import (
     Store,
     calls_of_table,
+    check_names,
     check_positions,
     check_values,
     damaged,
@@ -52,6 +53,7 @@ class MethScan(Store):
             )
         super().__init__(path, layout, read_names(header))
         self._files = sorted(path.glob("*.npz"))
+        check_names(path, [file.stem for file in self._files], "chromosomes")
         if not self._files:
             raise ProfileError(
                 f"{path}: expected a file of each chromosome (.npz) beside {HEADER}, as methscan "
@@ -85,16 +87,20 @@ class MethScan(Store):
                 f"{file}: expected a matrix by rows (csr), received "
                 f"{kind.decode(errors='replace') if isinstance(kind, bytes) else kind}"
             )
-        shape = npz_array(file, "shape").tolist()
-        if not isinstance(shape, list) or len(shape) != 2 or shape[1] != len(self.cells):
+        extent = npz_array(file, "shape")
+        shape = extent.tolist()
+        if extent.shape != (2,) or extent.dtype.kind not in "iu" or shape[1] != len(self.cells):
             raise ProfileError(
                 f"{file}: expected a column for each of the {len(self.cells)} names in {HEADER}, "
                 f"received a matrix of shape {shape}"
             )
         indices, data = npz_array(file, "indices"), npz_array(file, "data")
         rows, counts = _rows(npz_pieces(file, "indptr"))
-        if data.ndim != 1 or data.dtype.kind not in "iufb" or len(rows[rows >= shape[0]]):
-            raise ValueError(f"data of {data.dtype} and shape {data.shape}, of {shape[0]} rows")
+        for array, kinds in ((data, "iufb"), (indices, "iu")):
+            if array.ndim != 1 or array.dtype.kind not in kinds:
+                raise ValueError(f"it has {array.dtype} of shape {array.shape}")
+        if len(rows) and rows[-1] >= shape[0]:
+            raise ValueError(f"it has values in row {rows[-1]} of {shape[0]}")
         compact = scipy.sparse.csr_array(
             (data, indices, np.append(0, np.cumsum(counts))), shape=(len(rows), shape[1])
         )
