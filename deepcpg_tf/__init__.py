@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.genome import impute, predict_genome
     from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
+    from deepcpg_tf.workflows.stores import export_table
     from deepcpg_tf.workflows.tables import build_table, filter_table, import_table
     from deepcpg_tf.workflows.train import train
 
@@ -65,6 +66,7 @@ _MODULE_OF = {
     "chromosome_split": "data.splits",
     "evaluate": "workflows.evaluate",
     "export": "workflows.export",
+    "export_table": "workflows.stores",
     "filter_table": "workflows.tables",
     "fraction_split": "data.splits",
     "import_table": "workflows.tables",
@@ -107,6 +109,7 @@ __all__ = [
     "chromosome_split",
     "evaluate",
     "export",
+    "export_table",
     "filter_table",
     "fraction_split",
     "import_table",

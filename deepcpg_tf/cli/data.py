@@ -45,7 +45,11 @@ _Out = Annotated[Path, typer.Option(help="The table to write (.h5ad).", metavar=
 def build(
     profiles: Annotated[
         list[Path],
-        typer.Option(help="Methylation profiles, a file a cell.", metavar="FILE..."),
+        typer.Option(
+            help="Methylation profiles, a file a cell; or files of several cells: the folder of "
+            "MethSCAn or CpG Transformer, the .h5 of amethyst.",
+            metavar="FILE...",
+        ),
     ],
     genome: _Genome,
     out: _Out,
@@ -77,8 +81,9 @@ def build(
     cell_name: Annotated[
         str | None,
         typer.Option(
-            help="Finds the cell in the name of its file: the first group, or the whole match "
-            "(default: the name without what formats, Bismark and Trim Galore append).",
+            help="Finds the cell in the name of its file, or in the name that a file of several "
+            "cells gives it: the first group, or the whole match (default: the name of the file "
+            "without what formats, Bismark and Trim Galore append; the name that is given).",
             metavar="REGEX",
         ),
     ] = None,
@@ -146,6 +151,45 @@ def import_legacy(
     from deepcpg_tf.workflows.tables import import_table
 
     _tell(out, import_table(files, genome, out))
+
+
+@app.command("export", cls=Command)
+def export(
+    table: _Table,
+    out: Annotated[
+        Path, typer.Option(help="The folder, or file of amethyst, to write.", metavar="PATH")
+    ],
+    format: Annotated[  # noqa: A002
+        str,
+        typer.Option(
+            help="methscan, amethyst, mcds (ALLCools) or cpg-transformer.", metavar="FORMAT"
+        ),
+    ],
+    genome: Annotated[
+        Path | None,
+        typer.Option(
+            help="The reference, which the files of cpg-transformer hold: FASTA, plain or bgzip, "
+            "or a folder of it.",
+            metavar="FASTA",
+        ),
+    ] = None,
+    regions: Annotated[
+        Path | None, typer.Option(help="The regions that mcds counts in.", metavar="BED")
+    ] = None,
+    bins: Annotated[
+        str | None,
+        typer.Option(help="Size of the bins that mcds counts in, such as 100kb.", metavar="SIZE"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a table as a file of MethSCAn, amethyst, ALLCools or CpG Transformer.
+
+    data build makes the same table of it again, but for mcds, which counts in regions.
+    """
+    from deepcpg_tf.workflows.stores import export_table
+
+    export_table(table, out, format=format, genome=genome, regions=regions, bins=bins)
+    print(f"{out}: {format}")
 
 
 @app.command("show", cls=Command)

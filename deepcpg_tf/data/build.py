@@ -16,7 +16,7 @@ from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.profiles.account import Account
-from deepcpg_tf.profiles.names import cell_name
+from deepcpg_tf.profiles.cells import CellsFile
 from deepcpg_tf.profiles.read import ChromosomeLabels, Profile
 
 
@@ -86,27 +86,17 @@ def table_of_profiles(
     )
 
 
-def cells_of(profiles: Iterable[Path], pattern: str | None = None) -> list[str]:
-    """Return the cells of files, before any of them is read.
-
-    Parameters
-    ----------
-    profiles
-        A file for each cell.
-    pattern
-        As for `deepcpg_tf.profiles.names.cell_name`.
+def check_cells(files: Iterable[CellsFile]) -> None:
+    """Refuse files of which two have the same cell, before any of them is read.
 
     Raises
     ------
-    ProfileError
-        When the pattern gives no name.
     TableError
-        When two have the same cell.
     """
     paths: dict[str, Path] = {}
-    for path in profiles:
-        _add_cell(paths, cell_name(path, pattern), path)
-    return list(paths)
+    for file in files:
+        for cell in file.cells:
+            _add_cell(paths, cell, file.path)
 
 
 def _add_cell(paths: dict[str, Path], cell: str, path: Path) -> None:

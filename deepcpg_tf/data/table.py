@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -72,6 +72,15 @@ class MethylationTable:
             1 methylated, 0 unmethylated, -1 missing.
         """
         return labels_of_calls(self.calls[indices].toarray())
+
+    def by_chromosome(
+        self,
+    ) -> Iterator[tuple[str, npt.NDArray[np.int64], scipy.sparse.csr_array]]:
+        """Yield each chromosome with the positions and calls of its sites."""
+        bounds = np.searchsorted(self.chromosome_ids, np.arange(len(self.chromosomes) + 1))
+        for chromosome, (first, last) in zip(self.chromosomes, pairwise(bounds), strict=True):
+            if last > first:
+                yield chromosome, self.positions[first:last], self.calls[first:last]
 
     def select(self, indices: npt.NDArray[np.int64]) -> MethylationTable:
         """Return the table of some sites, in the order of this one.

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from deepcpg_tf.profiles.formats import Layout
 from deepcpg_tf.profiles.match import Count
 
 _FEWEST = 5  # calls that must speak for another offset
@@ -48,6 +49,8 @@ class Account:
         Reads of all that are kept; None where the file does not tell.
     match
         Sites on chromosomes of the reference, and those of them on a C or G there.
+    cell
+        The cell, where the file has several.
     """
 
     path: Path
@@ -63,6 +66,12 @@ class Account:
     methylated: int = 0
     reads: int | None = None
     match: Count = field(default_factory=Count)
+    cell: str = ""
+
+    @classmethod
+    def of(cls, path: Path, layout: Layout, cell: str = "") -> Account:
+        """Return the account of what was not read yet."""
+        return cls(path, layout.format, reads=0 if layout.has_coverage else None, cell=cell)
 
     def drop(self, reason: str, count: int) -> None:
         """Count sites that are dropped."""
@@ -93,7 +102,8 @@ class Account:
             for reason, count in self.dropped.items()
         ]
         parts = [
-            f"{self.path.name}: {self.format}, {self.read} sites read, {self.kept} kept",
+            f"{', '.join(filter(None, (self.path.name, self.cell)))}: {self.format}, "
+            f"{self.read} sites read, {self.kept} kept",
             f"{sum(self.dropped.values())} dropped" + f": {', '.join(reasons)}" * bool(reasons),
         ]
         if self.joined:

@@ -1,4 +1,4 @@
-"""The text formats of methylation profiles: what their columns hold, and which one a file is.
+"""The formats of methylation profiles: what their columns hold, and which one a file is.
 
 Sources: the documentation of Bismark (coverage and cytosine reports), ALLCools (allc),
 modkit and ENCODE (bedMethyl) and UCSC (bedGraph).
@@ -137,6 +137,17 @@ LAYOUTS = (
 )
 FORMATS = tuple(dict.fromkeys(layout.format for layout in LAYOUTS))
 
+# Files of several cells each, which are no text; see `deepcpg_tf.profiles.stores`.
+STORES = {
+    layout.format: layout
+    for layout in (
+        _layout("methscan", 1, "chrom start value"),
+        _layout("methscan-zero", 0, "chrom start value"),
+        _layout("amethyst", 1, "chrom start methylated unmethylated"),
+        _layout("amethyst-zero", 0, "chrom start methylated unmethylated"),
+        _layout("cpg-transformer", 0, "chrom start value"),
+    )
+}
 
 TRAILING_TAB = ", the last one empty: a tab at the end of the line"
 

@@ -14,13 +14,28 @@ import polars as pl
 from deepcpg_tf.errors import ProfileError
 from deepcpg_tf.profiles.blocks import Block
 from deepcpg_tf.profiles.codes import HYDROXYMETHYLATION, Codes
-from deepcpg_tf.profiles.formats import MOST, STRANDS, UPPER_LIMITS, WHOLE_NUMBERS, shown
+from deepcpg_tf.profiles.formats import (
+    MOST,
+    STRANDS,
+    UPPER_LIMITS,
+    WHOLE_NUMBERS,
+    layouts_of,
+    shown,
+)
 from deepcpg_tf.profiles.opening import open_profile
 from deepcpg_tf.profiles.percent import contradiction, rows_that_contradict
 
 # The reads of a site where a file tells a value only: many, so that no value is rounded.
 _READS = MOST
 _SHOWN = 5  # codes, or contexts
+
+# A file that lies a base off in one format may be right in another.
+_ALTERNATIVES = {
+    ("bedgraph", -1): "legacy-bedgraph",
+    ("legacy-bedgraph", 1): "bedgraph",
+    ("bismark-cov", 1): "bismark-zero-cov",
+    ("bismark-zero-cov", -1): "bismark-cov",
+}
 
 
 class Numbered(Protocol):
@@ -157,9 +172,19 @@ class ProfileLines:
         for block in self._file.blocks:
             yield from self._calls(block)
 
+    def place(self, line: int) -> str:
+        """Return where a line is."""
+        return f"{self.path}, line {line}"
+
     def error(self, line: int, fault: str) -> ProfileError:
         """Return the error of a line, with what the file was taken for."""
-        return ProfileError(f"{self.path}, line {line}: {fault} ({self.taken})")
+        return ProfileError(f"{self.place(line)}: {fault} ({self.taken})")
+
+    def other_format(self, move: int) -> str | None:
+        """Return the format in which the file would be right, were it so many bases off."""
+        other = _ALTERNATIVES.get((self.layout.format, move))
+        fits = other and layouts_of(other)[0].fault(self.example) is None
+        return other if fits else None
 
     def shown_found(self) -> str:
         """Return what there was instead of lines that are used, and how often."""

@@ -63,8 +63,8 @@ class ReferenceMatch:
         codes: npt.NDArray[np.uint8],
         positions: npt.NDArray[np.int64],
         strands: npt.NDArray[np.int64],
-    ) -> None:
-        """Count some positions.
+    ) -> Count:
+        """Count some positions; return their count.
 
         Parameters
         ----------
@@ -84,11 +84,7 @@ class ReferenceMatch:
         known = int((bases != N_CODE).sum())
         count = Count(known + past_end, int(matching.sum()), past_end)
         self._counts[chromosome] = self._counts.get(chromosome, Count()).plus(count)
-
-    @property
-    def total(self) -> Count:
-        """All chromosomes together."""
-        return _sum(list(self._counts.values()))
+        return count
 
     def fault(self, least: float) -> str | None:
         """Return which chromosomes match too little, and how much; None if none does.

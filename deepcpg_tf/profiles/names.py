@@ -43,10 +43,21 @@ def cell_name(path: Path, pattern: str | None = None) -> str:
         When the pattern is no regular expression, or gives no name.
     """
     name = path.name
-    if pattern is None:
-        while (shorter := _ENDING.sub("", name)) != name:
-            name = shorter
-        return name
+    if pattern is not None:
+        return found_name(name, pattern, path)
+    while (shorter := _ENDING.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def found_name(name: str, pattern: str, path: Path) -> str:
+    """Return what a pattern finds in the name of a file, or of a cell in the file `path`.
+
+    Raises
+    ------
+    ProfileError
+        When the pattern is no regular expression, or finds nothing.
+    """
     found = _compiled(pattern).search(name)
     cell = (found[1] if found.re.groups else found[0]) if found else None
     if not cell:

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from deepcpg_tf.profiles.formats import STRANDS
-from deepcpg_tf.profiles.lines import Calls, ProfileLines
+from deepcpg_tf.errors import ProfileError
+from deepcpg_tf.profiles.formats import STRANDS, Layout
+from deepcpg_tf.profiles.lines import Calls
 from deepcpg_tf.profiles.sorting import UnsortedError, in_order
+
+
+class Lines(Protocol):
+    """What calls are from."""
+
+    layout: Layout
+
+    def place(self, line: int) -> str:
+        """Return where a line is, by its number."""
+
+    def error(self, line: int, fault: str) -> ProfileError:
+        """Return the error of a line."""
 
 
 class OrderedCalls:
@@ -19,9 +33,9 @@ class OrderedCalls:
     Parameters
     ----------
     lines
-        The profile.
+        The profile, or the cell of a file.
     calls
-        Its calls, where they are in another order than that of the lines.
+        Its calls.
 
     Attributes
     ----------
@@ -29,10 +43,10 @@ class OrderedCalls:
         Lines left out so far, since the one before has the same site and label.
     """
 
-    def __init__(self, lines: ProfileLines, calls: Iterable[Calls] | None = None) -> None:
+    def __init__(self, lines: Lines, calls: Iterable[Calls]) -> None:
         self.duplicates = 0
         self._lines = lines
-        self._calls = lines if calls is None else calls
+        self._calls = calls
         self._first_duplicate = 0
 
     def __iter__(self) -> Iterator[Calls]:
@@ -66,7 +80,7 @@ class OrderedCalls:
             before = sites[:, -1:]
         if self.duplicates:
             warnings.warn(
-                f"{self._lines.path}, line {self._first_duplicate}: expected each site once, "
+                f"{self._lines.place(self._first_duplicate)}: expected each site once, "
                 f"received {self.duplicates} again with the same label, which were merged",
                 stacklevel=4,
             )

@@ -98,8 +98,15 @@ def tell_of_none_observed(
         )
 
 
-def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:
+def paths_of(files: PathLike | Sequence[PathLike], *, folders: bool = False) -> list[Path]:
     """Return one or several files as paths.
+
+    Parameters
+    ----------
+    files
+        The files.
+    folders
+        Whether they may be folders, too.
 
     Raises
     ------
@@ -109,7 +116,7 @@ def paths_of(files: PathLike | Sequence[PathLike]) -> list[Path]:
     paths = [Path(files)] if isinstance(files, str | Path) else [Path(file) for file in files]
     if not paths:
         raise InputError("files: expected at least one, received none")
-    check_files(*paths)
+    check_files(*(path for path in paths if not (folders and path.is_dir())))
     return paths
 
 

@@ -8,14 +8,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 import deepcpg_tf
-from deepcpg_tf.data.build import cells_of, table_of_profiles
+from deepcpg_tf.data.build import check_cells, table_of_profiles
 from deepcpg_tf.data.filter import filter_calls
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_file import check_table_path, read_table, write_table
 from deepcpg_tf.profiles import MIN_MATCH
-from deepcpg_tf.profiles.read import Profile, read_profile
+from deepcpg_tf.profiles.cells import open_cells
+from deepcpg_tf.profiles.read import Profile
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
@@ -46,7 +47,9 @@ def build_table(
     Parameters
     ----------
     profiles
-        A file for each cell; see `deepcpg_tf.profiles.read.read_profile`.
+        A file for each cell, see `deepcpg_tf.profiles.read.read_profile`, or files and folders
+        of several cells, of MethSCAn, amethyst and CpG Transformer; see
+        `deepcpg_tf.profiles.cells.open_cells`.
     genome
         The reference of all of them.
     out
@@ -64,8 +67,9 @@ def build_table(
         What reads with 5hmC count as, where a format tells them from 5mC: ``methylated``
         (as bisulfite reads them), ``ignore`` or ``unmethylated``.
     cell_name
-        A regular expression that finds the name of a cell in the name of its file; by
-        default, see `deepcpg_tf.profiles.names.cell_name`.
+        A regular expression that finds the name of a cell in the name of its file, or in that
+        which a file of several cells gives it; by default, see
+        `deepcpg_tf.profiles.names.cell_name`.
     keep_coverage
         Whether the table has the reads of each call too, for `filter_table`.
     progress
@@ -83,28 +87,27 @@ def build_table(
     OutputError
         When the table cannot be written.
     """
-    paths = paths_of(profiles)
+    paths = paths_of(profiles, folders=True)
     target = None if out is None else check_table_path(Path(out))
     check_other_than(target, *paths, genome)
-    cells = cells_of(paths, cell_name)
+    files = [open_cells(path, format, cell_name) for path in paths]
+    check_cells(files)
     reference = open_genome(genome)
 
     def read() -> Iterator[Profile]:
         progress.begins("reading profiles", len(paths), "files")
-        for path, cell in zip(paths, cells, strict=True):
-            profile = read_profile(
-                path,
+        for file in files:
+            for profile in file.profiles(
                 reference,
                 format=format,
                 min_coverage=min_coverage,
                 hydroxymethylation=hydroxymethylation,
                 min_reference_match=min_reference_match,
                 keep_coverage=keep_coverage,
-                cell=cell,
-            )
-            progress.tells(str(profile.account))
+            ):
+                progress.tells(str(profile.account))
+                yield profile
             progress.advances(1)
-            yield profile
 
     settings = {
         "min_coverage": min_coverage,

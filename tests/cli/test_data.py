@@ -321,3 +321,62 @@ def test_filter(run, fails, tmp_path):
         "data", "filter", "no.txt", "--min-coverage", 2, *again
     )
     assert not (tmp_path / "no.h5ad").exists()
+
+
+@pytest.mark.parametrize("form", ["methscan", "amethyst", "cpg-transformer"])
+def test_export_and_build(run, tmp_path, table, form):
+    out, again = tmp_path / "exported", tmp_path / "again.h5ad"
+    genome = ["--genome", tmp_path / "small.fa"]
+    extra = genome if form == "cpg-transformer" else []
+    result = run("data", "export", table, "--format", form, "--out", out, *extra)
+    assert (result.code, result.out) == (0, f"{out}: {form}\n"), result.err
+    result = run("data", "build", "--profiles", out, *genome, "--out", again)
+    assert result.code == 0, result.err
+    assert f"exported, b: {form}, 3 sites read, 3 kept" in result.err
+    assert_same(again, read_table(table))
+
+
+def test_cells_of_several_files(run, fails, tmp_path, table):
+    genome = ["--genome", tmp_path / "small.fa"]
+    assert run("data", "export", table, "--format", "methscan", "--out", tmp_path / "s").code == 0
+    one = tmp_path / "d.tsv"
+    one.write_text("1\t2\t1\n")
+    out = tmp_path / "four.h5ad"
+    result = run("data", "build", "--profiles", one, tmp_path / "s", *genome, "--out", out)
+    assert result.code == 0, result.err
+    assert read_table(out).cells == ("d", "b", "a", "c")
+    one.rename(tmp_path / "a.tsv")
+    given = ["--profiles", tmp_path / "a.tsv", tmp_path / "s", *genome]
+    message = fails("data", "build", *given, "--out", tmp_path / "none.h5ad")
+    assert "expected a cell that no other file has, received 'a'" in message
+    assert not (tmp_path / "none.h5ad").exists()
+
+
+def test_export_of_regions(run, fails, tmp_path, table):
+    out = tmp_path / "out.mcds"
+    command = ["data", "export", table, "--format", "mcds", "--out", out]
+    assert fails(*command).startswith("deepcpg-tf: error: --regions, --bins: expected one of the")
+    assert "--bins: expected a number of bases" in fails(*command, "--bins", "1x")
+    assert run(*command, "--bins", "100kb").code == 0
+    assert sorted(file.name for file in out.iterdir()) == [
+        ".ALLCools",
+        "chrom100k",
+        "chrom_sizes.txt",
+    ]
+    message = fails(
+        "data", "build", "--profiles", out, "--genome", GENOME, "--out", tmp_path / "x.h5ad"
+    )
+    assert "which counts whole regions" in message
+
+
+def test_a_store_a_base_off(fails, tmp_path):
+    table = table_of_profiles(profiles_of_the_run(), Genome(RUN / "dna"))
+    write_table(table, tmp_path / "run.h5ad")
+    from deepcpg_tf import export_table
+
+    export_table(table, tmp_path / "s", format="methscan")
+    message = fails(
+        *("data", "build", "--profiles", tmp_path / "s", "--genome", RUN / "dna"),
+        *("--format", "methscan-zero", "--out", tmp_path / "x.h5ad"),
+    )
+    assert message.endswith("read it with the format methscan\n")

@@ -190,6 +190,8 @@ def damage_npz(content, rng):
             arrays = {name: file[name] for name in file}
     except Exception:  # damaged before
         return damage_bytes(content, rng)
+    if not arrays:
+        return damage_bytes(content, rng)
     name = rng.choice(list(arrays))
     value = arrays[name]
     kind = rng.randrange(6)

@@ -82,6 +82,52 @@ PROFILES = {
 }
 
 
+# Files of several cells
+
+
+@cache
+def _store_seeds(format: str) -> list[Files]:  # noqa: A002
+    from deepcpg_tf.data.table_file import read_table
+    from deepcpg_tf.workflows.stores import export_table
+
+    with tempfile.TemporaryDirectory() as folder:
+        path, out = Path(folder, "table.h5ad"), Path(folder, "cells.h5")
+        path.write_bytes(_table_seeds()[0]["table.h5ad"])
+        reference = genome() if format == "cpg-transformer" else None
+        export_table(read_table(path), out, format=format, genome=reference)
+        files = sorted(out.iterdir()) if out.is_dir() else [out]
+        return [{file.name: file.read_bytes() for file in files}]
+
+
+def _read_store(folder: Path, format: str) -> None:  # noqa: A002
+    from deepcpg_tf.profiles.cells import open_cells
+
+    path = folder / "cells.h5" if format == "amethyst" else folder
+    opened = open_cells(path, format, None)
+    profiles = opened.profiles(
+        genome(),
+        format=format,
+        min_coverage=1,
+        hydroxymethylation="methylated",
+        min_reference_match=0.5,
+        keep_coverage=False,
+    )
+    found = {profile.cell: profile for profile in profiles}
+    expect(tuple(found) == opened.cells, f"read cells {list(found)} of {opened.cells}")
+    for profile in found.values():
+        account = profile.account
+        counted = account.kept + account.joined + account.duplicates + sum(account.dropped.values())
+        expect(account.read == counted, f"read {account.read}, counted {counted}")
+        for name, sites in profile.sites.items():
+            letters = {CHROMOSOMES[name][at : at + 2] for at in sites.positions.tolist()}
+            expect(letters == {"CG"}, f"read calls of {letters}")
+            expect((np.diff(sites.positions) > 0).all(), "read sites out of order")
+            expect(set(sites.labels.tolist()) <= {0, 1}, f"read labels {sites.labels}")
+
+
+STORES = ("methscan", "amethyst", "cpg-transformer")
+
+
 # The genome
 
 
@@ -454,6 +500,10 @@ TARGETS: dict[str, Target] = {
             partial(_text, only=text), partial(_read_profile, format=its_format), ("file",)
         )
         for name, (text, its_format) in PROFILES.items()
+    },
+    **{
+        name: Target(partial(_store_seeds, name), partial(_read_store, format=name))
+        for name in STORES
     },
     "fasta": Target(_fasta_seeds, _read_fasta),
     "fasta-folder": Target(_folder_seeds, _read_folder),

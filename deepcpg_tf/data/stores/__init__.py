@@ -1,0 +1,1 @@
+"""Methylation tables as files of other programs: MethSCAn, amethyst, CpG Transformer, ALLCools."""
