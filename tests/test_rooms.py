@@ -31,6 +31,7 @@ ORDER = (
     ("weights",),
     ("models",),
     ("data",),
+    ("local",),
     ("training", "prediction"),
     ("scan",),
     ("evaluation",),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deepcpg_tf.exporters import formats
-from deepcpg_tf.exporters.describe import shapes_of, training_files, what_it_does
+from deepcpg_tf.exporters.describe import shapes_of, training_files, unit_of, what_it_does
 from deepcpg_tf.exporters.manifest import MANIFEST_FILE, latest
 from deepcpg_tf.presets import PRESETS
 
@@ -46,6 +46,8 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
         yield from _of_windows(content["window"])
     if "neighbours" in content:
         yield from _of_neighbours(content["neighbours"])
+    if "features" in content:
+        yield from _of_features(content["features"])
     yield "Outputs are `logits` and `probabilities`, float32 [n, cells]."
     yield ""
     for kind, paths in kinds.items():
@@ -93,9 +95,26 @@ def _of_neighbours(neighbours: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
+def _of_features(features: Mapping[str, Any]) -> Iterator[str]:
+    names = features["names"]
+    yield (
+        f"`features` are float32 [n, {len(names)}], in this order: "
+        + ", ".join(f"`{name}`" for name in names)
+        + ". They are what `deepcpg_tf.local` makes of a methylation table (`docs/local.md` of the "
+        "repository defines each), never of the entry itself. What is not finite is an error in "
+        "the SavedModel; TFLite and ONNX cannot raise errors and **compute it without a word**."
+    )
+    if features["embedding"]:
+        yield (
+            f"`embedding` is float32 [n, {features['embedding']}]: that of the DNA module, of the "
+            "window around the site, rounded to float16."
+        )
+    yield ""
+
+
 def _measured(content: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[str]:
     bounds = content["bounds"]
-    unit = "sites" if "neighbours" in content else "windows"
+    unit = unit_of(content)[1]
     yield "## What was measured"
     yield ""
     yield (
@@ -169,10 +188,10 @@ def _versions(content: Mapping[str, Any]) -> Iterator[str]:
 
 def table(content: dict[str, Any] | Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a Markdown table of what was measured."""
-    unit = "site" if "neighbours" in content else "window"
+    unit, units = unit_of(content)
     yield (
         "| artefact | MB | largest difference | calls changed | AUC change "
-        f"| load, ms | one {unit}, ms | {unit}s/s |"
+        f"| load, ms | one {unit}, ms | {units}/s |"
     )
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for path, entry in content["artefacts"].items():

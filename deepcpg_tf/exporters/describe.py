@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from deepcpg_tf.configs.cpg import cpg_part
-from deepcpg_tf.configs.names import CPG, DNA, JOINT
+from deepcpg_tf.configs.local import LocalConfig
+from deepcpg_tf.configs.names import CPG, DNA, JOINT, LOCAL
 from deepcpg_tf.exporters.paths import without_folders
 from deepcpg_tf.genome.sequence import LETTERS
 from deepcpg_tf.presets import PRESETS, Preset
@@ -28,7 +29,10 @@ def training_files(provenance: Mapping[str, Any]) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-COMMON = ("module", "cells_of", "architecture", "parameters", "window", "neighbours", "cells")
+COMMON = (
+    *("module", "cells_of", "architecture", "parameters"),
+    *("window", "neighbours", "features", "cells"),
+)
 """What all that is in one folder has in common; what a module does not read is not there."""
 
 OWN = ("name", "weights", "genome", "config", "provenance")
@@ -57,6 +61,10 @@ MODULES = {
         "DeepCpG's Joint module",
         "from {window} and from {neighbours}, the probability that the site is methylated in "
         "each of {cells} cells",
+    ),
+    LOCAL: (
+        "A local module",
+        "from {features} of an entry, a site in any cell, the probability that it is methylated",
     ),
 }
 
@@ -97,6 +105,12 @@ def _reads(model: MethylationModel) -> dict[str, Any]:
             "max_distance": part.max_distance,
         }
         found[NEIGHBOURS_KEY] = part.neighbours_key
+    if isinstance(model.config, LocalConfig):
+        dna = model.config.dna
+        found["features"] = {
+            "names": list(model.config.feature_names),
+            "embedding": 0 if dna is None else dna.embedding_size,
+        }
     return found
 
 
@@ -108,7 +122,18 @@ def shapes_of(description: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
     if "neighbours" in description:
         of = description["neighbours"]
         shapes |= dict.fromkeys(("state", "dist"), (len(of["cells"]), of["of_each_cell"]))
+    if "features" in description:
+        shapes["features"] = (len(description["features"]["names"]),)
+        if description["features"]["embedding"]:
+            shapes["embedding"] = (description["features"]["embedding"],)
     return shapes
+
+
+def unit_of(description: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a model predicts one of, a window, a site or an entry, and several of."""
+    if "features" in description:
+        return "entry", "entries"
+    return ("site", "sites") if "neighbours" in description else ("window", "windows")
 
 
 def summary(description: Mapping[str, Any]) -> str:
@@ -135,6 +160,11 @@ def what_it_does(description: Mapping[str, Any]) -> tuple[str, str]:
             f"the states and distances of the {of['of_each_cell']} nearest observed CpG sites in "
             f"each of {len(of['cells'])} cells"
         )
+    if "features" in description:
+        of = description["features"]
+        texts["features"] = f"{len(of['names'])} features"
+        if of["embedding"]:
+            texts["features"] += f", and the embedding of its DNA ({of['embedding']} values),"
     return name, does.format(**texts)
 
 

@@ -1,8 +1,8 @@
 """What every artefact reads and yields, as TensorFlow computes it.
 
-Neighbours are read as they are, ``state`` and ``dist``; windows in one of three forms: as
-``sequences`` (strings), ``tokens`` (ASCII codes) or ``one_hot`` rows. A signature is called
-by the form that it takes; a model without windows has one, the default.
+Numbers are read as they are (``state`` and ``dist``, ``features``); windows in one of three
+forms: as ``sequences`` (strings), ``tokens`` (ASCII codes) or ``one_hot`` rows. A signature is
+called by the form that it takes; a model without windows has one, the default.
 """
 
 from __future__ import annotations
@@ -109,11 +109,9 @@ def outputs(model: MethylationModel, tensors: Tensors) -> Outputs:
 
 def embedding(model: MethylationModel, tensors: Tensors) -> Outputs:
     """Return what the head of a model reads, float32 [n, embedding size]."""
-    parts = {
-        name: part(
-            tensors[ONE_HOT] if name == DNA else [tensors["state"], tensors["dist"]],
-            training=False,
-        )
-        for name, part in model.parts.items()
-    }
+    parts = {}
+    for name, part in model.parts.items():
+        reads = [ONE_HOT] if name == DNA else model.config.parts[name].reads.names
+        given = [tensors[one] for one in reads]
+        parts[name] = part(given[0] if len(given) == 1 else given, training=False)
     return {"embedding": tf.cast(model.join(parts), tf.float32)}

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.configs.cpg import DeepCpgCpgConfig, cpg_part
+from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.data.examples import digest
-from deepcpg_tf.data.opening import open_examples
+from deepcpg_tf.data.opening import TableData, open_data, open_examples
 from deepcpg_tf.data.training_data import recall
 from deepcpg_tf.errors import DeepCpgError, InputError
 from deepcpg_tf.genome.reference import Genome
@@ -21,7 +22,7 @@ from deepcpg_tf.inputs import Arrays, rows, take
 from deepcpg_tf.prediction.sources import FastaFile, SiteFile, Source
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Examples
+    from deepcpg_tf.data.examples import Data, Examples
     from deepcpg_tf.models.base import MethylationModel
 
 CALIBRATION_WINDOWS = 256
@@ -191,7 +192,17 @@ def _generated(model: MethylationModel, rng: np.random.Generator, n: int) -> _Po
         arrays["windows"] = _windows(model.reads.named("windows").shape[0], rng, n)
     if (part := cpg_part(model.config)) is not None:
         arrays |= _neighbours(part, rng, n)
+    if isinstance(model.config, LocalConfig):
+        arrays |= _entries(model, rng, n)
     return _Pool("generated", arrays)
+
+
+def _entries(model: MethylationModel, rng: np.random.Generator, n: int) -> dict[str, Floats]:
+    """Return numbers of the size that features and embeddings have, some all zero."""
+    found = {one.name: rng.normal(0, 0.7, (n, *one.shape)) for one in model.reads}
+    for values in found.values():
+        values[rng.random(n) < _AT_END_OF_CHROMOSOME] = 0
+    return {name: values.astype(np.float32) for name, values in found.items()}
 
 
 def _windows(length: int, rng: np.random.Generator, n: int) -> Codes:
@@ -228,6 +239,8 @@ def _neighbours(part: DeepCpgCpgConfig, rng: np.random.Generator, n: int) -> dic
 def _read(
     model: MethylationModel, path: Path, genome: Path | None, rng: np.random.Generator
 ) -> _Pool:
+    if isinstance(model.config, LocalConfig):
+        return _of_entries(model, open_data([path], genome), path.name)
     if h5py.is_hdf5(path):
         examples = open_examples([path], genome, model.config)
         return _of_examples(model, examples, f"{path.name}, {len(examples.positions)} sites", rng)
@@ -255,11 +268,38 @@ def _from_training(model: MethylationModel, rng: np.random.Generator) -> _Pool |
         examples = open_examples(data.files, data.genome, model.config)
         if digest(examples) != data.digest:
             return None
+        if isinstance(model.config, LocalConfig):
+            opened = open_data(data.files, data.genome)
+            return _of_entries(model, opened, "the training data")
         return _of_examples(model, examples, "the training data", rng)
     except DeepCpgError as error:
         message = f"the training data cannot be read, samples are generated: {error}"
         warnings.warn(message, stacklevel=2)
         return None
+
+
+def _of_entries(model: MethylationModel, data: Data, source: str) -> _Pool:
+    """Return observed entries of a table, with their labels."""
+    from deepcpg_tf.local.entries import Entries
+    from deepcpg_tf.scan.local import DnaEmbedder
+
+    assert isinstance(model.config, LocalConfig)
+    if not isinstance(data, TableData):
+        raise InputError(
+            "calibration: expected a methylation table (.h5ad), of which a local module reads, "
+            "received data files of the original"
+        )
+    embed = None
+    if model.config.dna is not None:
+        if data.genome is None:
+            raise InputError("genome: expected the reference of the table, received none")
+        embed = DnaEmbedder(model, data.genome)
+    every, none = np.arange(len(data.positions)), np.arange(0)
+    entries = Entries(data.table, model.config, every, none, most=_POOL, seed=0, embed=embed)
+    entries.prepare(hold=True)
+    arrays = {name: np.array(array) for name, array in entries.arrays(entries.train).items()}
+    number = len(entries.train)
+    return _Pool(f"{source}, {number} entries", arrays, entries.labels(entries.train))
 
 
 def _of_examples(

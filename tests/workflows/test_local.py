@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import Any
 
 import anndata
 import h5py
@@ -21,9 +22,11 @@ from deepcpg_tf import (
     write_table,
 )
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
+from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.data.table_reference import reference_of
 from deepcpg_tf.errors import ConfigError, InputError, TableError
+from deepcpg_tf.exporters.samples import draw_samples
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.local.entries import Entries
 from deepcpg_tf.models.registry import new_model
@@ -107,7 +110,7 @@ def test_it_goes_on_with_the_same_bits(table, trained, tmp_path):
                 raise KeyboardInterrupt
             super().begins(what, total, unit)
 
-    given = {"split": SPLIT, "module": "local", "settings": SETTINGS}
+    given: dict[str, Any] = {"split": SPLIT, "module": "local", "settings": SETTINGS}
     with pytest.raises(KeyboardInterrupt):
         train(table, tmp_path / "again", progress=Cut(), **given)
     again = train(table, tmp_path / "again", **given)
@@ -116,20 +119,20 @@ def test_it_goes_on_with_the_same_bits(table, trained, tmp_path):
 
 
 def test_no_more_entries_than_asked_for(held):
-    model = new_model(made_up_config())
+    config = made_up_config()
     sites = np.flatnonzero(held.chromosome_ids != 1)
     others = np.flatnonzero(held.chromosome_ids == 1)
-    drawn = Entries(held, model.config, sites, others, most=200, seed=1)
+    drawn = Entries(held, config, sites, others, most=200, seed=1)
     drawn.prepare(hold=False)
     assert len(drawn.train) == 200
     assert len(drawn.validation) == 100
-    everything = Entries(held, model.config, sites, others, most=10**6, seed=1)
+    everything = Entries(held, config, sites, others, most=10**6, seed=1)
     everything.prepare(hold=False)
     assert len(everything.train) == held.calls[sites].nnz
     places = {(s, c): i for i, (s, c) in enumerate(entry_keys(everything, held))}
     for i, key in enumerate(entry_keys(drawn, held)):
         j = places[key]
-        np.testing.assert_array_equal(drawn.labels(np.array([i])), everything.labels([j]))
+        np.testing.assert_array_equal(drawn.labels(np.array([i])), everything.labels(np.array([j])))
         if held.chromosome_ids[key[0]] == 0:
             one = drawn.arrays(np.array([i]))["features"]
             other = everything.arrays(np.array([j]))["features"]
@@ -137,7 +140,6 @@ def test_no_more_entries_than_asked_for(held):
 
 
 def made_up_config(**fields):
-    from deepcpg_tf.configs.local import LocalConfig
 
     return LocalConfig(hidden_sizes=(8, 4), **fields)
 
@@ -218,7 +220,12 @@ def test_cells_that_it_never_saw(trained, genome, tmp_path):
 
 def test_with_a_dna_module(table, held, genome, tmp_path):
     dna = random_weights(new_model(DNA))
-    given = {"split": SPLIT, "module": "local", "settings": SETTINGS, "dna_module": dna}
+    given: dict[str, Any] = {
+        "split": SPLIT,
+        "module": "local",
+        "settings": SETTINGS,
+        "dna_module": dna,
+    }
     with pytest.raises(InputError, match="genome: expected a reference"):
         train(table, tmp_path / "m", **given)
     done = train(table, tmp_path / "m", genome=genome.path, **given)
@@ -234,7 +241,7 @@ def test_with_a_dna_module(table, held, genome, tmp_path):
     sites = np.flatnonzero(held.chromosome_ids == 3)
     every = Entries(
         held,
-        loaded.config,
+        LocalConfig.from_dict(loaded.config.to_dict()),
         np.arange(len(held)),
         np.arange(0),
         most=10**6,
@@ -258,7 +265,7 @@ def test_with_a_dna_module(table, held, genome, tmp_path):
 
 
 def test_what_does_not_go_together(table, tmp_path):
-    given = {"split": SPLIT, "module": "local"}
+    given: dict[str, Any] = {"split": SPLIT, "module": "local"}
     for wrong, match in (
         ({"neighbours": 6}, "neighbours: expected none with a local module"),
         ({"cpg_module": "x"}, "cpg_module: expected none with a local module"),
@@ -271,3 +278,10 @@ def test_what_does_not_go_together(table, tmp_path):
     for module in ("dna", "cpg", None):
         with pytest.raises(ConfigError, match="similar_cells: expected none with a"):
             train(table, tmp_path / "m", split=SPLIT, module=module, similar_cells=3)
+
+
+def test_an_export_is_compared_on_entries_of_the_training_data(trained):
+    drawn = draw_samples(trained.model)
+    assert drawn.source.startswith("the training data, ")
+    assert drawn.parity.keys() == {"features"}
+    assert set(np.unique(drawn.labels)) >= {0, 1}

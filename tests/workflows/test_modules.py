@@ -371,7 +371,7 @@ def test_values_that_there_are_not(model, table, genome, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"module": "x"}, "module: expected one of dna, cpg, joint, received 'x'"),
+        ({"module": "x"}, "module: expected one of dna, cpg, joint, local, received 'x'"),
         ({"architecture": "x"}, "architecture: expected one of CnnL1h128, .*received 'x'"),
         ({"architecture": "RnnL1+RnnL2"}, r"received 'RnnL1\+RnnL2'"),
         ({"module": "dna", "architecture": "RnnL1"}, "received 'RnnL1' of a cpg module"),

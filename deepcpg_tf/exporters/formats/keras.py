@@ -57,14 +57,14 @@ def open(path: Path, artefact: Artefact) -> InProcess:  # noqa: A001
 
 def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
     """Return how the file is loaded."""
-    if "neighbours" not in description:
+    if "window" in description and "neighbours" not in description:
         call = "model.predict_sequences([window])  # letters to probabilities"
         return _CARD.format(path=paths[0], inputs="one-hot rows", call=call)
     arrays = ", ".join(f'"{name}": {name}' for name in shapes_of(description))
-    rows = "one-hot rows, states and distances"
+    inputs = "features" if "features" in description else "states and distances"
     return _CARD.format(
         path=paths[0],
-        inputs=rows if "window" in description else "states and distances",
+        inputs=f"one-hot rows, {inputs}" if "window" in description else inputs,
         call=f"model.predict_arrays({{{arrays}}})  # to probabilities",
     )
 

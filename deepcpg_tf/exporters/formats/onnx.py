@@ -213,6 +213,9 @@ def _texts(description: Mapping[str, Any]) -> dict[str, str]:
         )
         texts["state"] = f"Methylation, 1 or 0, {where}"
         texts["dist"] = f"Distance in bases / {of['max_distance']}, at most 1, {where}"
+    if "features" in description:
+        texts["features"] = "Of an entry, in the order of the description's `features`."
+        texts["embedding"] = "Of the window around the site, by the DNA module."
     return texts
 
 

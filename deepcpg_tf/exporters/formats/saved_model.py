@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import NEIGHBOURS_KEY, outputs_of, tensor
+from deepcpg_tf.exporters.describe import NEIGHBOURS_KEY, outputs_of, shapes_of, tensor
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import (
     DEFAULT,
@@ -53,6 +53,8 @@ WARM_UP_FILE = "tf_serving_warmup_requests"
 _WARM_UP_WINDOWS = 8
 _DESCRIPTION = "description.json"
 _SHARES = ("state", "dist")
+_NUMBERS = ("features", "embedding")
+_UNITS = dict.fromkeys(_SHARES, "site") | dict.fromkeys(_NUMBERS, "entry")
 
 _CARD = """
 ### SavedModel: TF Serving
@@ -116,7 +118,11 @@ def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
     if "window" in description:
         signatures = _WINDOWS.format(length=description["window"]["length"], others=others)
     else:
-        signatures = "`serving_default` and `embedding` (`state`, `dist`)"
+        names = ", ".join(f"`{name}`" for name in shapes_of(description))
+        signatures = f"`serving_default` and `embedding` ({names})"
+    if "features" in description:
+        given = ", ".join(f'"{name}": [0.1, …]' for name in shapes_of(description))
+        instance = f"{{{given}}}"
     request = f'{{"instances": [{instance}]}}'
     return _CARD.format(signatures=signatures, more=more, request=request)
 
@@ -191,10 +197,13 @@ def _function(
         checked: dict[str, tf.Tensor] = {}
         for name, given in tensors.items():
             # What is declared of an input is not checked by the loader of TF Serving.
-            of_what = "site" if name in _SHARES else "window"
-            checked[name] = _not_empty(tf.ensure_shape(given, specs[name].shape), of_what)
+            checked[name] = _not_empty(
+                tf.ensure_shape(given, specs[name].shape), _UNITS.get(name, "window")
+            )
             if name in _SHARES:
                 checked[name] = _share(checked[name], name)
+            elif name in _NUMBERS:
+                checked[name] = _finite(checked[name], name)
         if SEQUENCES in checked:
             (length,) = model.reads.named("windows").shape
             checked[TOKENS] = _letters_of_strings(checked.pop(SEQUENCES), length)
@@ -216,6 +225,14 @@ def _share(values: tf.Tensor, name: str) -> tf.Tensor:
     """Return what is from 0 to 1: base pairs, say, would be computed without a word."""
     wrong = tf.boolean_mask(values, ~((values >= 0) & (values <= 1)))[:1]
     message = f"{name}: expected values from 0 to 1, received"
+    check = tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [message, wrong])
+    with tf.control_dependencies([check]):
+        return tf.identity(values)
+
+
+def _finite(values: tf.Tensor, name: str) -> tf.Tensor:
+    wrong = tf.boolean_mask(values, ~tf.math.is_finite(values))[:1]
+    message = f"{name}: expected finite numbers, received"
     check = tf.debugging.Assert(tf.equal(tf.size(wrong), 0), [message, wrong])
     with tf.control_dependencies([check]):
         return tf.identity(values)

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import outputs_of, shapes_of, summary, tensor
+from deepcpg_tf.exporters.describe import outputs_of, shapes_of, summary, tensor, unit_of
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import (
     DEFAULT,
@@ -125,6 +125,10 @@ def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
         states = _STATES.format(cells=len(of["cells"]), of_each=of["of_each_cell"])
         others = f", both with {states}"
         int8 = _INT8 if any("int8" in path for path in paths) else ""
+    if "features" in description:
+        states = ", ".join(
+            f"`{name}` (float32 [n, {size}])" for name, (size,) in shapes_of(description).items()
+        )
     if "window" in description:
         length = description["window"]["length"]
         signatures = (
@@ -134,7 +138,7 @@ def card(paths: Sequence[str], description: Mapping[str, Any]) -> str:
         signatures = f"Signature `{DEFAULT}`: {states}."
     return _CARD.format(
         signatures=signatures,
-        unit="window" if "window" in description else "site",
+        unit=unit_of(description)[0] if "window" not in description else "window",
         first="tokens" if "window" in description else DEFAULT,
         s="s" if len(names) > 1 else "",
         inputs=", ".join(f"`{name}`" for name in names),
