@@ -280,8 +280,12 @@ def test_what_does_not_go_together(table, tmp_path):
             train(table, tmp_path / "m", split=SPLIT, module=module, similar_cells=3)
 
 
-def test_an_export_is_compared_on_entries_of_the_training_data(trained):
-    drawn = draw_samples(trained.model)
-    assert drawn.source.startswith("the training data, ")
+def test_an_export_is_compared_on_entries(trained, table, held, tmp_path):
+    assert draw_samples(trained.model).source == "generated"  # it is not known where they are
+    drawn = draw_samples(trained.model, table)
+    assert drawn.source == f"cells.h5ad, {min(held.calls.nnz, 2048)} entries"
+    own = train(table, tmp_path / "own", split=SPLIT, module="local", settings=SETTINGS)
+    assert draw_samples(own.model).source.startswith("the training data, ")
     assert drawn.parity.keys() == {"features"}
-    assert set(np.unique(drawn.labels)) >= {0, 1}
+    assert drawn.labels is not None
+    assert set(drawn.labels.ravel().tolist()) >= {0, 1}
