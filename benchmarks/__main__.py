@@ -28,6 +28,7 @@ NAMES = (
     "made_up_cells",
     "hcc_cells",
     "imputation",
+    "many_cells",
     "data_build",
     "exports",
     "scan",
