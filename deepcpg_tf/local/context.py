@@ -17,7 +17,9 @@ import scipy.sparse
 from deepcpg_tf.data.table import MethylationTable
 
 MOST_ROWS = 16_384
-"""Sites of a fold that cells are compared at: evenly spread over it."""
+"""Sites of a fold that cells are compared at, evenly spread over it; of many cells fewer."""
+
+_MOST_ENTRIES = 1 << 24
 
 _STRETCHES = 8
 """Folds of a table that has one chromosome only."""
@@ -63,8 +65,8 @@ class _Sums:
     states: npt.NDArray[np.int64]
     observed: npt.NDArray[np.int64]
     sites: int
-    agreements: npt.NDArray[np.int64]
-    pairs: npt.NDArray[np.int64]
+    agreements: npt.NDArray[np.int32]
+    pairs: npt.NDArray[np.int32]
     by_distance: npt.NDArray[np.int64]
 
     def plus(self, other: _Sums, sign: int = 1) -> _Sums:
@@ -137,14 +139,15 @@ class Folds:
         own += self.starts[fold]
         cells = len(self._table.cells)
         if not len(own):
-            zero, square = np.zeros(cells, np.int64), np.zeros((cells, cells), np.int64)
+            zero, square = np.zeros(cells, np.int64), np.zeros((cells, cells), np.int32)
             return _Sums(zero, zero, 0, square, square, np.zeros((2, _DISTANCES), np.int64))
-        chosen = own[np.linspace(0, len(own) - 1, min(len(own), MOST_ROWS)).astype(np.int64)]
+        most = min(len(own), MOST_ROWS, max(_MOST_ENTRIES // cells, 1))
+        chosen = own[np.linspace(0, len(own) - 1, most).astype(np.int64)]
         dense = self._table.calls[chosen].toarray().astype(np.float32)
         seen = np.abs(dense)
         # Sums of so few ones are whole numbers in float32.
-        agreements = (dense.T @ dense).astype(np.int64)
-        pairs = (seen.T @ seen).astype(np.int64)
+        agreements = (dense.T @ dense).astype(np.int32)
+        pairs = (seen.T @ seen).astype(np.int32)
         states, observed = dense.sum(axis=0).astype(np.int64), seen.sum(axis=0).astype(np.int64)
         # Neighbours as near as they are, so of a stretch of sites and not of some here and there.
         stretch = own[: 4 * MOST_ROWS]
@@ -165,20 +168,25 @@ class Folds:
         return np.stack([np.bincount(classes, agree, _DISTANCES).astype(np.int64), counts])
 
     def _context(self, sums: _Sums) -> Context:
-        cells = len(sums.states)
-        off = ~np.eye(cells, dtype=bool)
-        pairs = sums.pairs * off
-        agree = (sums.pairs + sums.agreements) * off / 2
-        overall = (agree.sum() + _PRIOR) / (pairs.sum() + 2 * _PRIOR)
-        shares = (agree + _PRIOR * overall) / (pairs + _PRIOR)
-        shares = np.clip(shares, _SURE, 1 - _SURE)
-        weights = np.log(shares / (1 - shares)) * off
+        # A cell is not compared with itself. In float32, as of many cells there are many pairs.
+        pairs, agree = (x.astype(np.float32) for x in (sums.pairs, sums.agreements))
+        for x in (pairs, agree):
+            np.fill_diagonal(x, 0)
+        agree += pairs
+        agree *= np.float32(0.5)
+        total = float(pairs.sum(dtype=np.float64)) + 2 * _PRIOR
+        overall = (float(agree.sum(dtype=np.float64)) + _PRIOR) / total
+        agree += np.float32(_PRIOR * overall)
+        agree /= pairs + np.float32(_PRIOR)
+        np.clip(agree, _SURE, 1 - _SURE, out=agree)
+        weights = np.log(agree / (1 - agree))
+        np.fill_diagonal(weights, 0)
         balance, seen = sums.by_distance
         nearby = ((seen + balance) / 2 + _PRIOR / 2) / (seen + _PRIOR)
         return Context(
             np.asarray(sums.states / (sums.observed + 1.0), np.float32),
             np.asarray(sums.observed / max(sums.sites, 1), np.float32),
-            _most_similar(weights.astype(np.float32), self._similar),
+            _most_similar(weights, self._similar),
             np.clip(nearby, _SURE, 1 - _SURE).astype(np.float32),
         )
 

@@ -39,6 +39,9 @@ _BLOCK = 64
 _MOST_ENTRIES = 1 << 17
 """Entries of a run: what memory and caches hold well."""
 
+# A product with a sparse matrix takes as long as with a dense one so many times as large.
+_DENSE = 16
+
 # Where there is none: further than all that are read.
 _NO_DISTANCE = 1.2
 
@@ -110,7 +113,7 @@ class FeatureMaker:
         self._observed = observed
         self._context = context
         self._config = config
-        self._weights = _as_is_fast(context.weights)
+        self._weights = [_Weights(x) for x in (context.weights, abs(context.weights))]
 
     def features(self, run: Run) -> Features:
         """Return the features of the entries at the sites of a run, in all cells."""
@@ -128,7 +131,7 @@ class FeatureMaker:
         cell["neighbours"], cell["neighbour_rows"] = _nearest(grid, rows)
         others, number = grid.sums[..., None] - states, grid.counts[..., None] - seen
         cell["site"] = [_mean(others, number, 0.5), _log(number)]
-        evidence, strength = (states @ self._weights[0], seen @ self._weights[1])
+        evidence, strength = self._weights[0].sums(states), self._weights[1].sums(seen)
         cell["similar"] = [evidence * 0.2, _mean(evidence, strength, 1), _log(strength)]
         cell["agreement"] = rows.agreement()
         cell["residual"] = [
@@ -144,6 +147,23 @@ class FeatureMaker:
             for kind in (cell, site)
         ]
         return Features(*(_stacked(own, run.asked) for own in chosen))
+
+
+class _Weights:
+    """Weights of cells for each cell; as a dense matrix where that is the faster."""
+
+    def __init__(self, weights: scipy.sparse.csr_array) -> None:
+        self._sparse = weights
+        is_dense = weights.nnz * _DENSE > weights.shape[0] ** 2
+        self._dense: Floats | None = weights.T.toarray() if is_dense else None
+
+    def sums(self, values: Floats) -> Floats:
+        """Return the weighted sums over the cells of values [blocks, 64, cells]."""
+        if self._dense is not None:
+            result: Floats = np.matmul(values, self._dense)
+            return result
+        by_cell = values.reshape(-1, values.shape[-1]).T
+        return np.asarray((self._sparse @ by_cell).T, np.float32).reshape(values.shape)
 
 
 class _Grid:
@@ -391,12 +411,6 @@ def _nearest(grid: _Grid, rows: _RowPairs) -> tuple[list[Floats], list[Floats]]:
             more += [means[index] * there, np.where(inside, agreement, np.float32(0))]
     shape = grid.states.shape
     return [x.reshape(shape) for x in near], [x.reshape(shape) for x in more]
-
-
-def _as_is_fast(weights: scipy.sparse.csr_array) -> tuple[Floats, Floats]:
-    """Return weights, and their absolute values, to multiply the states of cells with."""
-    turned = weights.T.toarray()
-    return turned, np.abs(turned)
 
 
 def _mean(sums: Floats, counts: Floats, more: float) -> Floats:

@@ -155,6 +155,14 @@ def test_a_single_chromosome_is_known_by_its_other_stretches():
     features_of(table, "chr1", np.arange(0, table.positions[-1], 50))
 
 
+def test_weights_of_many_cells_are_sparse(monkeypatch):
+    table = made_up_table()
+    positions = table.positions[rows_of(table, 0)]
+    whole = features_of(table, "chr1", positions)
+    monkeypatch.setattr("deepcpg_tf.local.features._DENSE", 0)
+    np.testing.assert_allclose(features_of(table, "chr1", positions), whole, **CLOSE)
+
+
 def test_the_most_similar_cells_are_kept():
     table = made_up_table(sites=(600, 600), cells=6, density=0.9)
     dense = table.calls.toarray()
