@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
@@ -233,6 +234,9 @@ def train(
                 progress=progress,
                 on_epoch=log,
             )
+        if settings.class_weights and config.cells:
+            calibration = Calibration.of_counts(config.cells, history.classes)
+            model.config = model.config.with_calibration(calibration)
         model.provenance = {
             "format": "trained by deepcpg_tf",
             "files": [_described(file) for file in (*files, *bulks)],
