@@ -9,6 +9,7 @@ cell divides the logits by.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -33,6 +34,10 @@ class Adjustment(NamedTuple):
 
     offsets: Floats
     temperatures: Floats
+
+    def digest(self) -> str:
+        """Return a SHA-256 checksum."""
+        return hashlib.sha256(b"".join(one.tobytes() for one in self)).hexdigest()
 
     def of_logits(self, logits: Floats) -> Floats:
         """Return calibrated logits, float32 [n, cells]."""
@@ -143,6 +148,8 @@ def _numbers(name: str, values: Any, most: float) -> tuple[float | None, ...]:
     for value in values:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if value is not None and not (is_number and 0 < value < most):
-            limit = "positive numbers" if most == math.inf else f"numbers above 0 and below {most:g}"
+            limit = (
+                "positive numbers" if most == math.inf else f"numbers above 0 and below {most:g}"
+            )
             raise ConfigError(f"{name}: expected {limit}, received {value!r}")
     return tuple(None if value is None else float(value) for value in values)

@@ -10,10 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deepcpg_tf.configs.calibration import Adjustment
 from deepcpg_tf.data.readers import SiteColumns
+from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.calibration import (
+    calibration_of,
+    check_calibrated,
+    needs_shares,
+    table_of_neighbours,
+)
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
@@ -22,10 +30,12 @@ from deepcpg_tf.workflows.opening import (
     open_neighbours,
     tell_of_none_observed,
 )
+from deepcpg_tf.workflows.opening import open_table as open_methylation_table
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.neighbours import NeighbourReader
     from deepcpg_tf.data.table import MethylationTable
+    from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.models.base import MethylationModel, Values
 
 STDOUT = Path("-")
@@ -46,6 +56,7 @@ def predict(
     *,
     values: Values = "probabilities",
     table: PathLike | MethylationTable | None = None,
+    calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Predicted:
     """Predict the windows or sites of a source, into a file or into memory.
@@ -66,7 +77,10 @@ def predict(
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
     table
         A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module
-        reads; these modules predict a `SiteFile`, whose sites have to be CG.
+        reads; these modules predict a `SiteFile`, whose sites have to be CG. Or one of which
+        to take the shares that calibrate a model that keeps none.
+    calibrated
+        Whether to calibrate the probabilities of cells, which are those of the original else.
     progress
         Who is told.
 
@@ -89,14 +103,17 @@ def predict(
     loaded = open_model(model)
     loaded.check_values(values)
     check_table(path, source.keys, loaded.value_names(values))
-    reader = open_neighbours(loaded.config, table, reference)
+    way = _way(loaded, values, table, reference, calibrated=calibrated)
+    reader = way.reader
     rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
         if reader is not None and source.cpgs is not None:
             tell_of_none_observed(reader, source.cpgs.references, progress)
+    if way.told is not None:
+        progress.tells(way.told)
     progress.begins("predicting", rows, "windows")
-    batches = _batches(loaded, source, values, reader)
+    batches = _batches(loaded, source, values, way)
     if out is None:
         held = []
         for batch in batches:
@@ -118,6 +135,8 @@ def iterate_predictions(
     source: Source,
     values: Values = "probabilities",
     table: PathLike | MethylationTable | None = None,
+    *,
+    calibrated: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Predict the windows or sites of a source, batch by batch.
 
@@ -129,7 +148,7 @@ def iterate_predictions(
         A `OneSequence`, `SequenceFile`, `FastaFile` or `SiteFile`.
     values
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
-    table
+    table, calibrated
         As for `predict`.
 
     Yields
@@ -141,10 +160,39 @@ def iterate_predictions(
     """
     model.check_values(values)
     genome = source.genome if isinstance(source, SiteFile) else None
-    reader = open_neighbours(model.config, table, genome)
-    if reader is not None:
-        _check(source, reader)
-    yield from _batches(model, source, values, reader)
+    way = _way(model, values, table, genome, calibrated=calibrated)
+    if way.reader is not None:
+        _check(source, way.reader)
+    yield from _batches(model, source, values, way)
+
+
+class _Way(NamedTuple):
+    """What reads neighbours, if any are, what calibrates, if anything does, and what to tell."""
+
+    reader: NeighbourReader | None
+    adjustment: Adjustment | None = None
+    told: str | None = None
+
+
+def _way(
+    model: MethylationModel,
+    values: Values,
+    table: PathLike | MethylationTable | None,
+    genome: Genome | None,
+    *,
+    calibrated: bool,
+) -> _Way:
+    if not calibrated:
+        return _Way(open_neighbours(model.config, table, genome))
+    if values != "probabilities":
+        raise ConfigError(f"calibrated: expected probabilities with it, received {values}")
+    check_calibrated(model)
+    of_neighbours = table_of_neighbours(model, table, calibrated=True)
+    reader = open_neighbours(model.config, of_neighbours, genome)
+    held = open_methylation_table(table) if table is not None and needs_shares(model) else None
+    found = calibration_of(model, held)
+    adjustment = found.calibration.offsets_and_temperatures(model.cells)
+    return _Way(reader, adjustment, found.told)
 
 
 def _check(source: Source, reader: NeighbourReader | None) -> int:
@@ -155,14 +203,14 @@ def _check(source: Source, reader: NeighbourReader | None) -> int:
 
 
 def _batches(
-    model: MethylationModel, source: Source, values: Values, reader: NeighbourReader | None
+    model: MethylationModel, source: Source, values: Values, way: _Way
 ) -> Iterator[pa.RecordBatch]:
     names = model.value_names(values)
     if isinstance(source, SiteFile):
-        predicted = _predict_sites(model, source, values, reader)
+        predicted = _predict_sites(model, source, values, way)
     else:
         predicted = (
-            (batch.keys, model.predict_arrays({"windows": batch.windows}, values))
+            (batch.keys, _predict_windows(model, batch.windows, values, way.adjustment))
             for batch in source.batches()
         )
     for keys, rows in predicted:
@@ -171,13 +219,27 @@ def _batches(
         yield pa.RecordBatch.from_arrays(arrays, names=[*keys, *columns])
 
 
+def _predict_windows(
+    model: MethylationModel,
+    windows: npt.NDArray[np.uint8],
+    values: Values,
+    adjustment: Adjustment | None,
+) -> npt.NDArray[np.float32]:
+    from deepcpg_tf.models.values import values_of_logits
+
+    if adjustment is None:
+        return model.predict_arrays({"windows": windows}, values)
+    logits = model.predict_arrays({"windows": windows}, "logits")
+    return values_of_logits(logits, model.config, adjustment)
+
+
 def _predict_sites(
-    model: MethylationModel, source: SiteFile, values: Values, reader: NeighbourReader | None
+    model: MethylationModel, source: SiteFile, values: Values, way: _Way
 ) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
     """Predict sites, what their windows share computed once where they lie close."""
     from deepcpg_tf.scan.engine import ScanEngine
 
-    engine = ScanEngine(model, reader)
+    engine = ScanEngine(model, way.reader, adjustment=way.adjustment)
     for sites in read_sites(source.path, source.genome):
         rows = np.empty((len(sites), len(model.value_names(values))), np.float32)
         for reference, indices in sites.groups():

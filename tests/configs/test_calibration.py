@@ -13,9 +13,7 @@ from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.joint import DeepCpgJointConfig
 from deepcpg_tf.errors import ConfigError
 
-SOME = Calibration(
-    cells=("a", "b"), shares=(0.75, None), temperatures=(None, 2.0), temperature=0.5
-)
+SOME = Calibration(cells=("a", "b"), shares=(0.75, None), temperatures=(None, 2.0), temperature=0.5)
 CLASSES = (DeepCpgDnaConfig, DeepCpgCpgConfig, DeepCpgJointConfig)
 
 
