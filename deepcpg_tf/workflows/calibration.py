@@ -55,7 +55,11 @@ def needs_shares(model: MethylationModel) -> bool:
 
 
 def calibration_of(
-    model: MethylationModel, data: Labelled | None, sites: npt.NDArray[np.int64] | None = None
+    model: MethylationModel,
+    data: Labelled | None,
+    sites: npt.NDArray[np.int64] | None = None,
+    *,
+    strict: bool = True,
 ) -> Calibrated:
     """Return what calibrates the cells of a model.
 
@@ -67,11 +71,13 @@ def calibration_of(
         Of which the methylated shares of cells are taken that the model does not keep.
     sites : ndarray of int64, shape (n,), optional
         Indices of the sites that count for these, by default all.
+    strict
+        Whether it is an error that the data have the shares of no cell.
 
     Raises
     ------
     InputError
-        When shares are needed and there are no data, or these have none of the cells.
+        When shares are needed and there are no data, or these have none.
     """
     kept = model.config.calibration or Calibration()
     if not needs_shares(model):
@@ -83,6 +89,12 @@ def calibration_of(
             "does not keep; received none"
         )
     found = shares_of(data, model.cells, sites)
+    if not found.has_shares and not strict:
+        return Calibrated(
+            found,
+            "probabilities are as predicted: classes were balanced in training, and the data "
+            "have not both states of any cell, to undo it by their share",
+        )
     if not found.has_shares:
         raise InputError(
             f"table: expected methylated and unmethylated sites of the model's cells "

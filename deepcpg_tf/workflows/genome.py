@@ -202,7 +202,8 @@ def _scan(
     adjustment = None
     if how.calibrated:
         check_calibrated(loaded)
-        found = calibration_of(loaded, table if isinstance(table, MethylationTable) else None)
+        shares = table if isinstance(table, MethylationTable) else None
+        found = calibration_of(loaded, shares, strict=not impute)
         adjustment = found.calibration.offsets_and_temperatures(loaded.cells)
         progress.tells(found.told)
     names = chosen_chromosomes(reference, chromosomes)
