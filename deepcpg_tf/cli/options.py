@@ -26,8 +26,8 @@ Calibrated = Annotated[
     typer.Option(
         "--calibrated",
         help="Calibrate probabilities: undo the balance of classes in training by the methylated "
-        "share of each cell (kept by the model, or that of --data), and use the temperatures that "
-        "calibrate fitted.",
+        "share of each cell (kept by the model, or else that of the data), and use the "
+        "temperatures that calibrate fitted.",
     ),
 ]
 

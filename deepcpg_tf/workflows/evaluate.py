@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from deepcpg_tf.errors import ConfigError, OutputError
 from deepcpg_tf.evaluation.evaluation import Evaluation
@@ -15,6 +16,7 @@ from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.calibration import calibration_of, check_calibrated
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
@@ -45,6 +47,7 @@ def evaluate(
     part: str | None = None,
     annotations: Sequence[PathLike] = (),
     predictions: PathLike | None = None,
+    calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Evaluate a model on labelled sites.
@@ -71,6 +74,10 @@ def evaluate(
         BED files; metrics are also given for the sites within each.
     predictions
         A file to write the predictions to: ``.h5`` (the original's) or ``.parquet``.
+    calibrated
+        Whether to calibrate the probabilities of cells, and to tell how well calibrated they
+        were before. Of a model that keeps no shares, these are of the sites that are not
+        evaluated, or else of all.
     progress
         Who is told.
 
@@ -114,6 +121,8 @@ def evaluate(
             "predictions: expected a model of cells alone, received one with the outputs "
             f"{', '.join(loaded.config.outputs)}"
         )
+    if calibrated:
+        check_calibrated(loaded)
     from deepcpg_tf.data.bulk import check_predicted
     from deepcpg_tf.data.examples import TableExamples
     from deepcpg_tf.data.opening import open_data
@@ -121,6 +130,7 @@ def evaluate(
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays, with_outputs
+    from deepcpg_tf.models.values import values_of_logits
     from deepcpg_tf.results.blocks import shards_of
 
     reference = None if genome is None else Path(genome)
@@ -152,6 +162,15 @@ def evaluate(
     for name, mask in masks.items():
         if not mask.any():
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
+    adjustment = predicted = None
+    told = about(name_of(model), loaded.config.architecture, files, how)
+    if calibrated:
+        others = np.setdiff1d(np.arange(len(examples.positions)), indices)
+        found = calibration_of(loaded, examples, others if len(others) else indices)
+        adjustment = found.calibration.offsets_and_temperatures(loaded.cells)
+        predicted = np.empty((len(indices), len(loaded.cells)), np.float32)
+        progress.tells(found.told)
+        told["probabilities"] = found.told
     # Before the long work: they may not be there.
     targets = opened.targets(loaded.config.outputs)[indices] if outputs else None
     labels = np.empty((len(indices), len(loaded.cells)), np.int8)
@@ -160,11 +179,16 @@ def evaluate(
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         labels[rows] = examples.labels(indices[rows])[:, columns]
-        values[rows] = loaded.predict_arrays(examples.arrays(indices[rows]))
+        arrays = examples.arrays(indices[rows])
+        if adjustment is None or predicted is None:
+            values[rows] = loaded.predict_arrays(arrays)
+        else:
+            logits = loaded.predict_arrays(arrays, "logits")
+            values[rows] = values_of_logits(logits, loaded.config, adjustment)
+            predicted[rows] = expit(logits[:, : len(loaded.cells)])
         progress.advances(len(indices[rows]))
-    told = about(name_of(model), loaded.config.architecture, files, how)
     probabilities = values[:, : len(loaded.cells)]
-    result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told)
+    result = evaluate_arrays(labels, probabilities, loaded.cells, masks, told, predicted=predicted)
     if targets is not None:
         result = with_outputs(result, targets, values, outputs, masks)
     if folder is not None:
