@@ -97,9 +97,9 @@ def calibration_of(
         )
     if not found.has_shares:
         raise InputError(
-            f"table: expected methylated and unmethylated sites of the model's cells "
-            f"({shown_names(model.cells)}), of which the balance of classes in training is undone, "
-            "received none"
+            "calibrated: expected methylated and unmethylated sites in the data of some of the "
+            f"model's cells ({shown_names(model.cells)}), by the shares of which the balance of "
+            "classes in training is undone, received none"
         )
     known = dict(zip(found.cells, found.shares, strict=True))
     without = [cell for cell in model.cells if known.get(cell) is None]

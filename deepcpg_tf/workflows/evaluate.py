@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
-from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.evaluation.evaluation import Evaluation
-from deepcpg_tf.extras import require
-from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.calibration import calibration_of, check_calibrated
@@ -21,15 +18,16 @@ from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
     check_other_than,
+    check_report,
+    columns_of,
     name_of,
     open_model,
     paths_of,
+    trained_on,
 )
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Data
     from deepcpg_tf.data.splits import Splitter
-    from deepcpg_tf.models.base import MethylationModel
 
 _PARTS = ("train", "validation", "test")
 _USUAL_PART = "test"
@@ -101,15 +99,8 @@ def evaluate(
     check_other_than(kept, *files, *beds, *bulks, genome, model)
     if kept is not None:
         check_path(kept, Kind.EVALUATED)
-    if folder is not None and folder.is_file():
-        raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
     if folder is not None:
-        from deepcpg_tf.weights.preset_folder import is_preset_folder
-
-        if is_preset_folder(folder):
-            raise OutputError(f"{folder}: expected a folder for a report, found one of a model")
-        check_writable(folder, inside=True)
-        require("matplotlib", extra="plots")
+        check_report(folder)
     if part is not None and part not in _PARTS:
         raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")
     if part is not None and split is None:
@@ -142,7 +133,7 @@ def evaluate(
     contents = Contents(loaded.cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
     if kept is not None:
         check_result(kept, contents)
-    columns = _columns(loaded.cells, opened)
+    columns = columns_of(loaded.cells, opened)
     outputs = loaded.config.other_outputs
     indices = np.arange(len(examples.positions))
     how = "all sites"
@@ -152,7 +143,7 @@ def evaluate(
         how = f"{part}: chromosomes {', '.join(chromosomes_of(examples, indices))}"
     if not len(indices):
         raise ConfigError(f"part: expected sites in {part}, found none")
-    if seen := _trained_on(loaded, opened, indices):
+    if seen := trained_on(loaded, opened, indices):
         progress.tells(
             f"the model was trained on sites of {shown_names(seen)}, which are among these: "
             "how it does on unseen ones, the part to test on of the same split tells"
@@ -199,28 +190,3 @@ def evaluate(
         shards = shards_of(examples.chromosomes, ids, positions, probabilities, labels)
         write_results(kept, contents, shards)
     return result
-
-
-def _trained_on(model: MethylationModel, data: Data, sites: npt.NDArray[np.int64]) -> list[str]:
-    """Return on which chromosomes of some sites a model was trained, if on these data."""
-    from deepcpg_tf.data.examples import digest
-    from deepcpg_tf.data.splits import chromosomes_of
-    from deepcpg_tf.data.targets import examples_of
-
-    match model.provenance:
-        case {"data": before, "split": {"train": {"chromosomes": [*names]}}}:
-            both = [name for name in chromosomes_of(data, sites) if name in names]
-            if both and before == digest(examples_of(data, model.config)):
-                return both
-    return []
-
-
-def _columns(cells: tuple[str, ...], examples: Data) -> list[int]:
-    """Return where the data have the model's cells."""
-    missing = [cell for cell in cells if cell not in examples.cells]
-    if missing:
-        raise ConfigError(
-            f"data: expected the model's cells ({', '.join(cells)}), "
-            f"found no {', '.join(missing)} among {', '.join(examples.cells)}"
-        )
-    return [examples.cells.index(cell) for cell in cells]
