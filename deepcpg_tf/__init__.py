@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.presets import PRESETS
     from deepcpg_tf.progress import Progress
     from deepcpg_tf.training.settings import TrainingSettings
+    from deepcpg_tf.workflows.calibrate import calibrate
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
@@ -63,6 +64,7 @@ _MODULE_OF = {
     "SiteFile": "prediction.sources",
     "TrainingSettings": "training.settings",
     "build_table": "workflows.tables",
+    "calibrate": "workflows.calibrate",
     "chromosome_split": "data.splits",
     "evaluate": "workflows.evaluate",
     "export": "workflows.export",
@@ -106,6 +108,7 @@ __all__ = [
     "SiteFile",
     "TrainingSettings",
     "build_table",
+    "calibrate",
     "chromosome_split",
     "evaluate",
     "export",

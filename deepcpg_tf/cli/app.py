@@ -13,6 +13,7 @@ import typer
 import deepcpg_tf
 from deepcpg_tf.cli import (
     cache,
+    calibrate,
     convert,
     data,
     evaluate,
@@ -56,6 +57,7 @@ app.command("convert", cls=Command)(convert.convert)
 app.add_typer(data.app)
 app.command("train", cls=Command)(train.train)
 app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
+app.command("calibrate", cls=ManyValues)(calibrate.calibrate)
 app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(export.verify)
 app.command("presets", cls=Command)(presets.presets)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deepcpg_tf.cli.options import Debug
+from deepcpg_tf.cli.options import Calibrated, Debug
 from deepcpg_tf.cli.split_options import (
     Fractions,
     SplitName,
@@ -55,6 +55,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Write the predictions: .h5 (the original's) or .parquet.", metavar="F"),
     ] = None,
+    calibrated: Calibrated = False,
     debug: Debug = False,
 ) -> None:
     """Evaluate a model on labelled sites: metrics.tsv, figures and a report to read.
@@ -88,6 +89,7 @@ def evaluate(
             part=part,
             annotations=annotations or [],
             predictions=predictions,
+            calibrated=calibrated,
             progress=progress,
         )
     print(out / REPORT_FILE)

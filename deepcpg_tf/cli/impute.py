@@ -34,6 +34,13 @@ def impute(
     chromosomes: Chromosomes = None,
     regions: Regions = None,
     thousandths: Thousandths = False,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave predictions missing of which neither state has this probability, 0.5 to 1.",
+            metavar="P",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Complete a table: the observed state where there is one, elsewhere the prediction.
@@ -42,9 +49,10 @@ def impute(
     observed is told by a column of each cell, or a layer. Killed at any moment, the same
     command goes on.
 
-    Predictions are not calibrated: a model that was trained with balanced classes, as is
-    the default, predicts as if half of the sites of each cell were methylated. They rank
-    sites; do not take them for shares, nor average them with the observed states.
+    Probabilities are calibrated: a model that was trained with balanced classes, as is the
+    default, predicts as if half of the sites of each cell were methylated. That is undone by
+    the share that was, which the model keeps, or else that of the table; and logits are
+    divided by the temperatures of cells, where `calibrate` has fitted them.
     """
     from deepcpg_tf.cli.progress import shown_progress
     from deepcpg_tf.workflows.genome import impute as impute_table
@@ -58,6 +66,7 @@ def impute(
             chromosomes=names(chromosomes),
             regions=regions,
             thousandths=thousandths,
+            min_confidence=min_confidence,
             progress=progress,
         )
     tell_scanned(

@@ -21,6 +21,16 @@ Thousandths = Annotated[
     typer.Option("--thousandths", help="Whole thousandths in tables: smaller than float32."),
 ]
 
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Calibrate probabilities: undo the balance of classes in training by the methylated "
+        "share of each cell (kept by the model, or else that of the data), and use the "
+        "temperatures that calibrate fitted.",
+    ),
+]
+
 
 def names(text: str | None) -> list[str] | None:
     """Return names that have commas between them."""

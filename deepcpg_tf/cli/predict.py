@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from deepcpg_tf.cli.impute import tell_scanned
-from deepcpg_tf.cli.options import Chromosomes, Debug, Regions, Thousandths, names
+from deepcpg_tf.cli.options import Calibrated, Chromosomes, Debug, Regions, Thousandths, names
 from deepcpg_tf.errors import ConfigError, GenomeError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def predict(
         typer.Option(
             "--data",
             help="A table (.h5ad) of the cells whose neighbouring sites a CpG or Joint module "
-            "reads.",
+            "reads, or whose methylated shares --calibrated needs.",
             metavar="TABLE",
         ),
     ] = None,
@@ -60,6 +60,7 @@ def predict(
     require_cpg: Annotated[
         bool, typer.Option("--require-cpg", help="Refuse a site that is no CG.")
     ] = False,
+    calibrated: Calibrated = False,
     values: Annotated[
         str, typer.Option(help="probabilities, logits or embedding.", metavar="WHAT")
     ] = "probabilities",
@@ -83,7 +84,7 @@ def predict(
     if genome is not None and not named:
         if values != "probabilities" or require_cpg:
             raise ConfigError("--values and --require-cpg: expected --sites with them")
-        _predict_genome(model, genome, out, table, chromosomes, regions, thousandths)
+        _predict_genome(model, genome, out, table, chromosomes, regions, thousandths, calibrated)
         return
     if chromosomes is not None or regions is not None or thousandths:
         raise ConfigError(
@@ -101,7 +102,7 @@ def predict(
         raise GenomeError("--sites: expected --genome FASTA with it, received none")
     if sites is None and (genome is not None or require_cpg):
         raise ConfigError(f"--genome and --require-cpg go with --sites, received {named[0]}")
-    if sites is None and table is not None:
+    if sites is None and table is not None and not calibrated:
         raise ConfigError(f"--data: expected --sites or --genome alone, received {named[0]}")
     from deepcpg_tf.cli.progress import shown_progress
     from deepcpg_tf.genome.reference import Genome
@@ -135,6 +136,7 @@ def predict(
             out or STDOUT,
             values=cast("Values", values),
             table=table,
+            calibrated=calibrated,
             progress=progress,
         )
 
@@ -147,6 +149,7 @@ def _predict_genome(
     chromosomes: str | None,
     regions: Path | None,
     thousandths: bool,
+    calibrated: bool,
 ) -> None:
     from deepcpg_tf.cli.progress import shown_progress
     from deepcpg_tf.workflows.genome import predict_genome
@@ -162,6 +165,7 @@ def _predict_genome(
             chromosomes=names(chromosomes),
             regions=regions,
             thousandths=thousandths,
+            calibrated=calibrated,
             progress=progress,
         )
     tell_scanned(done)

@@ -15,6 +15,7 @@ from deepcpg_tf.configs._fields import (
     positive_integers,
     strings,
 )
+from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.configs.layers import LayerSpec, head_layer
 from deepcpg_tf.configs.names import HEAD
 from deepcpg_tf.configs.outputs import Output, full_name, outputs_from
@@ -73,6 +74,9 @@ class ModuleConfig:
     outputs
         Names of the outputs that follow the cells, such as ``cpg_stats/mean``; see
         `deepcpg_tf.configs.outputs`.
+    calibration
+        How probabilities of cells are calibrated, as `Calibration` or a mapping; None where
+        nothing is known of that. What the model predicts does not depend on it.
 
     Raises
     ------
@@ -90,12 +94,17 @@ class ModuleConfig:
     # None stands for "not given"; once made, a configuration always has its cells.
     cells: tuple[str, ...] = None  # type: ignore[assignment]
     outputs: tuple[str, ...] = ()
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.head, Mapping):
             self._set("head", from_mapping(HeadConfig, self.head, "head"))
         if not isinstance(self.head, HeadConfig):
             raise ConfigError(f"head: expected its options, received {self.head!r}")
+        if isinstance(self.calibration, Mapping):
+            self._set("calibration", from_mapping(Calibration, self.calibration, "calibration"))
+        if not isinstance(self.calibration, Calibration | None):
+            raise ConfigError(f"calibration: expected its values, received {self.calibration!r}")
         self._set("outputs", tuple(map(full_name, strings("outputs", self.outputs))))
         check_unique("outputs", self.outputs)
         self._resolve_cells()
@@ -208,12 +217,22 @@ class ModuleConfig:
         """Return the same architecture with other cells and outputs, and heads for them."""
         head = dataclasses.replace(self.head, trained=True)
         return dataclasses.replace(
-            self, cells=cells, num_labels=len(cells), outputs=outputs, head=head
+            self,
+            cells=cells,
+            num_labels=len(cells),
+            outputs=outputs,
+            head=head,
+            calibration=None,
         )
+
+    def with_calibration(self: Own, calibration: Calibration | None) -> Own:
+        """Return the same with other values that calibrate its cells."""
+        return dataclasses.replace(self, calibration=calibration)
 
     def with_untrained_head(self: Own) -> Own:
         """Return the same with heads that stand for none."""
-        return dataclasses.replace(self, head=dataclasses.replace(self.head, trained=False))
+        head = dataclasses.replace(self.head, trained=False)
+        return dataclasses.replace(self, head=head, calibration=None)
 
     def with_dropout(self: Own, rate: float) -> Own:
         """Return the same with another rate of dropout before the embedding."""
@@ -237,6 +256,8 @@ class ModuleConfig:
         if not self.outputs:
             # As before there were any: the digest of a model is of its configuration too.
             del fields["outputs"]
+        if self.calibration is None:
+            del fields["calibration"]
         return _as_json(fields)
 
     @classmethod

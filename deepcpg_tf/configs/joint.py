@@ -85,7 +85,8 @@ class DeepCpgJointConfig(ModuleConfig):
     def _part(self, name: str, cls: type[ModuleConfig]) -> Any:
         """Return the configuration of a part, with the cells and outputs of the whole."""
         part = getattr(self, name)
-        own: dict[str, Any] = {"cells": self.cells, "outputs": self.outputs}
+        # What calibrates heads is of the whole.
+        own: dict[str, Any] = {"cells": self.cells, "outputs": self.outputs, "calibration": None}
         if part is None:
             return cls(**own)
         if isinstance(part, Mapping):
@@ -123,7 +124,7 @@ class DeepCpgJointConfig(ModuleConfig):
         """Return the fields as JSON types, the cells once."""
         fields = super().to_dict()
         for part in (DNA, CPG):
-            for name in ("cells", "num_labels", "outputs", "head"):
+            for name in ("cells", "num_labels", "outputs", "head", "calibration"):
                 del fields[part][name]
         return fields
 

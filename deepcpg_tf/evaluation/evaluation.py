@@ -8,8 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from deepcpg_tf.evaluation.curves import Calibration, Curve
+from deepcpg_tf.evaluation.curves import Curve
 from deepcpg_tf.evaluation.outputs import OutputScores
+from deepcpg_tf.evaluation.reliability import Reliability
 from deepcpg_tf.evaluation.scores import Scores
 
 
@@ -35,21 +36,24 @@ class Evaluation:
         Those of the sites within each annotation.
     curves : tuple of Curve or None
         One of each cell, None where it shows one class only.
-    calibration : Calibration
+    calibration : Reliability
         Measured against predicted methylation.
     about : mapping of str to object
         What was evaluated, for the reader of the report.
     outputs : dict of str to dict of str to float
         Metrics of each output other than cells over all sites.
+    predicted : Reliability or None
+        Where probabilities were calibrated, `calibration` of those that the model predicts.
     """
 
     sites: int
     scores: Scores
     annotations: dict[str, AnnotationScores]
     curves: tuple[Curve | None, ...]
-    calibration: Calibration
+    calibration: Reliability
     about: Mapping[str, object] = field(default_factory=dict)
     outputs: OutputScores = field(default_factory=dict)
+    predicted: Reliability | None = None
 
 
 def about(model: str, architecture: str, data: Sequence[Path], sites: str) -> dict[str, str]:

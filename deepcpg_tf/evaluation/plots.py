@@ -12,8 +12,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepcpg_tf.evaluation.curves import BINS, Calibration, ratio
 from deepcpg_tf.evaluation.evaluation import Evaluation
+from deepcpg_tf.evaluation.reliability import BINS, Reliability, Risk, ratio
 from deepcpg_tf.files import atomic_file
 
 # Okabe and Ito's palette, told apart with any kind of colour vision; yellow is too light.
@@ -33,7 +33,8 @@ def figures(evaluation: Evaluation) -> dict[str, Figure]:
         "roc": roc_figure(evaluation),
         "precision_recall": precision_recall_figure(evaluation),
         "auc": auc_figure(evaluation),
-        "calibration": calibration_figure(evaluation.calibration),
+        "calibration": calibration_figure(evaluation.calibration, evaluation.predicted),
+        "risk_coverage": risk_figure(evaluation.calibration, evaluation.predicted),
     }
     if evaluation.annotations:
         drawn["annotations"] = annotations_figure(evaluation)
@@ -89,7 +90,7 @@ def precision_recall_figure(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def calibration_figure(calibration: Calibration) -> Figure:
+def calibration_figure(calibration: Reliability, predicted: Reliability | None = None) -> Figure:
     """Draw the share of methylated sites against the probability, and how many there are."""
     figure = Figure(figsize=(4.8, 5.4), layout="constrained")
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
@@ -103,11 +104,12 @@ def calibration_figure(calibration: Calibration) -> Figure:
         for mean, share in zip(means, shares, strict=True):
             axes.plot(mean, share, color=_CELL, lw=0.8, alpha=_alpha(cells))
         axes.plot([], [], color=_CELL, lw=0.8, label="each cell")
-    counts = calibration.counts.sum(axis=0)
-    mean = ratio(calibration.probabilities.sum(axis=0), counts)
-    share = ratio(calibration.positives.sum(axis=0), counts)
     label = "all cells together" if cells > 1 else "this cell"
-    axes.plot(mean, share, "o-", color=_MAIN, ms=5, lw=1.6, label=label)
+    if predicted is not None:
+        axes.plot(*_line(predicted), "s--", color=_COLOURS[1], ms=4, lw=1.2, label="as predicted")
+        label += ", calibrated"
+    axes.plot(*_line(calibration), "o-", color=_MAIN, ms=5, lw=1.6, label=label)
+    counts = calibration.counts.sum(axis=0)
     axes.set(ylabel="observed share methylated", xlim=(0, 1), ylim=(-0.02, 1.02))
     axes.legend(frameon=False, loc="upper left")
     edges = np.linspace(0, 1, BINS + 1)
@@ -117,6 +119,42 @@ def calibration_figure(calibration: Calibration) -> Figure:
     below.locator_params(axis="y", nbins=3)
     _plain(axes, below)
     return figure
+
+
+def _line(one: Reliability) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean probability and the share methylated of all labels, bin by bin."""
+    counts = one.counts.sum(axis=0)
+    return ratio(one.probabilities.sum(axis=0), counts), ratio(one.positives.sum(axis=0), counts)
+
+
+def risk_figure(calibration: Reliability, predicted: Reliability | None = None) -> Figure:
+    """Draw the share of wrong predictions among the surest ones, against how many these are."""
+    figure = Figure(figsize=(4.8, 3.9), layout="constrained")
+    axes = figure.subplots()
+    cells = len(calibration.counts)
+    if cells > 1:
+        for risk in calibration.risks():
+            axes.plot(*_steps(risk), color=_CELL, lw=0.8, alpha=_alpha(cells))
+        axes.plot([], [], color=_CELL, lw=0.8, label="each cell")
+    (pooled,) = calibration.pooled().risks()
+    label = "all cells together" if cells > 1 else "this cell"
+    if predicted is not None:
+        (own,) = predicted.pooled().risks()
+        axes.plot(*_steps(own), color=_COLOURS[1], ls="--", lw=1.2, label="as predicted")
+        label += ", calibrated"
+    axes.plot(*_steps(pooled), color=_MAIN, lw=1.8, label=label)
+    axes.set(xlabel="share of labels whose prediction is kept", ylabel="wrong predictions")
+    axes.set(xlim=(0, 1.01))
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, loc="upper left", fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def _steps(risk: Risk) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return what a line is drawn through: where anything is kept."""
+    known = risk.coverage > 0
+    return risk.coverage[known], risk.error[known]
 
 
 def auc_figure(evaluation: Evaluation) -> Figure:

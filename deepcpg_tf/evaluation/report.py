@@ -35,6 +35,11 @@ _DEFINITIONS = {
     "F1": "Harmonic mean of precision and recall.",
     "MCC": "Matthews correlation coefficient of measured and predicted states: 1 is perfect, "
     "0 is no better than chance; fair when one state is rare.",
+    "ECE": "Expected calibration error: how far, on average, the probability is from the share of "
+    "sites methylated, in 15 equal bins of the probability. 0 is perfect; independent of how well "
+    "sites are told apart.",
+    "Brier": "Mean squared error of the probability: 0 is perfect, and lower is better both for "
+    "telling sites apart and for being calibrated.",
 }
 _CONVENTIONS = (
     "A site counts as predicted methylated where its probability is above 0.5. Mean and sd are "
@@ -68,6 +73,13 @@ _FIGURES = {
         "above it mean that methylation is underestimated there. The bars below count the "
         "labels in each bin; points of small bins are uncertain.",
     ),
+    "risk_coverage": (
+        "Risk against coverage",
+        "What is gained by keeping only the predictions of which the model is surest: at the right "
+        "end, all are kept; the further left, the fewer, and the fewer of these should be wrong. "
+        "risk_coverage.tsv has the confidence that each point asks for, as imputation takes it "
+        "(--min-confidence).",
+    ),
     "annotations": (
         "AUC within annotations",
         "The same model, judged on the sites within each annotation only. Within an annotation "
@@ -81,6 +93,11 @@ _OUTPUT_METRICS = (
     "probability; auc_0 and so on: AUC of one class against the others. Levels are rounded to "
     "two classes for the other metrics, which are those of cells. A dash means not defined, or "
     "of no sense for the output."
+)
+_CALIBRATED = (
+    "All of this report is of calibrated probabilities, but for what is called as predicted: "
+    "training that balances the classes predicts as if half of the sites of each cell were "
+    "methylated."
 )
 _UNDEFINED = "\N{EN DASH}"
 _STYLE = """
@@ -128,6 +145,8 @@ def report_html(evaluation: Evaluation, images: Mapping[str, bytes]) -> str:
         parts += [
             "<h2>Cells</h2>",
             _cells_table(evaluation),
+            "<h2>Calibration</h2>",
+            _calibration_table(evaluation),
             "<h2>Figures</h2>",
             _figures(images, [name for name in _FIGURES if name != "annotations"]),
         ]
@@ -176,6 +195,24 @@ def _cells_table(evaluation: Evaluation) -> str:
     mean = ["mean", f"{values['n'].mean():,.0f}", *(_number(_mean(one)) for one in columns)]
     sd = ["sd", f"{values['n'].std(ddof=1):,.0f}", *(_number(_sd(one)) for one in columns)]
     return _table(header, rows, [mean, sd])
+
+
+def _calibration_table(evaluation: Evaluation) -> str:
+    predicted = evaluation.predicted
+    header = ["cell", "ECE", "Brier"]
+    columns = [evaluation.calibration]
+    if predicted is not None:
+        header += ["ECE as predicted", "Brier as predicted"]
+        columns.append(predicted)
+    rows = [
+        [cell, *(_number(values[i]) for one in columns for values in (one.ece, one.brier))]
+        for i, cell in enumerate(evaluation.scores.cells)
+    ]
+    pooled = [one.pooled() for one in columns]
+    figures = [_number(values[0]) for one in pooled for values in (one.ece, one.brier)]
+    note = "" if predicted is None else f'<p class="note">{_CALIBRATED}</p>'
+    total = [["all together", *figures]] if len(rows) > 1 else []
+    return _table(header, rows, total) + note
 
 
 def _outputs_table(evaluation: Evaluation) -> str:

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from deepcpg_tf.configs.outputs import Output
 from deepcpg_tf.errors import EvaluationError
-from deepcpg_tf.evaluation.curves import BINS, Calibration, Curve, calibrate, thin
+from deepcpg_tf.evaluation.curves import Curve, thin
 from deepcpg_tf.evaluation.evaluation import AnnotationScores, Evaluation
 from deepcpg_tf.evaluation.outputs import score_outputs
+from deepcpg_tf.evaluation.reliability import Reliability, reliability, together
 from deepcpg_tf.evaluation.scores import check_arrays, collect, measure, observe, sweep
 from deepcpg_tf.progress import SILENT, Progress
 
@@ -24,6 +25,7 @@ def evaluate_arrays(
     annotations: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     about: Mapping[str, object] | None = None,
     progress: Progress = SILENT,
+    predicted: npt.NDArray[np.float32] | None = None,
 ) -> Evaluation:
     """Evaluate the predictions for all cells; one column at a time is copied.
 
@@ -43,6 +45,8 @@ def evaluate_arrays(
         report shows.
     progress
         Who is told of the cells done.
+    predicted : ndarray of float32, shape (n, cells), optional
+        Where `probabilities` are calibrated, those that the model predicts.
 
     Raises
     ------
@@ -60,13 +64,13 @@ def evaluate_arrays(
     overall: list[dict[str, float]] = []
     within: dict[str, list[dict[str, float]]] = {name: [] for name in masks}
     curves: list[Curve | None] = []
-    bins = np.zeros((3, len(cells), BINS))
+    sums: list[Reliability] = []
     for i, cell in enumerate(cells):
         observed = observe(labels[:, i], probabilities[:, i], cell)
         found = sweep(observed)
         overall.append(measure(observed, found))
         curves.append(None if found is None else thin(found))
-        bins[:, i] = calibrate(observed)
+        sums.append(reliability(observed))
         for name, mask in masks.items():
             part = observed.within(mask)
             within[name].append(measure(part, sweep(part)))
@@ -79,8 +83,19 @@ def evaluate_arrays(
             for name, mask in masks.items()
         },
         tuple(curves),
-        Calibration(*bins),
+        together(sums),
         about or {},
+        predicted=None if predicted is None else _reliability(labels, predicted, cells),
+    )
+
+
+def _reliability(
+    labels: npt.NDArray[np.int8], probabilities: npt.NDArray[np.float32], cells: Sequence[str]
+) -> Reliability:
+    check_arrays(labels, probabilities, cells)
+    return together(
+        reliability(observe(labels[:, i], probabilities[:, i], cell))
+        for i, cell in enumerate(cells)
     )
 
 

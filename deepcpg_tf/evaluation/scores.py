@@ -20,7 +20,7 @@ from deepcpg_tf.files import atomic_file
 
 METRICS = ("acc", "ap", "auc", "f1", "mcc", "n", "tnr", "tpr")
 _OUTPUT = "cpg/{}"
-_HEADER = ("metric", "output", "value")
+HEADER = ("metric", "output", "value")
 
 Row = tuple[str, str, float]
 """A metric, an output, a value."""
@@ -241,7 +241,7 @@ def write_metrics(path: Path, scores: Scores, others: Iterable[Row] = ()) -> Non
     OutputError
         When the folder does not exist or cannot be written to.
     """
-    _write(path, _HEADER, _sorted(scores, others))
+    write_rows(path, HEADER, _sorted(scores, others))
 
 
 def write_metrics_by_annotation(
@@ -262,14 +262,15 @@ def write_metrics_by_annotation(
         for name, scores in annotations.items()
         for row in _sorted(scores, others.get(name, ()))
     )
-    _write(path, ("annotation", *_HEADER), rows)
+    write_rows(path, ("annotation", *HEADER), rows)
 
 
 def _sorted(scores: Scores, others: Iterable[Row]) -> list[Row]:
     return sorted([*scores.rows(), *others], key=lambda row: row[:2])
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[tuple[str | float, ...]]) -> None:
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[tuple[str | float, ...]]) -> None:
+    """Write a table as text; a number that is NaN, at the end of a row, is empty."""
     with atomic_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(header)

@@ -7,13 +7,21 @@ from pathlib import Path
 from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.evaluation.outputs import output_rows
 from deepcpg_tf.evaluation.plots import figures, save_png
+from deepcpg_tf.evaluation.reliability import Risk, figures_of, risk_rows
 from deepcpg_tf.evaluation.report import report_html
-from deepcpg_tf.evaluation.scores import write_metrics, write_metrics_by_annotation
+from deepcpg_tf.evaluation.scores import (
+    HEADER,
+    write_metrics,
+    write_metrics_by_annotation,
+    write_rows,
+)
 from deepcpg_tf.files import atomic_files
 
 METRICS_FILE = "metrics.tsv"
 ANNOTATIONS_FILE = "metrics_by_annotation.tsv"
 REPORT_FILE = "report.html"
+CALIBRATION_FILE = "calibration.tsv"
+RISK_FILE = "risk_coverage.tsv"
 
 # What only an evaluation with annotations has.
 _MAYBE = (ANNOTATIONS_FILE, "annotations.png")
@@ -21,6 +29,9 @@ _MAYBE = (ANNOTATIONS_FILE, "annotations.png")
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     """Write ``metrics.tsv``, figures as PNG and ``report.html`` into a folder.
+
+    ``calibration.tsv`` has the calibration error and Brier score of each cell, in the columns of
+    ``metrics.tsv``, and ``risk_coverage.tsv`` what keeping confident predictions alone leaves.
 
     With annotations there is ``metrics_by_annotation.tsv`` too. What an earlier
     evaluation wrote there is replaced once all is complete; on an error it stays.
@@ -40,6 +51,10 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     with atomic_files(folder, _MAYBE) as stage:
         others = output_rows(evaluation.outputs)
         write_metrics(stage / METRICS_FILE, evaluation.scores, others)
+        cells, calibration = evaluation.scores.cells, evaluation.calibration
+        calibrated = figures_of(cells, calibration, evaluation.predicted)
+        write_rows(stage / CALIBRATION_FILE, HEADER, calibrated)
+        write_rows(stage / RISK_FILE, Risk._fields, risk_rows(calibration))
         if evaluation.annotations:
             scores = {name: one.scores for name, one in evaluation.annotations.items()}
             rows = {name: output_rows(one.outputs) for name, one in evaluation.annotations.items()}

@@ -32,7 +32,7 @@ CARD_FILE = "README.md"
 _WINDOWS = "parity"
 _NOT_BUILT_IN = (
     *("cells", "num_labels", "sequence_length", "hidden_dropout", "layer_names"),
-    *("input_cells", "neighbours", "max_distance", "state_means"),
+    *("input_cells", "neighbours", "max_distance", "state_means", "calibration"),
 )
 """Of a configuration, what is compared on its own, or what nothing depends on that is exported."""
 

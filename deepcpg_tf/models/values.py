@@ -8,6 +8,7 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.calibration import Adjustment
 from deepcpg_tf.configs.outputs import VAR_CEILING, Activation
 
 
@@ -40,9 +41,16 @@ def _activated_in_graph(logits: tf.Tensor, activation: Activation) -> tf.Tensor:
 
 
 def values_of_logits(
-    logits: npt.NDArray[np.float32], config: ModuleConfig
+    logits: npt.NDArray[np.float32], config: ModuleConfig, adjustment: Adjustment | None = None
 ) -> npt.NDArray[np.float32]:
-    """Return what `values_in_graph` does, outside of a graph."""
+    """Return what `values_in_graph` does, outside of a graph.
+
+    With an adjustment, of the cells in the first columns, their probabilities are calibrated.
+    """
+    if adjustment is not None:
+        cells = len(adjustment.offsets)
+        adjusted = adjustment.of_logits(logits[:, :cells])
+        logits = np.concatenate([adjusted, logits[:, cells:]], axis=1)
     values: npt.NDArray[np.float32] = expit(logits)
     for one in config.other_outputs:
         own = logits[:, one.columns]

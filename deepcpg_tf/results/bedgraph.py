@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 from os import cpu_count
 from pathlib import Path
 
@@ -25,18 +26,26 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
     with ThreadPoolExecutor(cpu_count()) as threads:
         for block in blocks(shards, contents.chromosomes):
             lines = _lines(block, contents.chromosomes)
+            whole = "".join(lines)
 
-            def write(own: Path, values: npt.NDArray[np.float32], lines: str = lines) -> None:
-                _append(own, lines % tuple(values.tolist()))
+            def write(
+                own: Path,
+                values: npt.NDArray[np.float32],
+                lines: list[str] = lines,
+                whole: str = whole,
+            ) -> None:
+                known = ~np.isnan(values)
+                text = whole if known.all() else "".join(compress(lines, known))
+                _append(own, text % tuple(values[known].tolist()))
 
             list(threads.map(write, paths, block.values.T))
 
 
-def _lines(block: Block, chromosomes: tuple[str, ...]) -> str:
+def _lines(block: Block, chromosomes: tuple[str, ...]) -> list[str]:
     """Return the two bases of each site as an interval, 0-based, half-open; without values."""
     names = [name.replace("%", "%%") for name in chromosomes]
     rows = zip(block.chromosome_ids.tolist(), block.positions.tolist(), strict=True)
-    return "".join([f"{names[i]}\t{start}\t{start + 2}\t%.6g\n" for i, start in rows])
+    return [f"{names[i]}\t{start}\t{start + 2}\t%.6g\n" for i, start in rows]
 
 
 def _append(path: Path, text: str) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain, repeat
+from itertools import repeat
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.results.columns import Stretch, keep_columns
@@ -22,20 +25,30 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
         if not len(columns):
             raise OutputError("BigWig: expected sites to write, received none")
         for i, name in enumerate(names):
-            _write_file(path / name, lengths, columns.cell(i), len(columns))
+            if all(np.isnan(stretch.values).all() for stretch in columns.cell(i)):
+                raise OutputError(
+                    f"{name}: expected sites to write, received none with enough confidence; "
+                    "BigWig has no empty files"
+                )
+            _write_file(path / name, lengths, columns.cell(i))
 
 
-def _write_file(
-    path: Path, lengths: dict[str, int], stretches: Iterator[Stretch], sites: int
-) -> None:
+def _write_file(path: Path, lengths: dict[str, int], stretches: Iterator[Stretch]) -> None:
     """Write one file, and make sure of it: the library only prints what goes wrong."""
     import pybigtools
 
     failures: list[BaseException] = []
+    sites = 0
 
     def intervals() -> Iterator[Interval]:
+        nonlocal sites
         try:
-            yield from chain.from_iterable(map(_intervals, stretches))
+            for stretch in stretches:
+                known = ~np.isnan(stretch.values)
+                sites += int(known.sum())
+                yield from _intervals(
+                    stretch.chromosome, stretch.positions[known], stretch.values[known]
+                )
         except BaseException as error:
             failures.append(error)
 
@@ -52,9 +65,10 @@ def _write_file(
         raise OutputError(f"{path.name}: cannot write all of it: is there room on the disk?")
 
 
-def _intervals(stretch: Stretch) -> Iterator[Interval]:
+def _intervals(
+    chromosome: str, positions: npt.NDArray[np.int64], values: npt.NDArray[np.float32]
+) -> Iterator[Interval]:
     """Return the two bases of each site as an interval: 0-based, half-open."""
-    chromosome, positions, values = stretch
     return zip(
         repeat(chromosome, len(positions)),
         positions.tolist(),

@@ -15,7 +15,7 @@ from deepcpg_tf.errors import OutputError
 from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.results.blocks import ROWS, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
-from deepcpg_tf.scan.shards import Shard
+from deepcpg_tf.scan.shards import Shard, confidence
 
 # SciPy counts in 64 bits only what it must.
 _MOST_IN_INT32 = np.iinfo(np.int32).max
@@ -43,17 +43,19 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
         cells = len(contents.cells)
         sites = _Sites(file.create_group("var"), contents.chromosomes)
         values = _matrix(file, "X", cells)
-        probabilities = observed = None
+        probabilities = sure = observed = None
         if contents.kind is Kind.IMPUTED:
             probabilities = _matrix(file, "layers/probability", cells)
+            sure = _matrix(file, "layers/confidence", cells)
             observed = _Sparse(file.create_group("layers/observed"), cells)
             file["layers/imputed"] = file["X"]  # the same data under a second name
         for block in blocks(sites.noted(shards), contents.chromosomes):
             sites.append(block.chromosome_ids, block.positions)
             _append(values, block.values.T)
-            if probabilities is not None and observed is not None:
+            if probabilities is not None and sure is not None and observed is not None:
                 assert block.labels is not None
                 _append(probabilities, block.probabilities.T)
+                _append(sure, confidence(block.probabilities, block.labels).T)
                 observed.append(calls_of_labels(block.labels))
             check()
         sites.finish()

@@ -14,10 +14,10 @@ from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.results.blocks import ROWS, blocks
 from deepcpg_tf.results.contents import Contents, Format, Kind
 from deepcpg_tf.results.names import check_groups
-from deepcpg_tf.scan.shards import Shard
+from deepcpg_tf.scan.shards import Shard, confidence
 
-_PROBABILITY = "probability"
-"""What is beside imputed values, called as the layer of ``.h5ad``."""
+_BESIDE = ("probability", "confidence")
+"""What is beside imputed values, called as the layers of ``.h5ad``."""
 
 
 def _check(path: Path, contents: Contents) -> None:
@@ -28,7 +28,8 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
     """Write positions from 1, chromosomes without ``chr``, and -1 where nothing is known.
 
     Imputed values are no predictions to compare with the labels: they are these, where there
-    are any. What was predicted is beside them, which the original does not know and leaves alone.
+    are any. What was predicted is beside them, and how sure that is, which the original does not
+    know and leaves alone.
     """
     imputed = contents.kind is Kind.IMPUTED
     names = np.array(names_without_chr(contents.chromosomes), "S")
@@ -46,7 +47,9 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
         datasets += [create(f"preds/cpg/{cell}", np.float32) for cell in contents.cells]
         if imputed:
             datasets += [
-                create(f"{_PROBABILITY}/cpg/{cell}", np.float32) for cell in contents.cells
+                create(f"{name}/cpg/{cell}", np.float32)
+                for name in _BESIDE
+                for cell in contents.cells
             ]
             file["preds"].attrs["values"] = contents.kind.value
         missing = np.full((ROWS, len(contents.cells)), -1, np.int8)
@@ -55,6 +58,7 @@ def _write(path: Path, contents: Contents, shards: Iterable[Shard]) -> None:
             labels = missing[: end - start] if block.labels is None else block.labels
             columns = [names[block.chromosome_ids], block.positions + 1]
             columns += [*labels.T, *(block.values.T if imputed else ()), *block.probabilities.T]
+            columns += [*confidence(block.probabilities, labels).T] if imputed else []
             for dataset, column in zip(datasets, columns, strict=True):
                 dataset.resize(end, axis=0)
                 dataset[start:] = column

@@ -64,12 +64,17 @@ def write_results(path: Path, contents: Contents, shards: Iterable[Shard]) -> No
     ``<cell>_observed`` for each cell that says which values are observed states; evaluated,
     a column ``<cell>_label`` (int8, null where missing) beside each.
     ``.h5ad`` is cells by sites: `X` the same values, and imputed the layers ``imputed``
-    (as `X`), ``probability`` (float32) and ``observed`` (int8: 1, -1, or 0 for not observed).
+    (as `X`), ``probability`` and ``confidence`` (float32; of the likelier state, 1 where
+    observed) and ``observed`` (int8: 1, -1, or 0 for not observed).
     ``.h5`` is the original's evaluation: ``chromo`` (bytes, without ``chr``), ``pos`` (int32,
     1-based), ``preds/cpg/<cell>`` (float32) the same values and, as ``outputs/cpg/<cell>``, the
-    labels (int8, -1 missing); imputed, also ``probability/cpg/<cell>`` (float32).
+    labels (int8, -1 missing); imputed, also ``probability/cpg/<cell>`` and
+    ``confidence/cpg/<cell>`` (float32).
     ``.bigwig`` and ``.bedgraph`` are folders with a file for each cell, named as
     `deepcpg_tf.results.names.file_names` does.
+
+    Values that are not sure enough (`Shard.min_confidence`) are null in Parquet, empty in
+    text, NaN in HDF5, and no interval of a track.
 
     Parameters
     ----------

@@ -71,9 +71,11 @@ def _arrays(block: Block, contents: Contents) -> list[pa.Array]:
         for probabilities, own in zip(block.probabilities.T, labels, strict=True):
             arrays += [pa.array(np.ascontiguousarray(probabilities)), pa.array(own, mask=own < 0)]
         return arrays
+    missing = np.isnan(values)
     if contents.thousandths:
-        values = np.rint(values * 1000).astype(np.uint16)
-    arrays = [names.dictionary_decode(), pa.array(block.positions), *map(pa.array, values)]
+        values = np.rint(np.where(missing, 0, values) * 1000).astype(np.uint16)
+    arrays = [names.dictionary_decode(), pa.array(block.positions)]
+    arrays += [pa.array(own, mask=none) for own, none in zip(values, missing, strict=True)]
     if contents.kind is Kind.IMPUTED:
         assert block.labels is not None
         arrays += map(pa.array, np.ascontiguousarray(block.labels.T >= 0))

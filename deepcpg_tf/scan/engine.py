@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from deepcpg_tf.configs.calibration import Adjustment
 from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.data.readers import Reader, SiteColumns
 from deepcpg_tf.errors import InputError
@@ -63,6 +64,8 @@ class ScanEngine:
     depth
         How many convolutions are shared, 0 for none; by default as many in each tile as
         costs the least.
+    adjustment
+        What calibrates the probabilities of cells, if they are to be.
 
     Attributes
     ----------
@@ -81,6 +84,7 @@ class ScanEngine:
         others: Reader | None = None,
         tile: int = TILE,
         depth: int | None = None,
+        adjustment: Adjustment | None = None,
     ) -> None:
         part: Any = model.parts.get(DNA)
         self._reads_others = any(name != DNA for name in model.parts)
@@ -94,6 +98,7 @@ class ScanEngine:
         self._part = part
         self._tile = tile
         self._depth = depth
+        self._adjustment = adjustment
         self._length: int = 1 if part is None else part.config.sequence_length
         self.reach = self._length // 2
         if part is not None:
@@ -156,7 +161,7 @@ class ScanEngine:
     ) -> npt.NDArray[np.float32]:
         """Return what the logits stand for; parameters and columns are those of `logits`."""
         logits = self.logits(codes, positions, sites, progress)
-        return values_of_logits(logits, self._model.config)
+        return values_of_logits(logits, self._model.config, self._adjustment)
 
     def embeddings(
         self,

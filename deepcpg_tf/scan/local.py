@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from deepcpg_tf.configs.calibration import Adjustment
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import InputError
 from deepcpg_tf.local.features import Features
@@ -73,6 +74,10 @@ class LocalEngine:
         The table.
     cells : tuple of str
         Those of the table.
+    adjustment : Adjustment or None
+        What calibrates the probabilities.
+    told : str or None
+        What is told of that.
     reach : int
         How far from its site DNA is read, in bases; 0 where none is.
 
@@ -93,6 +98,8 @@ class LocalEngine:
         self.table = table
         self.cells = table.cells
         self.reach = 0
+        self.adjustment: Adjustment | None = None
+        self.told: str | None = None
         self._reader = LocalReader(table, model.config)
         tensors = {name: variable.numpy() for name, variable in model.variables_by_name.items()}
         self._network = Network(model.config, tensors)
@@ -144,7 +151,10 @@ class LocalEngine:
         progress: Progress = SILENT,
     ) -> Floats:
         """Return the probabilities of sites; parameters are those of `logits`."""
-        result: Floats = expit(self.logits(codes, positions, sites, progress))
+        logits = self.logits(codes, positions, sites, progress)
+        if self.adjustment is not None:
+            logits = self.adjustment.of_logits(logits)
+        result: Floats = expit(logits)
         return result
 
     def _fill(self, result: Floats, chromosome: str, positions: Ints, progress: Progress) -> None:

@@ -79,9 +79,11 @@ class Observations:
                 result[there, cell] = labels[:, column]
         return result
 
-    def impute(self, shards: Iterable[Shard]) -> Iterator[Shard]:
-        """Add to each shard what was observed in it."""
+    def impute(
+        self, shards: Iterable[Shard], min_confidence: float | None = None
+    ) -> Iterator[Shard]:
+        """Add to each shard what was observed in it, and how sure what is predicted has to be."""
         for shard in shards:
             labels = self.labels(shard.chromosome, shard.positions)
             self.used += int((labels >= 0).sum())
-            yield shard._replace(labels=labels)
+            yield shard._replace(labels=labels, min_confidence=min_confidence or 0.0)

@@ -26,19 +26,25 @@ class Shard(NamedTuple):
 
     ``positions`` are int64 [n], 0-based, ``probabilities`` float32 [n, cells], and
     ``labels``, where they are known, int8 [n, cells]: 1, 0, or -1 for not observed.
+    ``min_confidence`` is how sure a prediction has to be to stand for a label.
     """
 
     chromosome: str
     positions: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int8] | None = None
+    min_confidence: float = 0.0
 
     @property
     def values(self) -> npt.NDArray[np.float32]:
-        """The label where there is one, and the probability elsewhere."""
+        """The label where there is one, and the probability elsewhere; NaN if it is not sure."""
         if self.labels is None:
             return self.probabilities
-        return np.where(self.labels < 0, self.probabilities, self.labels.astype(np.float32))
+        values = np.where(self.labels < 0, self.probabilities, self.labels.astype(np.float32))
+        if self.min_confidence:
+            sure = confidence(self.probabilities, self.labels) >= np.float32(self.min_confidence)
+            values[~sure] = np.nan
+        return values
 
     def first_columns(self, number: int) -> Shard:
         """Return the same sites with the first columns only."""
@@ -49,7 +55,16 @@ class Shard(NamedTuple):
     def rows(self, part: slice) -> Shard:
         """Return some of the sites."""
         labels = None if self.labels is None else self.labels[part]
-        return Shard(self.chromosome, self.positions[part], self.probabilities[part], labels)
+        return self._replace(
+            positions=self.positions[part], probabilities=self.probabilities[part], labels=labels
+        )
+
+
+def confidence(
+    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
+) -> npt.NDArray[np.float32]:
+    """Return the probability of the likelier state, and 1 where there is a label."""
+    return np.where(labels < 0, np.maximum(probabilities, 1 - probabilities), np.float32(1))
 
 
 def save_shards(shards: Sequence[Shard], path: Path) -> None:

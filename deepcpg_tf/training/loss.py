@@ -18,12 +18,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.calibration import BALANCE_EPSILON
 from deepcpg_tf.models.values import values_in_graph
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.base import MethylationModel
-
-_EPSILON = 1e-7
 
 
 def class_weights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -46,7 +45,7 @@ def class_weights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     counts = np.asarray(counts, np.float64)
     totals = counts.sum(axis=1, keepdims=True)
     frequencies = np.divide(counts, totals, out=np.zeros_like(counts), where=totals > 0)
-    weights = np.where(counts > 0, 1 / (frequencies + _EPSILON), 0)
+    weights = np.where(counts > 0, 1 / (frequencies + BALANCE_EPSILON), 0)
     sums = weights.sum(axis=1, keepdims=True)
     weights = np.divide(weights, sums, out=np.zeros_like(weights), where=sums > 0)
     return weights.astype(np.float32)

@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from deepcpg_tf.data.readers import SiteColumns
-from deepcpg_tf.errors import ConfigError, OutputError
+from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.evaluation.evaluation import Evaluation
-from deepcpg_tf.extras import require
-from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.calibration import calibration_of, check_calibrated
 from deepcpg_tf.workflows.local import is_local, table_of
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
     check_other_than,
+    check_report,
+    columns_of,
     name_of,
     open_model,
     paths_of,
+    trained_on,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ def evaluate(
     part: str | None = None,
     annotations: Sequence[PathLike] = (),
     predictions: PathLike | None = None,
+    calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Evaluation:
     """Evaluate a model on labelled sites.
@@ -73,6 +77,10 @@ def evaluate(
         BED files; metrics are also given for the sites within each.
     predictions
         A file to write the predictions to: ``.h5`` (the original's) or ``.parquet``.
+    calibrated
+        Whether to calibrate the probabilities of cells, and to tell how well calibrated they
+        were before. Of a model that keeps no shares, these are of the sites that are not
+        evaluated, or else of all.
     progress
         Who is told.
 
@@ -96,15 +104,8 @@ def evaluate(
     check_other_than(kept, *files, *beds, *bulks, genome, model)
     if kept is not None:
         check_path(kept, Kind.EVALUATED)
-    if folder is not None and folder.is_file():
-        raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
     if folder is not None:
-        from deepcpg_tf.weights.preset_folder import is_preset_folder
-
-        if is_preset_folder(folder):
-            raise OutputError(f"{folder}: expected a folder for a report, found one of a model")
-        check_writable(folder, inside=True)
-        require("matplotlib", extra="plots")
+        check_report(folder)
     if part is not None and part not in _PARTS:
         raise ConfigError(f"part: expected one of {', '.join(_PARTS)}, received {part!r}")
     if part is not None and split is None:
@@ -116,6 +117,8 @@ def evaluate(
             "predictions: expected a model of cells alone, received one with the outputs "
             f"{', '.join(loaded.config.outputs)}"
         )
+    if calibrated:
+        check_calibrated(loaded)
     from deepcpg_tf.data.bulk import check_predicted
     from deepcpg_tf.data.examples import TableExamples
     from deepcpg_tf.data.opening import open_data
@@ -123,6 +126,7 @@ def evaluate(
     from deepcpg_tf.evaluation.annotations import annotate
     from deepcpg_tf.evaluation.evaluation import about
     from deepcpg_tf.evaluation.run import evaluate_arrays, with_outputs
+    from deepcpg_tf.models.values import values_of_logits
     from deepcpg_tf.results.blocks import shards_of
 
     reference = None if genome is None else Path(genome)
@@ -135,7 +139,7 @@ def evaluate(
     contents = Contents(cells, tuple(examples.chromosomes), kind=Kind.EVALUATED)
     if kept is not None:
         check_result(kept, contents)
-    columns = _columns(cells, opened)
+    columns = columns_of(cells, opened)
     outputs = loaded.config.other_outputs
     indices = np.arange(len(examples.positions))
     how = "all sites"
@@ -145,7 +149,7 @@ def evaluate(
         how = f"{part}: chromosomes {', '.join(chromosomes_of(examples, indices))}"
     if not len(indices):
         raise ConfigError(f"part: expected sites in {part}, found none")
-    if seen := _trained_on(loaded, opened, indices):
+    if seen := trained_on(loaded, opened, indices):
         progress.tells(
             f"the model was trained on sites of {shown_names(seen)}, which are among these: "
             "how it does on unseen ones, the part to test on of the same split tells"
@@ -155,6 +159,14 @@ def evaluate(
     for name, mask in masks.items():
         if not mask.any():
             progress.tells(f"annotation {name}: none of the {len(mask):,} sites lies within")
+    adjustment = None
+    told = about(name_of(model), loaded.config.architecture, files, how)
+    if calibrated:
+        others = np.setdiff1d(np.arange(len(examples.positions)), indices)
+        found = calibration_of(loaded, examples, others if len(others) else indices)
+        adjustment = found.calibration.offsets_and_temperatures(cells)
+        progress.tells(found.told)
+        told["probabilities"] = found.told
     # Before the long work: they may not be there.
     targets = opened.targets(loaded.config.outputs)[indices] if outputs else None
     labels = np.empty((len(indices), len(cells)), np.int8)
@@ -162,10 +174,11 @@ def evaluate(
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         labels[rows] = examples.labels(indices[rows])[:, columns]
-    values = _predicted(loaded, opened, examples, indices, progress)
-    told = about(name_of(model), loaded.config.architecture, files, how)
+    logits = _logits(loaded, opened, examples, indices, progress)
+    values = values_of_logits(logits, loaded.config, adjustment)
+    predicted = None if adjustment is None else expit(logits[:, : len(cells)])
     probabilities = values[:, : len(cells)]
-    result = evaluate_arrays(labels, probabilities, cells, masks, told)
+    result = evaluate_arrays(labels, probabilities, cells, masks, told, predicted=predicted)
     if targets is not None:
         result = with_outputs(result, targets, values, outputs, masks)
     if folder is not None:
@@ -178,14 +191,14 @@ def evaluate(
     return result
 
 
-def _predicted(
+def _logits(
     model: MethylationModel,
     data: Data,
     examples: Examples,
     indices: npt.NDArray[np.int64],
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
-    """Return what a model predicts of some sites, [n, units]; a local module, of all cells."""
+    """Return the logits of some sites, [n, units]; a local module's, of all cells of the data."""
     if is_local(model):
         from deepcpg_tf.scan.local import LocalEngine
 
@@ -193,35 +206,10 @@ def _predicted(
         engine = LocalEngine(model, opened.table, opened.genome)
         ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
         sites = SiteColumns(examples.chromosomes, ids, positions)
-        return engine.probabilities(None, None, sites, progress)
-    values = np.empty((len(indices), model.config.units), np.float32)
+        return engine.logits(None, None, sites, progress)
+    logits = np.empty((len(indices), model.config.units), np.float32)
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
-        values[rows] = model.predict_arrays(examples.arrays(indices[rows]))
+        logits[rows] = model.predict_arrays(examples.arrays(indices[rows]), "logits")
         progress.advances(len(indices[rows]))
-    return values
-
-
-def _trained_on(model: MethylationModel, data: Data, sites: npt.NDArray[np.int64]) -> list[str]:
-    """Return on which chromosomes of some sites a model was trained, if on these data."""
-    from deepcpg_tf.data.examples import digest
-    from deepcpg_tf.data.splits import chromosomes_of
-    from deepcpg_tf.data.targets import examples_of
-
-    match model.provenance:
-        case {"data": before, "split": {"train": {"chromosomes": [*names]}}}:
-            both = [name for name in chromosomes_of(data, sites) if name in names]
-            if both and before == digest(examples_of(data, model.config)):
-                return both
-    return []
-
-
-def _columns(cells: tuple[str, ...], examples: Data) -> list[int]:
-    """Return where the data have the model's cells."""
-    missing = [cell for cell in cells if cell not in examples.cells]
-    if missing:
-        raise ConfigError(
-            f"data: expected the model's cells ({', '.join(cells)}), "
-            f"found no {', '.join(missing)} among {', '.join(examples.cells)}"
-        )
-    return [examples.cells.index(cell) for cell in cells]
+    return logits

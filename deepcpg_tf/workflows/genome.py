@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import ConfigError, GenomeError, OutputError
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.calibration import (
+    calibration_of,
+    check_calibrated,
+    needs_shares,
+    table_of_neighbours,
+)
 from deepcpg_tf.workflows.local import is_local, open_engine
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
@@ -23,6 +29,9 @@ from deepcpg_tf.workflows.opening import (
     open_table,
     tell_of_none_observed,
 )
+
+if TYPE_CHECKING:
+    from deepcpg_tf.scan.shards import Shard
 
 
 class Scanned(NamedTuple):
@@ -48,6 +57,7 @@ def predict_genome(
     chromosomes: Sequence[str] | None = None,
     regions: PathLike | None = None,
     thousandths: bool = False,
+    calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Scanned:
     """Predict every CpG of a genome.
@@ -64,13 +74,17 @@ def predict_genome(
     out
         Where to write, by its ending; see `deepcpg_tf.results.registry.write_results`.
     table
-        A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module reads.
+        A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module reads,
+        or of which to take the shares that calibrate a model that keeps none.
     chromosomes
         Only these, with or without ``chr``.
     regions
         A BED file: only the CpGs within its intervals.
     thousandths
         Whether tables have whole thousandths, 0 to 1000.
+    calibrated
+        Whether to calibrate the probabilities of cells, which are those of the original else:
+        of a model trained with balanced classes as if half of each cell's sites were methylated.
     progress
         Who is told.
 
@@ -84,7 +98,8 @@ def predict_genome(
         When a file cannot be read or written, or there is no CpG.
     """
     where = (chromosomes, regions)
-    return _scan(model, table, genome, out, where, thousandths, progress, impute=False)
+    how = _How(thousandths, calibrated=calibrated)
+    return _scan(model, table, genome, out, where, how, progress)
 
 
 def impute(
@@ -96,18 +111,21 @@ def impute(
     chromosomes: Sequence[str] | None = None,
     regions: PathLike | None = None,
     thousandths: bool = False,
+    min_confidence: float | None = None,
     progress: Progress = SILENT,
 ) -> Scanned:
     """Complete a table: the observed state where there is one, elsewhere the prediction.
 
-    Every CpG of the genome is written, for each cell of the model. What is predicted by a
-    model that was trained with balanced classes is not calibrated: it takes half of the
-    sites of each cell for methylated.
+    Every CpG of the genome is written, for each cell of the model. Probabilities are
+    calibrated with what the model keeps, or with the methylated shares of the table: see
+    `deepcpg_tf.configs.calibration`.
 
     Parameters
     ----------
     model, out, chromosomes, regions, thousandths, progress
         As for `predict_genome`.
+    min_confidence
+        0.5 to 1: predictions of which neither state has this probability are left missing.
     table
         A table (``.h5ad``) with some of the model's cells.
     genome
@@ -124,7 +142,19 @@ def impute(
         CG of it.
     """
     where = (chromosomes, regions)
-    return _scan(model, table, genome, out, where, thousandths, progress, impute=True)
+    if min_confidence is not None and not 0.5 <= min_confidence <= 1:
+        raise ConfigError(f"min_confidence: expected 0.5 to 1, received {min_confidence:g}")
+    how = _How(thousandths, calibrated=True, impute=True, min_confidence=min_confidence)
+    return _scan(model, table, genome, out, where, how, progress)
+
+
+class _How(NamedTuple):
+    """What is made of predictions."""
+
+    thousandths: bool
+    calibrated: bool
+    impute: bool = False
+    min_confidence: float | None = None
 
 
 def _scan(
@@ -133,20 +163,18 @@ def _scan(
     genome: GenomeLike,
     out: PathLike,
     where: tuple[Sequence[str] | None, PathLike | None],
-    thousandths: bool,
+    how: _How,
     progress: Progress,
-    *,
-    impute: bool,
 ) -> Scanned:
     from deepcpg_tf.results.contents import Contents, Kind
     from deepcpg_tf.results.registry import check_path, check_result, write_results
 
-    chromosomes, regions = where
+    (chromosomes, regions), impute = where, how.impute
     out, within_file = Path(out), None if regions is None else Path(regions)
     check_files(within_file, *([Path(table)] if isinstance(table, str | Path) else []))
     check_other_than(out, within_file, table, genome, model)
     kind = Kind.IMPUTED if impute else Kind.PREDICTED
-    check_path(out, kind, thousandths=thousandths)
+    check_path(out, kind, thousandths=how.thousandths)
     loaded = open_model(model)
     loaded.check_values()
     from deepcpg_tf.data.neighbours import neighbours_of
@@ -161,26 +189,39 @@ def _scan(
     lengths = reference.lengths
     _check_columns(out, loaded.config, impute=impute)
     engine: ScanEngine | LocalEngine
-    neighbours = observed = None
+    adjustment = neighbours = observed = None
     if is_local(loaded):
-        engine = open_engine(loaded, table, reference)
+        engine = open_engine(loaded, table, reference, calibrated=how.calibrated)
         columns = cells = engine.cells
+        told = engine.told
+        adjustment = engine.adjustment
         tell_of_none_observed(engine, chosen_chromosomes(reference, chromosomes), progress)
         if impute:
             observed = Observations(engine.table, reference, cells)
     else:
         cells = loaded.cells
         columns = cells if impute else loaded.config.column_names
-        if impute and table is not None:
-            held = open_table(table).on(reference)
-            observed = Observations(held, reference, cells)
-            neighbours = neighbours_of(loaded.config, held)
+        if table is not None and (impute or (how.calibrated and needs_shares(loaded))):
+            table = open_table(table).on(reference)
+        if impute and isinstance(table, MethylationTable):
+            observed = Observations(table, reference, cells)
+            neighbours = neighbours_of(loaded.config, table)
         else:
-            neighbours = open_neighbours(loaded.config, table, reference)
-        engine = ScanEngine(loaded, neighbours)
-    contents = Contents(columns, tuple(lengths), tuple(lengths.values()), kind, thousandths)
+            of_neighbours = table_of_neighbours(loaded, table, calibrated=how.calibrated)
+            neighbours = open_neighbours(loaded.config, of_neighbours, reference)
+        told = None
+        if how.calibrated:
+            check_calibrated(loaded)
+            shares = table if isinstance(table, MethylationTable) else None
+            found = calibration_of(loaded, shares, strict=not impute)
+            adjustment = found.calibration.offsets_and_temperatures(cells)
+            told = found.told
+        engine = ScanEngine(loaded, neighbours, adjustment=adjustment)
+    contents = Contents(columns, tuple(lengths), tuple(lengths.values()), kind, how.thousandths)
     check_result(out, contents)
     within = None if within_file is None else read_annotation(within_file, lengths)
+    if told is not None:
+        progress.tells(told)
     names = chosen_chromosomes(reference, chromosomes)
     parts = list(regions_of(reference, names))
     sites = sum(len(sites_of(reference, part, within)) for part in parts)
@@ -192,6 +233,7 @@ def _scan(
         "chromosomes": names,
         "regions": None if within is None else within.digest(),
         "neighbours": None if neighbours is None else neighbours.digest(),
+        "calibration": None if adjustment is None else adjustment.digest(),
         **({"table": engine.digest()} if isinstance(engine, LocalEngine) else {}),
     }
     if neighbours is not None:
@@ -208,8 +250,10 @@ def _scan(
         identity=identity,
         progress=progress,
     ) as predicted:
-        shards = (one.first_columns(len(columns)) for one in predicted)
-        write_results(out, contents, shards if observed is None else observed.impute(shards))
+        shards: Iterator[Shard] = (one.first_columns(len(columns)) for one in predicted)
+        if observed is not None:
+            shards = observed.impute(shards, how.min_confidence)
+        write_results(out, contents, shards)
     if observed is None:
         return Scanned(out, sites, len(cells), 0)
     return Scanned(out, sites, len(cells), observed.shared, observed.used)

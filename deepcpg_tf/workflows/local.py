@@ -11,6 +11,7 @@ from deepcpg_tf.data.opening import TableData
 from deepcpg_tf.errors import InputError
 from deepcpg_tf.local.entries import Entries
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.calibration import calibration_of
 from deepcpg_tf.workflows.opening import PathLike, open_table
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def open_engine(
     model: LocalForEntryPrediction,
     table: PathLike | MethylationTable | None,
     genome: Genome | None,
+    *,
+    calibrated: bool = False,
 ) -> LocalEngine:
     """Return a local module made ready for the cells of a table.
 
@@ -115,4 +118,9 @@ def open_engine(
             "table: expected a methylation table, the cells of which a local module predicts, "
             "received none"
         )
-    return LocalEngine(model, open_table(table).on(genome), genome)
+    engine = LocalEngine(model, open_table(table).on(genome), genome)
+    if calibrated:
+        found = calibration_of(model, None)
+        engine.adjustment = found.calibration.offsets_and_temperatures(engine.cells)
+        engine.told = found.told
+    return engine

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.cpg import cpg_part
-from deepcpg_tf.errors import InputError, OutputError
-from deepcpg_tf.files import what_is_there
+from deepcpg_tf.errors import ConfigError, InputError, OutputError
+from deepcpg_tf.extras import require
+from deepcpg_tf.files import check_writable, what_is_there
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.progress import Progress
 
 if TYPE_CHECKING:
+    from deepcpg_tf.data.examples import Data
     from deepcpg_tf.data.neighbours import NeighbourReader
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel
@@ -165,3 +170,70 @@ def _model_files(path: Path) -> list[Path]:
     from deepcpg_tf.weights.preset_folder import WEIGHTS_FILE, is_preset_folder
 
     return [path / WEIGHTS_FILE] if is_preset_folder(path) else list(path.glob("*.h5"))
+
+
+def check_new(out: Path) -> None:
+    """Refuse a folder that holds anything, or is worked in.
+
+    Raises
+    ------
+    OutputError
+    """
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise OutputError(
+            f"{out}: expected a new folder, found that it is there already; choose another, or "
+            "remove it"
+        )
+    if Path.cwd().is_relative_to(out.resolve()):
+        raise OutputError(f"{out}: expected a folder other than the one worked in")
+
+
+def check_report(folder: Path) -> None:
+    """Refuse a folder that a report cannot be written into.
+
+    Raises
+    ------
+    OutputError
+        When it is no folder, holds a model, or cannot be written to.
+    DeepCpgError
+        When what draws figures is not installed.
+    """
+    from deepcpg_tf.weights.preset_folder import is_preset_folder
+
+    if folder.is_file():
+        raise OutputError(f"{folder}: expected the name of a folder to write, received a file")
+    if is_preset_folder(folder):
+        raise OutputError(f"{folder}: expected a folder for a report, found one of a model")
+    check_writable(folder, inside=True)
+    require("matplotlib", extra="plots")
+
+
+def trained_on(model: MethylationModel, data: Data, sites: npt.NDArray[np.int64]) -> list[str]:
+    """Return on which chromosomes of some sites a model was trained, if on these data."""
+    from deepcpg_tf.data.examples import digest
+    from deepcpg_tf.data.splits import chromosomes_of
+    from deepcpg_tf.data.targets import examples_of
+
+    match model.provenance:
+        case {"data": before, "split": {"train": {"chromosomes": [*names]}}}:
+            both = [name for name in chromosomes_of(data, sites) if name in names]
+            if both and before == digest(examples_of(data, model.config)):
+                return both
+    return []
+
+
+def columns_of(cells: tuple[str, ...], data: Data) -> list[int]:
+    """Return where data have some cells.
+
+    Raises
+    ------
+    ConfigError
+        When they lack one.
+    """
+    missing = [cell for cell in cells if cell not in data.cells]
+    if missing:
+        raise ConfigError(
+            f"data: expected the model's cells ({', '.join(cells)}), "
+            f"found no {', '.join(missing)} among {', '.join(data.cells)}"
+        )
+    return [data.cells.index(cell) for cell in cells]

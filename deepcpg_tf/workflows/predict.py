@@ -10,11 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from deepcpg_tf.configs.calibration import Adjustment
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.genome.sites import NEXT_TO_NEIGHBOURS, read_sites
 from deepcpg_tf.prediction.sources import Keys, SiteFile, Source, batch_slices, keys_of_sites
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.workflows.calibration import (
+    calibration_of,
+    check_calibrated,
+    needs_shares,
+    table_of_neighbours,
+)
 from deepcpg_tf.workflows.local import is_local, open_engine
 from deepcpg_tf.workflows.opening import (
     ModelLike,
@@ -24,6 +31,7 @@ from deepcpg_tf.workflows.opening import (
     open_neighbours,
     tell_of_none_observed,
 )
+from deepcpg_tf.workflows.opening import open_table as open_methylation_table
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.neighbours import NeighbourReader
@@ -50,6 +58,7 @@ def predict(
     *,
     values: Values = "probabilities",
     table: PathLike | MethylationTable | None = None,
+    calibrated: bool = False,
     progress: Progress = SILENT,
 ) -> Predicted:
     """Predict the windows or sites of a source, into a file or into memory.
@@ -70,7 +79,10 @@ def predict(
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
     table
         A table (``.h5ad``) of the cells whose neighbouring sites a CpG or Joint module
-        reads; these modules predict a `SiteFile`, whose sites have to be CG.
+        reads; these modules predict a `SiteFile`, whose sites have to be CG. Or one of which
+        to take the shares that calibrate a model that keeps none.
+    calibrated
+        Whether to calibrate the probabilities of cells, which are those of the original else.
     progress
         Who is told.
 
@@ -92,15 +104,18 @@ def predict(
     check_table(path)
     loaded = open_model(model)
     loaded.check_values(values)
-    reader = _reader(loaded, table, reference, values)
-    check_table(path, source.keys, _names(loaded, reader, values))
+    way = _way(loaded, values, table, reference, calibrated=calibrated)
+    reader = way.reader
+    check_table(path, source.keys, _names(loaded, way, values))
     rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
         if reader is not None and source.cpgs is not None:
             tell_of_none_observed(reader, source.cpgs.references, progress)
+    if way.told is not None:
+        progress.tells(way.told)
     progress.begins("predicting", rows, "windows")
-    batches = _batches(loaded, source, values, reader)
+    batches = _batches(loaded, source, values, way)
     if out is None:
         held = []
         for batch in batches:
@@ -122,6 +137,8 @@ def iterate_predictions(
     source: Source,
     values: Values = "probabilities",
     table: PathLike | MethylationTable | None = None,
+    *,
+    calibrated: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Predict the windows or sites of a source, batch by batch.
 
@@ -133,7 +150,7 @@ def iterate_predictions(
         A `OneSequence`, `SequenceFile`, `FastaFile` or `SiteFile`.
     values
         ``"probabilities"``, ``"logits"`` or ``"embedding"``.
-    table
+    table, calibrated
         As for `predict`.
 
     Yields
@@ -145,32 +162,53 @@ def iterate_predictions(
     """
     model.check_values(values)
     genome = source.genome if isinstance(source, SiteFile) else None
-    reader = _reader(model, table, genome, values)
-    if reader is not None:
-        _check(source, reader)
-    yield from _batches(model, source, values, reader)
+    way = _way(model, values, table, genome, calibrated=calibrated)
+    if way.reader is not None:
+        _check(source, way.reader)
+    yield from _batches(model, source, values, way)
 
 
 Reader: TypeAlias = "NeighbourReader | LocalEngine | None"
 """What reads of a table what a module reads of neighbours, or predicts its cells."""
 
 
-def _reader(
+class _Way(NamedTuple):
+    """What reads neighbours, if any are, what calibrates, if anything does, and what to tell."""
+
+    reader: Reader
+    adjustment: Adjustment | None = None
+    told: str | None = None
+
+
+def _way(
     model: MethylationModel,
+    values: Values,
     table: PathLike | MethylationTable | None,
     genome: Genome | None,
-    values: Values,
-) -> Reader:
-    if not is_local(model):
-        return open_neighbours(model.config, table, genome)
-    if values == "embedding":
-        raise ConfigError("values: expected probabilities or logits of a local module")
-    return open_engine(model, table, genome)
+    *,
+    calibrated: bool,
+) -> _Way:
+    if is_local(model):
+        if values == "embedding":
+            raise ConfigError("values: expected probabilities or logits of a local module")
+        engine = open_engine(model, table, genome, calibrated=calibrated)
+        return _Way(engine, engine.adjustment, engine.told)
+    if not calibrated:
+        return _Way(open_neighbours(model.config, table, genome))
+    if values != "probabilities":
+        raise ConfigError(f"calibrated: expected probabilities with it, received {values}")
+    check_calibrated(model)
+    of_neighbours = table_of_neighbours(model, table, calibrated=True)
+    reader = open_neighbours(model.config, of_neighbours, genome)
+    held = open_methylation_table(table) if table is not None and needs_shares(model) else None
+    found = calibration_of(model, held)
+    adjustment = found.calibration.offsets_and_temperatures(model.cells)
+    return _Way(reader, adjustment, found.told)
 
 
-def _names(model: MethylationModel, reader: Reader, values: Values) -> list[str]:
+def _names(model: MethylationModel, way: _Way, values: Values) -> list[str]:
     """Return the name of each column that is predicted."""
-    cells = getattr(reader, "cells", None)
+    cells = getattr(way.reader, "cells", None)
     return model.value_names(values) if cells is None else list(cells)
 
 
@@ -182,14 +220,14 @@ def _check(source: Source, reader: Reader) -> int:
 
 
 def _batches(
-    model: MethylationModel, source: Source, values: Values, reader: Reader
+    model: MethylationModel, source: Source, values: Values, way: _Way
 ) -> Iterator[pa.RecordBatch]:
-    names = _names(model, reader, values)
+    names = _names(model, way, values)
     if isinstance(source, SiteFile):
-        predicted = _predict_sites(model, source, values, reader)
+        predicted = _predict_sites(model, source, values, way)
     else:
         predicted = (
-            (batch.keys, model.predict_arrays({"windows": batch.windows}, values))
+            (batch.keys, _predict_windows(model, batch.windows, values, way.adjustment))
             for batch in source.batches()
         )
     for keys, rows in predicted:
@@ -198,15 +236,33 @@ def _batches(
         yield pa.RecordBatch.from_arrays(arrays, names=[*keys, *columns])
 
 
+def _predict_windows(
+    model: MethylationModel,
+    windows: npt.NDArray[np.uint8],
+    values: Values,
+    adjustment: Adjustment | None,
+) -> npt.NDArray[np.float32]:
+    from deepcpg_tf.models.values import values_of_logits
+
+    if adjustment is None:
+        return model.predict_arrays({"windows": windows}, values)
+    logits = model.predict_arrays({"windows": windows}, "logits")
+    return values_of_logits(logits, model.config, adjustment)
+
+
 def _predict_sites(
-    model: MethylationModel, source: SiteFile, values: Values, reader: Reader
+    model: MethylationModel, source: SiteFile, values: Values, way: _Way
 ) -> Iterator[tuple[Keys, npt.NDArray[np.float32]]]:
     """Predict sites, what their windows share computed once where they lie close."""
     from deepcpg_tf.scan.engine import ScanEngine
     from deepcpg_tf.scan.local import LocalEngine
 
-    engine: Any = reader if isinstance(reader, LocalEngine) else ScanEngine(model, reader)
-    number = len(_names(model, reader, values))
+    engine: Any
+    if isinstance(way.reader, LocalEngine):
+        engine = way.reader
+    else:
+        engine = ScanEngine(model, way.reader, adjustment=way.adjustment)
+    number = len(_names(model, way, values))
     for sites in read_sites(source.path, source.genome):
         rows = np.empty((len(sites), number), np.float32)
         for reference, indices in sites.groups():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.configs.names import JOINT
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
@@ -21,7 +22,14 @@ from deepcpg_tf.resume import arithmetic, held_folder, remove_owned, versions
 from deepcpg_tf.training.logs import logger
 from deepcpg_tf.training.settings import TrainingSettings
 from deepcpg_tf.workflows.beginning import Beginning, check_module, chosen_outputs
-from deepcpg_tf.workflows.opening import ModelLike, PathLike, name_of, open_model, paths_of
+from deepcpg_tf.workflows.opening import (
+    ModelLike,
+    PathLike,
+    check_new,
+    name_of,
+    open_model,
+    paths_of,
+)
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.examples import Examples
@@ -163,7 +171,7 @@ def train(
     state = out.resolve().parent / f".{out.name}.training"
     # Before anything is read: who comes second is not to work in vain.
     with held_folder(state, out) as begin:
-        _check_new(out)
+        check_new(out)
         from deepcpg_tf.quiet import import_tensorflow
 
         import_tensorflow()
@@ -259,6 +267,9 @@ def train(
                 progress=progress,
                 on_epoch=log,
             )
+        if settings.class_weights and config.cells:
+            calibration = Calibration.of_counts(config.cells, history.classes)
+            model.config = model.config.with_calibration(calibration)
         model.provenance = {
             "format": "trained by deepcpg_tf",
             "files": [_described(file) for file in (*files, *bulks)],
@@ -285,7 +296,7 @@ def _check(
     dropout: float,
     tensorboard: PathLike | None,
 ) -> None:
-    _check_new(out)
+    check_new(out)
     check_writable(out)
     require("matplotlib", extra="plots")
     if tensorboard is not None:
@@ -296,16 +307,6 @@ def _check(
         raise ConfigError("freeze: expected `start` with it, a model to begin with, received none")
     if not 0 <= dropout < 1:
         raise ConfigError(f"dropout: expected at least 0 and below 1, received {dropout}")
-
-
-def _check_new(out: Path) -> None:
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise OutputError(
-            f"{out}: expected a new folder, found that it is there already; choose another, or "
-            "remove it"
-        )
-    if Path.cwd().is_relative_to(out.resolve()):
-        raise OutputError(f"{out}: expected a folder other than the one worked in")
 
 
 def _lines_of_start(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepcpg_tf.evaluation.curves import Calibration, calibrate, thin
+from deepcpg_tf.evaluation.curves import thin
 from deepcpg_tf.evaluation.scores import Sweep, observe, sweep
 from tests.evaluation.examples import random
 
@@ -29,18 +29,3 @@ def test_a_thinned_curve_stays_on_the_full_one():
     negatives, positives = found.false_positives[-1], found.true_positives[-1]
     for fpr, recall in zip(curve.false_positive_rate, curve.recall, strict=True):
         assert (round(fpr * negatives), round(recall * positives)) in points
-
-
-def test_bins_by_hand():
-    labels = np.array([1, 0, 1, 1, -1, 0], np.int8)
-    probabilities = np.array([0.0, 0.0625, 0.125, 1.0, 0.5, 0.9375], np.float32)
-    counts, positives, sums = calibrate(observe(labels, probabilities, "c"))
-    assert counts.tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
-    assert positives.tolist() == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]
-    assert sums.tolist() == [0.0625, 0.125, 0, 0, 0, 0, 0, 0, 0, 1.9375]
-
-
-def test_share_methylated():
-    counts = np.array([[3.0, 1.0], [0.0, 0.0]])
-    shares = Calibration(counts, np.array([[1.0, 1.0], [0.0, 0.0]]), counts).methylated
-    assert shares == pytest.approx([0.5, np.nan], nan_ok=True)

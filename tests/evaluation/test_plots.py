@@ -13,6 +13,7 @@ from deepcpg_tf.evaluation.plots import (
     calibration_figure,
     figures,
     precision_recall_figure,
+    risk_figure,
     roc_figure,
     save_png,
 )
@@ -72,7 +73,33 @@ def test_calibration_points():
     known = ~np.isnan(points.get_ydata())
     assert points.get_xdata()[known].tolist() == [0.3125, 0.75]
     assert points.get_ydata()[known].tolist() == [0, 1]
-    assert [bar.get_height() for bar in bars] == [0, 0, 0, 75, 0, 0, 0, 25, 0, 0]
+    assert [bar.get_height() for bar in bars] == [0] * 4 + [75] + [0] * 6 + [25] + [0] * 3
+
+
+def test_risk_line():
+    """From all labels, a quarter of them wrong, to the surest, none of them."""
+    labels = np.array([[1, 0, 1, 0]], np.int8).T
+    probabilities = np.array([[0.95, 0.85, 0.7, 0.0]], np.float32).T
+    (line,) = risk_figure(evaluate(labels, probabilities, ["c"]).calibration).axes[0].get_lines()
+    assert (line.get_xdata()[0], line.get_ydata()[0]) == (1, 0.25)
+    assert (line.get_xdata()[-1], line.get_ydata()[-1]) == (0.25, 0)
+    assert set(line.get_xdata()) == {1, 0.75, 0.5, 0.25}
+
+
+@pytest.mark.parametrize("figure", [calibration_figure, risk_figure])
+def test_what_was_predicted_is_drawn_beside_what_is_calibrated(figure):
+    labels, probabilities, cells = random(200, 2)
+    both = evaluate(labels, probabilities, cells, predicted=probabilities**2)
+    alone = evaluate(labels, probabilities**2, cells)
+    drawn = figure(both.calibration, both.predicted)
+    (own,) = [line for line in drawn.axes[0].get_lines() if line.get_label() == "as predicted"]
+    assert "all cells together, calibrated" in legend(drawn)
+    (other,) = [
+        line
+        for line in figure(alone.calibration).axes[0].get_lines()
+        if line.get_label() == "all cells together"
+    ]
+    np.testing.assert_array_equal(own.get_ydata(), other.get_ydata())
 
 
 def test_cells_by_auc():

@@ -54,7 +54,7 @@ HEADER = ["cell", "n", "methylated", "AUC", "AP", "ACC", "TPR", "TNR", "F1", "MC
 
 def test_the_table_of_cells(tmp_path):
     labels, probabilities, cells = original()
-    (table,) = page(tmp_path, labels, probabilities, cells).tables
+    table, _ = page(tmp_path, labels, probabilities, cells).tables
     assert table[0] == HEADER
     share = np.mean(labels[labels[:, 1] >= 0, 1])
     # The values of the original program's eval.tsv.
@@ -78,7 +78,7 @@ def test_the_table_of_cells(tmp_path):
 
 def test_what_is_not_defined_is_a_dash_and_left_out_of_means(tmp_path):
     labels = np.array([[1, 1], [0, 1]], np.int8)
-    (table,) = page(
+    table, _ = page(
         tmp_path, labels, np.array([[0.9, 0.9], [0.1, 0.2]], np.float32), ["a", "b"]
     ).tables
     assert [row[3] for row in table] == ["AUC", "1.000", DASH, "1.000", DASH]
@@ -88,6 +88,27 @@ def test_one_cell_has_no_mean(tmp_path):
     found = page(tmp_path, *random(200, 1))
     assert [row[0] for row in found.tables[0]] == ["cell", "c0"]
     assert "1 cell, 200 sites" in found.text
+
+
+def test_calibration(tmp_path):
+    """Of each cell and all together, and with what was predicted where that was calibrated."""
+    labels, probabilities, cells = random(500, 2)
+    evaluation = evaluate(labels, probabilities, cells, predicted=probabilities**2)
+    write_evaluation(evaluation, tmp_path)
+    found = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    table = found.tables[1]
+    assert table[0] == ["cell", "ECE", "Brier", "ECE as predicted", "Brier as predicted"]
+    assert [row[0] for row in table[1:]] == ["c0", "c1", "all together"]
+    before, after = evaluation.predicted, evaluation.calibration
+    assert table[2][1:] == [
+        f"{values[1]:.3f}" for one in (after, before) for values in (one.ece, one.brier)
+    ]
+    assert table[3][1] == f"{after.pooled().ece[0]:.3f}"
+    assert "but for what is called as predicted" in found.text
+    lines = (tmp_path / "calibration.tsv").read_text().splitlines()
+    assert f"ece_predicted\tcpg/c1\t{before.ece[1]}" in lines
+    (_, alone) = page(tmp_path, labels, probabilities, cells).tables
+    assert alone[0] == ["cell", "ECE", "Brier"]
 
 
 def test_annotations(tmp_path):
@@ -105,15 +126,15 @@ def test_text_of_the_user_is_escaped(tmp_path):
     arguments = labels, probabilities, ["a", evil], {evil: np.ones(100, bool)}, {evil: evil}
     found = page(tmp_path, *arguments)
     assert "script" not in found.tags
-    about, cells, annotations = found.tables
+    about, cells, calibration, annotations = found.tables
     assert about == [[evil, evil]]
-    assert cells[2][0] == evil
+    assert cells[2][0] == calibration[2][0] == evil
     assert annotations[2][0] == evil
 
 
 def test_nothing_is_fetched(tmp_path):
     found = page(tmp_path, *random(100, 2), {"a": np.ones(100, bool)})
-    assert len(found.sources) == 5
+    assert len(found.sources) == 6
     assert all(source.startswith("data:image/png;base64,") for source in found.sources)
     assert not re.search(r"url\(|@import|https?:", (tmp_path / "report.html").read_text())
 
@@ -122,6 +143,6 @@ def test_nothing_is_fetched(tmp_path):
 def test_every_metric_and_figure_is_explained(tmp_path, annotated):
     masks = {"a": np.ones(100, bool)} if annotated else {}
     found = page(tmp_path, *random(100, 2), masks)
-    for name in HEADER[1:]:
+    for name in (*HEADER[1:], "ECE", "Brier"):
         assert re.search(rf"{name}[A-Z]", found.text.split("What the metrics mean")[1]), name
     assert ("AUC within annotations" in found.text) == annotated

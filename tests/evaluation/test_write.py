@@ -13,7 +13,10 @@ from deepcpg_tf.evaluation.scores import score
 from deepcpg_tf.evaluation.write import write_evaluation
 from tests.evaluation.examples import original, random
 
-FIGURES = {"roc.png", "precision_recall.png", "auc.png", "calibration.png"}
+FIGURES = {
+    *("roc.png", "precision_recall.png", "auc.png", "calibration.png", "risk_coverage.png"),
+    *("calibration.tsv", "risk_coverage.tsv"),
+}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -72,7 +75,7 @@ def test_a_failure_leaves_the_earlier_report_whole(tmp_path, monkeypatch, fails,
     write_evaluation(evaluate(labels, probabilities, cells, masks), tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     before = contents(tmp_path)
-    assert len(before) == 9
+    assert len(before) == 12
 
     def fail(*arguments):
         raise error

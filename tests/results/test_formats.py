@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -119,6 +120,8 @@ def test_anndata(tmp_path, kind):
         table.layers["observed"] = scipy.sparse.csc_matrix(stored.T)
         table.layers["imputed"] = values.T
         table.layers["probability"] = probabilities.T
+        sure = np.maximum(probabilities, 1 - probabilities)
+        table.layers["confidence"] = np.where(labels < 0, sure, 1).astype(np.float32).T
     table.write_h5ad(tmp_path / "b.h5ad", compression="gzip")
 
     with h5py.File(tmp_path / "a.h5ad") as found, h5py.File(tmp_path / "b.h5ad") as expected:
@@ -185,7 +188,10 @@ def test_the_originals_layout(tmp_path, kind):
             if labels is not None:
                 beside = file[f"probability/cpg/{cell}"]
                 np.testing.assert_array_equal(beside, probabilities[:, i])
-        assert ("probability" in file) == (labels is not None)
+                sure = np.maximum(beside[:], 1 - beside[:])
+                sure[labels[:, i] >= 0] = 1
+                np.testing.assert_array_equal(file[f"confidence/cpg/{cell}"], sure)
+        assert ("probability" in file) == ("confidence" in file) == (labels is not None)
 
 
 @pytest.mark.usefixtures("rows")
@@ -218,6 +224,74 @@ def test_bedgraph(tmp_path, kind):
         rows = zip(names, positions.tolist(), values[:, i].tolist(), strict=True)
         expected = [f"{name}\t{at}\t{at + 2}\t{value:.6g}" for name, at, value in rows]
         assert [line.decode() for line in lines] == expected
+
+
+def unsure():
+    """Return one shard, of which some predictions are not sure enough, and what is left."""
+    probabilities = np.array([[0.9, 0.2], [0.89, 0.1], [0.1, 0.5], [0.5, 0.11]], np.float32)
+    labels = np.array([[-1, 0], [-1, -1], [-1, 1], [1, -1]], np.int8)
+    values = np.array([[0.9, 0], [np.nan, 0.1], [0.1, 1], [1, np.nan]], np.float32)
+    shard = Shard("chr1", np.array([3, 8, 20, 31]), probabilities, labels, 0.9)
+    return shard, values
+
+
+@pytest.mark.usefixtures("rows")
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("thousandths", [False, True])
+def test_what_is_not_sure_is_missing(tmp_path, ending, thousandths):
+    shard, values = unsure()
+    path, cells = tmp_path / f"a{ending}", ("c1", "c2")
+    if thousandths and ending not in (".parquet", ".tsv", ".tsv.gz"):
+        return
+    own = Contents(cells, ("chr1",), (90,), Kind.IMPUTED, thousandths)
+    write_results(path, own, [shard.rows(slice(2)), shard.rows(slice(2, 9))])
+    if ending in (".parquet", ".tsv", ".tsv.gz"):
+        read = pl.read_parquet if ending == ".parquet" else partial(pl.read_csv, separator="\t")
+        frame = read(path)
+        assert (
+            frame.select(pl.col(cells).is_null()).to_numpy().tolist() == np.isnan(values).tolist()
+        )
+        found = frame.select(cells).to_numpy() / (1000 if thousandths else 1)
+        assert frame["c1_observed"].to_list() == [False, False, False, True]
+        if ending == ".tsv" and not thousandths:
+            assert path.read_text().splitlines()[2] == "chr1\t8\t\t0.1\tfalse\tfalse"
+    elif ending == ".h5ad":
+        import anndata
+
+        table = anndata.read_h5ad(path)
+        found = table.X.T
+        np.testing.assert_array_equal(table.layers["probability"].T, shard.probabilities)
+        sure = [[0.9, 1], [0.89, 0.9], [0.9, 1], [1, 0.89]]
+        np.testing.assert_array_equal(table.layers["confidence"].T, np.array(sure, np.float32))
+    elif ending == ".h5":
+        with h5py.File(path) as file:
+            found = np.stack([file[f"preds/cpg/{cell}"][:] for cell in cells], axis=1)
+            np.testing.assert_array_equal(file["probability/cpg/c1"], shard.probabilities[:, 0])
+    else:
+        found = np.full(values.shape, np.nan)
+        for i, cell in enumerate(cells):
+            if ending == ".bigwig":
+                records = list(pybigtools.open(str(path / f"{cell}.bw")).records("chr1"))
+            else:
+                text = gzip.decompress((path / f"{cell}.bedGraph.gz").read_bytes()).decode()
+                lines = [line.split("\t") for line in text.splitlines()[1:]]
+                records = [(int(start), int(end), float(x)) for _, start, end, x in lines]
+            for start, end, value in records:
+                assert end == start + 2
+                found[shard.positions.tolist().index(start), i] = value
+    np.testing.assert_allclose(found, values, rtol=1e-6)
+
+
+def test_a_track_without_a_sure_site(tmp_path):
+    shard, _ = unsure()
+    own = Contents(("c1", "c2"), ("chr1",), (90,), Kind.IMPUTED)
+    shard = shard.rows(slice(1, 2))
+    with pytest.raises(OutputError, match=r"^c1\.bw: expected sites to write, received none with"):
+        write_results(tmp_path / "a.bigwig", own, [shard])
+    assert list(tmp_path.iterdir()) == []
+    write_results(tmp_path / "a.bedgraph", own, [shard])
+    text = gzip.decompress((tmp_path / "a.bedgraph" / "c1.bedGraph.gz").read_bytes())
+    assert text == b'track type=bedGraph name="c1"\n'
 
 
 def test_the_track_line_of_an_odd_name(tmp_path):

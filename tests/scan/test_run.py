@@ -10,9 +10,11 @@ import numpy as np
 import polars as pl
 import pybigtools
 import pytest
+from scipy.special import expit, logit
 
 from deepcpg_tf import DeepCpgDnaForSequencePrediction
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import decode
 from deepcpg_tf.profiles.read import read_profile
 from deepcpg_tf.scan import run as scan_run
 from deepcpg_tf.scan.regions import REGION, Region, together
@@ -380,12 +382,23 @@ def expected_labels(by_sites):
     return np.array([[labels.get((*key, cell), -1) for cell in CELLS] for key in keys])
 
 
+def calibrated(by_sites):
+    """Return what is imputed where nothing was observed: the shares of the table make up for
+    the classes that the original balances."""
+    labels = expected_labels(by_sites)
+    shares = (labels == 1).sum(axis=0) / (labels >= 0).sum(axis=0)
+    assert np.abs(shares - 0.5).max() > 0.003
+    probabilities = by_sites.select(CELLS).to_numpy().astype(np.float64)
+    return expit(logit(probabilities) + logit(shares))
+
+
 def test_impute(run, tmp_path, by_sites, table):
     out = tmp_path / "imputed.parquet"
     result = run(*impute(table, out))
     assert result.code == 0, result.err
     found = pl.read_parquet(out)
     labels = expected_labels(by_sites)
+    assert "undone by the methylated share of each cell, as the data have it; no temp" in result.err
     assert result.err.endswith(
         f"sites, 3 cells, 3 of them in the table; {(labels >= 0).sum():,} of {labels.size:,} "
         "values observed\n"
@@ -393,7 +406,7 @@ def test_impute(run, tmp_path, by_sites, table):
     assert (labels >= 0).mean() > 0.1
     observed = found.select([f"{cell}_observed" for cell in CELLS]).to_numpy()
     np.testing.assert_array_equal(observed, labels >= 0)
-    expected = np.where(labels >= 0, labels, by_sites.select(CELLS).to_numpy())
+    expected = np.where(labels >= 0, labels, calibrated(by_sites))
     np.testing.assert_allclose(
         found.select(CELLS).to_numpy(), expected, atol=tolerances.RUN_PROBABILITIES
     )
@@ -420,6 +433,56 @@ def test_impute_uses_observations_under_other_names(run, tmp_path, of_table, of_
     assert observed["chromosome"].to_list() == list(of_genome)
     assert observed["position"].to_list() == [300] * len(of_genome)
     assert observed["c2"].to_list() == [1] * len(of_genome)
+    assert "as predicted: classes were balanced in training, and the data have not" in result.err
+
+
+def test_impute_what_is_sure(run, fails, tmp_path, by_sites, table):
+    """An unfinished run goes on with another limit: what it has computed is the same."""
+    out = tmp_path / "imputed.tsv"
+    labels, probabilities = expected_labels(by_sites), calibrated(by_sites)
+    sure = np.maximum(probabilities, 1 - probabilities)
+    limit = round(float(np.median(sure)), 2)
+    clear = np.abs(sure - limit) > tolerances.RUN_PROBABILITIES
+    assert run(*impute(table, out), "--min-confidence", limit).code == 0
+    found = pl.read_csv(out, separator="\t", schema_overrides={"chromosome": pl.String})
+    missing = found.select(pl.col(CELLS).is_null()).to_numpy()
+    expected = (labels < 0) & (sure < limit)
+    np.testing.assert_array_equal(missing[clear], expected[clear])
+    assert 0.2 < missing.mean() < 0.6
+    for limit in ("0.4", "1.1", "nan"):
+        error = fails(*impute(table, tmp_path / "x.tsv"), "--min-confidence", limit)
+        assert f"--min-confidence: expected 0.5 to 1, received {limit}" in error
+
+
+@pytest.mark.parametrize("more", [(), ("--sites",)], ids=["genome", "sites"])
+def test_predict_calibrated(run, fails, tmp_path, by_sites, table, more):
+    """Of a model that keeps no shares, with those of the table; without one, that is told."""
+    out, sites = tmp_path / "out.parquet", tmp_path / "sites.tsv"
+    keys = by_sites.select("chromosome", "position").iter_rows()
+    sites.write_text("".join(f"{chromosome}\t{position + 1}\n" for chromosome, position in keys))
+    call = command(out, *more, *[sites for _ in more], "--calibrated")
+    error = fails(*call)
+    assert "--data: expected a table (.h5ad) of the model's cells with --calibrated" in error
+    result = run(*call, "--data", table)
+    assert result.code == 0, result.err
+    assert "undone by the methylated share of each cell, as the data have it" in result.err
+    np.testing.assert_allclose(
+        pl.read_parquet(out).select(CELLS), calibrated(by_sites), atol=tolerances.RUN_PROBABILITIES
+    )
+    assert "expected none with a dna module" in fails(*call[:-1], "--data", table)
+
+
+def test_windows_calibrated(run, fails, tmp_path, by_sites, table):
+    row = by_sites.row(7, named=True)
+    windows = Genome(RUN / "dna").windows(row["chromosome"], np.array([row["position"]]), 101)
+    one = ("predict", RUN / "model", "--sequence", decode(windows[0]), "--calibrated")
+    result = run(*one, "--data", table)
+    assert result.code == 0, result.err
+    found = [float(text) for text in result.out.splitlines()[1].split("\t")[1:]]
+    np.testing.assert_allclose(found, calibrated(by_sites)[7], atol=tolerances.RUN_PROBABILITIES)
+    error = fails(*one, "--data", table, "--values", "logits")
+    assert "--calibrated: expected probabilities with it, received logits" in error
+    assert "--data: expected --sites or --genome alone" in fails(*one[:-1], "--data", table)
 
 
 @pytest.mark.parametrize(("in_bed", "in_genome"), [("MT", "chrM"), ("chrM", "MT")])
@@ -443,7 +506,7 @@ def test_impute_as_anndata(run, tmp_path, by_sites, table):
     assert list(found.obs_names) == list(CELLS)
     assert found.var["position"].tolist() == by_sites["position"].to_list()
     np.testing.assert_array_equal(found.layers["observed"].toarray(), np.array([-1, 1, 0])[labels])
-    probabilities = by_sites.select(CELLS).to_numpy().T
+    probabilities = calibrated(by_sites).T
     np.testing.assert_array_equal(found.layers["imputed"], found.X)
     np.testing.assert_allclose(
         found.layers["probability"], probabilities, atol=tolerances.RUN_PROBABILITIES
@@ -461,10 +524,13 @@ def test_the_originals_layout(run, tmp_path, by_sites, table):
     with h5py.File(out) as file:
         assert (file["pos"][:] - 1).tolist() == by_sites["position"].to_list()
         labels = expected_labels(by_sites)[:, 1]
-        values = np.where(labels >= 0, labels, by_sites["c2"])
-        for group, expected in (("preds", values), ("probability", by_sites["c2"])):
+        probabilities = calibrated(by_sites)[:, 1]
+        values = np.where(labels >= 0, labels, probabilities)
+        sure = np.where(labels >= 0, 1, np.maximum(probabilities, 1 - probabilities))
+        expected = {"preds": values, "probability": probabilities, "confidence": sure}
+        for group, own in expected.items():
             found = file[f"{group}/cpg/c2"]
-            np.testing.assert_allclose(found, expected, atol=tolerances.RUN_PROBABILITIES)
+            np.testing.assert_allclose(found, own, atol=tolerances.RUN_PROBABILITIES)
         np.testing.assert_array_equal(file["outputs/cpg/c2"], labels)
 
 

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from deepcpg_tf import DeepCpgDnaConfig, DeepCpgDnaForSequencePrediction
+from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.training.loss import (
     class_weights,
     masked_cross_entropy,
@@ -162,3 +163,30 @@ def test_weights_of_three_classes():
     np.testing.assert_allclose(found[0], [3 / 7, 1 / 7, 3 / 7], rtol=1e-5)
     np.testing.assert_allclose(found[1], [0, 0.25, 0.75], rtol=1e-5)  # not all to the first
     np.testing.assert_array_equal(found[2], 0)
+
+
+def test_what_undoes_the_balance_is_exact():
+    """At the frequencies of both states, less what the weights add, the loss is least."""
+    counts = np.array([[300, 700], [9, 1], [4, 0], [500_000, 1]])
+    calibration = Calibration.of_counts("abcd", counts)
+    offsets, _ = calibration.offsets_and_temperatures("abcd")
+    weights = class_weights(counts)
+    both = (counts > 0).all(axis=1)
+    expected = np.log(weights[both, 0].astype(float) / weights[both, 1])
+    np.testing.assert_allclose(offsets[both], expected, rtol=tolerances.sums(2))
+    assert offsets[2] == 0
+    np.testing.assert_allclose(
+        offsets[0], np.log(0.7 / 0.3), rtol=1e-6
+    )  # the cell's share, to what the original adds to frequencies
+    for cell in np.flatnonzero(both[:2]):
+        labels = np.repeat(np.array([0, 1], np.int8), counts[cell])[:, None]
+        true = logit(counts[cell, 1] / counts[cell].sum())
+        learnt = tf.fill((len(labels), 1), tf.constant(true - offsets[cell], tf.float32))
+        assert float(learnt[0, 0]) == pytest.approx(0, abs=1e-6)
+        with tf.GradientTape() as tape:
+            tape.watch(learnt)
+            loss = masked_cross_entropy(
+                tf.constant(labels), learnt, tf.constant(weights[cell : cell + 1])
+            )
+        slopes = tape.gradient(loss, learnt).numpy().astype(float)
+        assert abs(slopes.sum()) < 1e-5 * np.abs(slopes).sum()
