@@ -93,19 +93,19 @@ class Calibration:
         object.__setattr__(self, name, value)
 
     @classmethod
-    def of_counts(cls, cells: Sequence[str], counts: npt.NDArray[np.int64]) -> Calibration:
+    def of_counts(cls, cells: Sequence[str], counts: npt.ArrayLike) -> Calibration:
         """Return what undoes the balance of a training.
 
         Parameters
         ----------
         cells
             Names of the cells.
-        counts : ndarray of integers, shape (cells, 2)
+        counts : array_like of integers, shape (cells, 2)
             Unmethylated and methylated labels of each.
         """
         shares = tuple(
             methylated / (unmethylated + methylated) if unmethylated and methylated else None
-            for unmethylated, methylated in counts.tolist()
+            for unmethylated, methylated in np.asarray(counts, np.int64).reshape(-1, 2).tolist()
         )
         return cls(cells=tuple(cells), shares=shares)
 

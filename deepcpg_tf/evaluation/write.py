@@ -23,8 +23,8 @@ REPORT_FILE = "report.html"
 CALIBRATION_FILE = "calibration.tsv"
 RISK_FILE = "risk_coverage.tsv"
 
-# What only an evaluation with annotations has.
-_MAYBE = (ANNOTATIONS_FILE, "annotations.png")
+# What only an evaluation with annotations, or of cells, has.
+_MAYBE = (ANNOTATIONS_FILE, "annotations.png", CALIBRATION_FILE, RISK_FILE)
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -51,15 +51,15 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
     with atomic_files(folder, _MAYBE) as stage:
         others = output_rows(evaluation.outputs)
         write_metrics(stage / METRICS_FILE, evaluation.scores, others)
-        cells, calibration = evaluation.scores.cells, evaluation.calibration
-        calibrated = figures_of(cells, calibration, evaluation.predicted)
-        write_rows(stage / CALIBRATION_FILE, HEADER, calibrated)
-        write_rows(stage / RISK_FILE, Risk._fields, risk_rows(calibration))
+        if cells := evaluation.scores.cells:
+            figures_ = figures_of(cells, evaluation.calibration, evaluation.predicted)
+            write_rows(stage / CALIBRATION_FILE, HEADER, figures_)
+            write_rows(stage / RISK_FILE, Risk._fields, risk_rows(evaluation.calibration))
         if evaluation.annotations:
             scores = {name: one.scores for name, one in evaluation.annotations.items()}
             rows = {name: output_rows(one.outputs) for name, one in evaluation.annotations.items()}
             write_metrics_by_annotation(stage / ANNOTATIONS_FILE, scores, rows)
         # They are of cells.
-        drawn = figures(evaluation) if evaluation.scores.cells else {}
+        drawn = figures(evaluation) if cells else {}
         images = {name: save_png(figure, stage / f"{name}.png") for name, figure in drawn.items()}
         (stage / REPORT_FILE).write_text(report_html(evaluation, images), encoding="utf-8")

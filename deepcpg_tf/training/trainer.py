@@ -46,12 +46,12 @@ class History(NamedTuple):
     validation, ``validation_loss`` and, of cells, ``validation_auc``. Losses are with
     regularisation, as the original's; the validation loss is without class weights.
     ``kept`` is the row of the epoch whose weights the model has. ``classes`` are the
-    unmethylated and methylated labels of each cell [cells, 2] at the sites to train on.
+    unmethylated and methylated labels of each cell at the sites to train on.
     """
 
     rows: list[Row]
     kept: Row
-    classes: Indices
+    classes: list[list[int]]
 
 
 def train_model(
@@ -130,7 +130,7 @@ def train_model(
         on_epoch(row)
     if reached.best:
         _assign(model.state_by_name, reached.best)
-    return History(reached.history, reached.kept_row, counts.cells)
+    return History(reached.history, reached.kept_row, counts.cells.tolist())
 
 
 def _figures(row: Row) -> str:

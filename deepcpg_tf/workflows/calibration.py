@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,10 @@ from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.errors import ConfigError, InputError
 from deepcpg_tf.genome.names import shown_names
+from deepcpg_tf.workflows.opening import PathLike
 
 if TYPE_CHECKING:
+    from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel
 
 _ROWS = 1 << 17
@@ -141,12 +143,9 @@ def check_calibrated(model: MethylationModel) -> None:
         )
 
 
-Table = TypeVar("Table")
-
-
 def table_of_neighbours(
-    model: MethylationModel, table: Table | None, *, calibrated: bool
-) -> Table | None:
+    model: MethylationModel, table: PathLike | MethylationTable | None, *, calibrated: bool
+) -> PathLike | MethylationTable | None:
     """Return a table where neighbours are read of it; None where nothing but shares is."""
     shares_alone = calibrated and cpg_part(model.config) is None and needs_shares(model)
     return None if shares_alone else table

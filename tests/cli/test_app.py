@@ -318,6 +318,6 @@ def test_no_command_shows_the_help(run, command):
     assert "error:  " not in result.err
 
 
-def test_impute_says_what_its_probabilities_are_not(run):
+def test_impute_says_what_its_probabilities_are(run):
     text = " ".join(run("impute", "--help").out.split())
-    assert "Predictions are not calibrated: a model that was trained with balanced" in text
+    assert "Probabilities are calibrated: a model that was trained with balanced classes" in text

@@ -98,5 +98,5 @@ def test_values_that_cannot_be(fields, message):
 
 def test_no_calibration_but_its_values():
     with pytest.raises(ConfigError, match=r"^calibration: expected its values, received 3$"):
-        DeepCpgDnaConfig(calibration=3)
+        DeepCpgDnaConfig(calibration=3)  # type: ignore[arg-type]
     assert dataclasses.replace(DeepCpgDnaConfig(), calibration=SOME).calibration == SOME

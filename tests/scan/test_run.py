@@ -449,9 +449,9 @@ def test_impute_what_is_sure(run, fails, tmp_path, by_sites, table):
     expected = (labels < 0) & (sure < limit)
     np.testing.assert_array_equal(missing[clear], expected[clear])
     assert 0.2 < missing.mean() < 0.6
-    for limit in ("0.4", "1.1", "nan"):
-        error = fails(*impute(table, tmp_path / "x.tsv"), "--min-confidence", limit)
-        assert f"--min-confidence: expected 0.5 to 1, received {limit}" in error
+    for other in ("0.4", "1.1", "nan"):
+        error = fails(*impute(table, tmp_path / "x.tsv"), "--min-confidence", other)
+        assert f"--min-confidence: expected 0.5 to 1, received {other}" in error
 
 
 @pytest.mark.parametrize("more", [(), ("--sites",)], ids=["genome", "sites"])

@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -34,7 +35,7 @@ __all__ = ["genome", "table"]  # fixtures
 
 SPLIT = partial(chromosome_split, train=["1"], validation=["2"], test=["X"])
 FAST = TrainingSettings(epochs=1, batch_size=512)
-SMALL = {"split": SPLIT, "module": "cpg", "architecture": "FcAvg", "neighbours": 2}
+SMALL: Any = {"split": SPLIT, "module": "cpg", "architecture": "FcAvg", "neighbours": 2}
 
 
 def labels_on(table, chromosome):
@@ -62,7 +63,7 @@ def test_training_keeps_the_shares_that_it_balanced(table, tmp_path):
         ("again", {"start": tmp_path / "plain"}, FAST, expected),
         ("new", {}, plain, None),
     ):
-        how = {"split": SPLIT} if start else SMALL
+        how: Any = {"split": SPLIT} if start else SMALL
         other = train(table, tmp_path / name, settings=settings, **how, **start).model
         assert other.config.calibration == kept
         assert not needs_shares(other)
@@ -135,7 +136,7 @@ def test_calibrate(table, genome, tmp_path):
     assert {path.name for path in out.iterdir()} == {"config.json", "weights.h5"}
 
     # Elsewhere, and the same whichever way.
-    how = {"genome": RUN / "dna", "split": SPLIT, "part": "test"}
+    how: Any = {"genome": RUN / "dna", "split": SPLIT, "part": "test"}
     found = evaluate(out, table, calibrated=True, **how)
     assert (found.calibration.brier < found.predicted.brier).all()
     plain = evaluate(RUN / "model", table, **how)
@@ -173,10 +174,10 @@ def test_predicted_and_imputed_as_the_formula_says(table, genome, tmp_path):
     done = impute(model, table, genome, tmp_path / "imputed.parquet", chromosomes=["1"])
     imputed = pl.read_parquet(done.out)
     at = dict(zip(imputed["position"], range(len(imputed)), strict=True))
-    rows = [at[position] for position in after["position"]]
+    places = [at[position] for position in after["position"]]
     for i, cell in enumerate(CELLS):
-        hidden = ~imputed[f"{cell}_observed"].to_numpy()[rows]
-        close(imputed[cell].to_numpy()[rows][hidden], expected[hidden, i])
+        hidden = ~imputed[f"{cell}_observed"].to_numpy()[places]
+        close(imputed[cell].to_numpy()[places][hidden], expected[hidden, i])
 
 
 def test_an_export_finds_the_training_data_of_a_calibrated_model(table, tmp_path):
