@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -174,9 +174,13 @@ def evaluate(
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         labels[rows] = examples.labels(indices[rows])[:, columns]
-    logits = _logits(loaded, opened, examples, indices, progress)
-    values = values_of_logits(logits, loaded.config, adjustment)
-    predicted = None if adjustment is None else expit(logits[:, : len(cells)])
+    predicted = None
+    if adjustment is None:
+        values = _predicted(loaded, opened, examples, indices, "probabilities", progress)
+    else:
+        logits = _predicted(loaded, opened, examples, indices, "logits", progress)
+        values = values_of_logits(logits, loaded.config, adjustment)
+        predicted = expit(logits[:, : len(cells)])
     probabilities = values[:, : len(cells)]
     result = evaluate_arrays(labels, probabilities, cells, masks, told, predicted=predicted)
     if targets is not None:
@@ -191,14 +195,15 @@ def evaluate(
     return result
 
 
-def _logits(
+def _predicted(
     model: MethylationModel,
     data: Data,
     examples: Examples,
     indices: npt.NDArray[np.int64],
+    values: Literal["probabilities", "logits"],
     progress: Progress,
 ) -> npt.NDArray[np.float32]:
-    """Return the logits of some sites, [n, units]; a local module's, of all cells of the data."""
+    """Return what is predicted of some sites, [n, units]; by a local module, of all cells."""
     if is_local(model):
         from deepcpg_tf.scan.local import LocalEngine
 
@@ -206,10 +211,11 @@ def _logits(
         engine = LocalEngine(model, opened.table, opened.genome)
         ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
         sites = SiteColumns(examples.chromosomes, ids, positions)
-        return engine.logits(None, None, sites, progress)
-    logits = np.empty((len(indices), model.config.units), np.float32)
+        compute = engine.logits if values == "logits" else engine.probabilities
+        return compute(None, None, sites, progress)
+    found = np.empty((len(indices), model.config.units), np.float32)
     for start in range(0, len(indices), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
-        logits[rows] = model.predict_arrays(examples.arrays(indices[rows]), "logits")
+        found[rows] = model.predict_arrays(examples.arrays(indices[rows]), values)
         progress.advances(len(indices[rows]))
-    return logits
+    return found
