@@ -154,12 +154,14 @@ def module_exports(once):
     """Folder with a small Joint and a small CpG module, their exports, and a table to read.
 
     These are ``joint``, ``joint-export``, ``cpg``, ``cpg-export`` and ``cells.h5ad``; the
-    windows have 101 letters, and neighbours are of the cells of the original's run.
+    windows have 101 letters, and neighbours are of the cells of the original's run. The Joint
+    module keeps what calibrates it.
     """
 
     def fill(folder):
         import_tensorflow()
         from deepcpg_tf import build_table, export
+        from deepcpg_tf.configs.calibration import Calibration
         from deepcpg_tf.models.registry import new_model
         from tests.contract.test_models import random_weights
         from tests.workflows.test_modules import CPG, JOINT, RUN
@@ -167,7 +169,10 @@ def module_exports(once):
         folder.mkdir()
         profiles = [RUN / "cpg" / name for name in ("c1.tsv", "c2.tsv", "c3.tsv.gz")]
         build_table(profiles, RUN / "dna", folder / "cells.h5ad")
-        for name, config in (("cpg", CPG), ("joint", JOINT)):
+        kept = Calibration(
+            cells=JOINT.cells, shares=(0.3, 0.6, None), temperatures=(2.0, 0.8, None)
+        )
+        for name, config in (("cpg", CPG), ("joint", JOINT.with_calibration(kept))):
             model = random_weights(new_model(config))
             model.head.kernel.assign(model.head.kernel * 0.5)  # int8 has a bound
             model.save_to_preset(folder / name)

@@ -23,6 +23,8 @@ from deepcpg_tf.errors import ConfigError
 BALANCE_EPSILON = 1e-7
 """What the original adds to the frequency of a class, whose inverse is its weight."""
 
+_TEMPERATURES = (1e-6, 1e6)
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -57,8 +59,8 @@ class Calibration:
         balanced classes: above 0 and below 1, or None where nothing was balanced, as in a
         cell that showed one class only. Empty stands for None of all.
     temperatures
-        For each of them a positive number, or None for the common one. Empty stands for
-        None of all.
+        For each of them a number above 1e-6 and below 1e6, or None for the common one. Empty
+        stands for None of all.
     temperature
         The common one, of cells without one of their own and of those not named.
 
@@ -76,15 +78,15 @@ class Calibration:
     def __post_init__(self) -> None:
         self._set("cells", strings("calibration.cells", self.cells))
         check_unique("calibration.cells", self.cells)
-        for name, most in (("shares", 1.0), ("temperatures", math.inf)):
-            values = _numbers(f"calibration.{name}", getattr(self, name), most)
+        for name, limits in (("shares", (0, 1)), ("temperatures", _TEMPERATURES)):
+            values = _numbers(f"calibration.{name}", getattr(self, name), *limits)
             if values and len(values) != len(self.cells):
                 raise ConfigError(
                     f"calibration.{name}: expected one for each of {len(self.cells)} cells, "
                     f"received {len(values)}"
                 )
             self._set(name, values)
-        (common,) = _numbers("calibration.temperature", [self.temperature], math.inf)
+        (common,) = _numbers("calibration.temperature", [self.temperature], *_TEMPERATURES)
         if common is None:
             raise ConfigError("calibration.temperature: expected a number, received None")
         self._set("temperature", common)
@@ -141,15 +143,15 @@ def _offset(share: float | None) -> float:
     return math.log((share + BALANCE_EPSILON) / (1 - share + BALANCE_EPSILON))
 
 
-def _numbers(name: str, values: Any, most: float) -> tuple[float | None, ...]:
-    """Return numbers above 0 and below a limit, or None in their place."""
+def _numbers(name: str, values: Any, least: float, most: float) -> tuple[float | None, ...]:
+    """Return numbers between two limits, or None in their place."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise ConfigError(f"{name}: expected a list of numbers, received {values!r}")
     for value in values:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if value is not None and not (is_number and 0 < value < most):
-            limit = (
-                "positive numbers" if most == math.inf else f"numbers above 0 and below {most:g}"
+        if value is not None and not (is_number and least < value < most):
+            raise ConfigError(
+                f"{name}: expected numbers above {least:g} and below {most:g}, "
+                f"received {value!r:.60}"
             )
-            raise ConfigError(f"{name}: expected {limit}, received {value!r}")
     return tuple(None if value is None else float(value) for value in values)

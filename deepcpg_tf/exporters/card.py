@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from deepcpg_tf.exporters import formats
-from deepcpg_tf.exporters.describe import shapes_of, training_files, unit_of, what_it_does
+from deepcpg_tf.exporters.describe import (
+    CALIBRATED,
+    shapes_of,
+    training_files,
+    unit_of,
+    what_it_does,
+)
 from deepcpg_tf.exporters.manifest import MANIFEST_FILE, latest
 from deepcpg_tf.presets import PRESETS
 
@@ -49,6 +55,9 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     if "features" in content:
         yield from _of_features(content["features"])
     yield "Outputs are `logits` and `probabilities`, float32 [n, cells]."
+    if "calibration" in last["config"]:
+        yield ""
+        yield from _of_calibration()
     yield ""
     for kind, paths in kinds.items():
         yield formats.load(kind).card(paths, content).strip()
@@ -60,6 +69,15 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield from _source(content, last)
     yield ""
     yield f"Please cite: {_PAPER}"
+
+
+def _of_calibration() -> Iterator[str]:
+    yield (
+        f"A third one, `{CALIBRATED}`, has them calibrated: where training balanced the classes, "
+        "`probabilities` are as if half of a cell's sites were methylated. What calibrates is "
+        "`calibration` of the configuration in `manifest.json`: without `temperatures`, that "
+        "balance is undone, and nothing more was fitted."
+    )
 
 
 def _of_windows(window: Mapping[str, Any]) -> Iterator[str]:

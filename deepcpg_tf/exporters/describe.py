@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from deepcpg_tf.configs.calibration import Adjustment, Calibration
 from deepcpg_tf.configs.cpg import cpg_part
 from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.configs.names import CPG, DNA, JOINT, LOCAL
@@ -28,6 +29,9 @@ def training_files(provenance: Mapping[str, Any]) -> list[str]:
     names = [file.get("name") if isinstance(file, dict) else file for file in files]
     return [name for name in names if isinstance(name, str)]
 
+
+CALIBRATED = "probabilities_calibrated"
+"""The output of artefacts whose model keeps what calibrates it; in order the last one."""
 
 COMMON = (
     *("module", "cells_of", "architecture", "parameters"),
@@ -191,4 +195,13 @@ def logits_of(model: MethylationModel, batch: int = -1) -> dict[str, Any]:
 def outputs_of(model: MethylationModel, batch: int = -1) -> dict[str, Any]:
     """Return the outputs of all but the Keras file."""
     logits = logits_of(model, batch)
-    return {**logits, "probabilities": logits["logits"]}
+    found = {**logits, "probabilities": logits["logits"]}
+    return found if model.config.calibration is None else {**found, CALIBRATED: logits["logits"]}
+
+
+def adjustment_of(description: Mapping[str, Any]) -> Adjustment | None:
+    """Return what calibrates the logits of a model that is described, if it keeps anything."""
+    fields = description["config"].get("calibration")
+    if fields is None:
+        return None
+    return Calibration(**fields).offsets_and_temperatures(description["cells"])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from deepcpg_tf.configs.names import DNA
-from deepcpg_tf.exporters.describe import tensor
+from deepcpg_tf.exporters.describe import CALIBRATED, tensor
 from deepcpg_tf.genome.sequence import graph_encode, graph_one_hot, one_hot_of_bytes
 
 if TYPE_CHECKING:
@@ -100,11 +100,20 @@ def rows_of(model: MethylationModel, tensors: Tensors, *, checked: bool) -> dict
 
 
 def outputs(model: MethylationModel, tensors: Tensors) -> Outputs:
-    """Return what every artefact yields of one-hot rows and neighbours, float32 [n, cells] each."""
+    """Return what every artefact yields of one-hot rows and neighbours, float32 [n, cells] each.
+
+    Calibrated probabilities are among it where the model keeps what calibrates them.
+    """
     names = (ONE_HOT if name == "windows" else name for name in model.reads.names)
     given = [tensors[name] for name in names]
     logits = model(given[0] if len(given) == 1 else given, training=False)
-    return {"logits": logits, "probabilities": tf.sigmoid(logits)}
+    found = {"logits": logits, "probabilities": tf.sigmoid(logits)}
+    if model.config.calibration is None:
+        return found
+    offsets, temperatures = model.config.calibration.offsets_and_temperatures(model.cells)
+    # Made here: a constant from outside of a function would become an input of it.
+    factors, shifts = tf.constant(1 / temperatures), tf.constant(offsets / temperatures)
+    return {**found, CALIBRATED: tf.sigmoid(logits * factors + shifts)}
 
 
 def embedding(model: MethylationModel, tensors: Tensors) -> Outputs:

@@ -158,7 +158,9 @@ def _take_in_biases(graph: _Graph) -> None:
         if node.op_type == "MatMul":
             node = helper.make_node("Gemm", list(node.input), list(node.output))
             graph.nodes[i] = node
-        (add,) = graph.readers(node.output[0])
+        add, *others = graph.readers(node.output[0])
+        if others:
+            continue  # it is an output, from which another one is computed
         biases = [name for name in add.input if name in graph.constants]
         if add.op_type == "Add" and biases:  # tf2onnx leaves out biases that are all zero
             (bias,) = biases

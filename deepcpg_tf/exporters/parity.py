@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from deepcpg_tf.errors import ExportError
 from deepcpg_tf.exporters.artefact import AUC_BOUND, BOUNDS, Artefact, Said
-from deepcpg_tf.exporters.describe import shapes_of
+from deepcpg_tf.exporters.describe import CALIBRATED, adjustment_of, shapes_of
 from deepcpg_tf.exporters.formats import open_artefact
 from deepcpg_tf.exporters.runtimes import Runtime, Values, run
 from deepcpg_tf.inputs import Arrays, take
@@ -125,7 +125,7 @@ def measure(
     load = time.perf_counter() - start
     try:
         _compare(runtime.said(), artefact, description, reference)
-        found = _run(artefact, runtime, reference)
+        found = _run(artefact, runtime, description, reference)
         differences = np.maximum(
             np.abs(found["probabilities"] - reference.probabilities),
             np.abs(expit(found["logits"]) - reference.probabilities),
@@ -201,7 +201,9 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _run(artefact: Artefact, runtime: Runtime, reference: Reference) -> Values:
+def _run(
+    artefact: Artefact, runtime: Runtime, description: Mapping[str, Any], reference: Reference
+) -> Values:
     try:
         found = run(runtime, reference.arrays, artefact.batch)
     except ExportError:
@@ -210,9 +212,20 @@ def _run(artefact: Artefact, runtime: Runtime, reference: Reference) -> Values:
         reason = " ".join(str(error).split())[:200]
         raise ExportError(f"expected an artefact that runs, but {reason}") from error
     shapes = {name: value.shape for name, value in found.items()}
-    expected = dict.fromkeys(("logits", "probabilities"), reference.logits.shape)
+    adjustment = adjustment_of(description)
+    names = ["logits", "probabilities", *([] if adjustment is None else [CALIBRATED])]
+    expected = dict.fromkeys(names, reference.logits.shape)
     if shapes != expected:
         raise ExportError(f"expected outputs {expected}, received {shapes}")
+    if adjustment is not None:
+        # Of its own logits: a temperature below 1 makes more of how far they are from the model's.
+        calibrated = expit(adjustment.of_logits(found["logits"]))
+        difference = np.abs(found[CALIBRATED] - calibrated).max()
+        if not difference <= (bound := BOUNDS[artefact.precision]):
+            raise ExportError(
+                f"expected {CALIBRATED} within {bound:g} of what the logits give, "
+                f"received a difference of {difference:.2g}"
+            )
     return found
 
 

@@ -43,6 +43,9 @@ def arrange(content: bytes, first: str, description: str) -> bytes:
     model.subgraphs = [model.subgraphs[signature.subgraphIndex] for signature in signatures]
     for index, signature in enumerate(signatures):
         signature.subgraphIndex = index
+        # Whoever knows them by their number finds what was there first where it was.
+        outputs = sorted(signature.outputs, key=lambda found: found.name)
+        model.subgraphs[index].outputs = np.array([one.tensorIndex for one in outputs], np.int32)
         _name(model.subgraphs[index], signature, model.operatorCodes)
     model.signatureDefs = signatures
     for buffer in model.buffers:
@@ -53,7 +56,7 @@ def arrange(content: bytes, first: str, description: str) -> bytes:
 
 
 def names_but_of(content: bytes, inputs: Sequence[str]) -> list[str]:
-    """Return the names of all that is computed of other inputs too, and of the outputs.
+    """Return the names of all that is computed of other inputs too, or of outputs, and of these.
 
     Parameters
     ----------
@@ -70,6 +73,7 @@ def names_but_of(content: bytes, inputs: Sequence[str]) -> list[str]:
             given.tensorIndex for given in signature.inputs if given.name.decode() not in inputs
         }
         found = {given.tensorIndex for given in signature.outputs}
+        others |= found
         for operator in graph.operators:  # in the order in which they run
             if others & {*operator.inputs.tolist()}:
                 others |= {*operator.outputs.tolist()}

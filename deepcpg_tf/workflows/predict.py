@@ -198,9 +198,10 @@ def _way(
     if values != "probabilities":
         raise ConfigError(f"calibrated: expected probabilities with it, received {values}")
     check_calibrated(model)
-    of_neighbours = table_of_neighbours(model, table, calibrated=True)
-    reader = open_neighbours(model.config, of_neighbours, genome)
     held = open_methylation_table(table) if table is not None and needs_shares(model) else None
+    given = table if held is None else held
+    of_neighbours = table_of_neighbours(model, given, calibrated=True)
+    reader = open_neighbours(model.config, of_neighbours, genome)
     found = calibration_of(model, held)
     adjustment = found.calibration.offsets_and_temperatures(model.cells)
     return _Way(reader, adjustment, found.told)

@@ -372,6 +372,12 @@ INPUT = (
     "neighbours wrote; plain or compressed; - is stdin"
 )
 
+_CALIBRATED = "probabilities_calibrated"
+_UNCALIBRATED = (
+    "--calibrated: expected an export of a model that keeps what calibrates it (as deepcpg-tf "
+    f"train and calibrate write them), found no output {_CALIBRATED} in {{}}"
+)
+
 # ---- The end of what every kit has ----
 
 
@@ -388,7 +394,8 @@ class Model:
         Sites of a call, at most.
     """
 
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, path: str, threads: int, *, calibrated: bool = False) -> None:
+        self._output = _CALIBRATED if calibrated else "probabilities"
         self.cells, description = _said(path)
         try:
             import numpy as np
@@ -406,6 +413,8 @@ class Model:
                     name: [int(size) for size in found["shape_signature"]]
                     for name, found in self._runner.get_input_details().items()
                 }
+                if self._output not in self._runner.get_output_details():
+                    raise Fault(_UNCALIBRATED.format(path))
                 (batch,) = {shape[0] for shape in shapes.values()}
                 self.batch = _BATCH if batch == -1 else batch
                 self.reads = _reads(shapes, description)
@@ -434,7 +443,7 @@ class Model:
             for name in ("state", "dist"):
                 numbers = b"".join(getattr(site, name).tobytes() for site in sites)
                 arrays[name] = self._array(numbers, "f4").reshape(shape)
-        return self._runner(**arrays)["probabilities"]
+        return self._runner(**arrays)[self._output]
 
 
 def _reads(shapes: dict[str, list[int]], description: dict[str, Any]) -> Reads:
@@ -486,10 +495,13 @@ def main() -> None:
     parser.add_argument("input", metavar="INPUT", help=INPUT)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument(
+        "--calibrated", action="store_true", help="probabilities as the model was calibrated"
+    )
     arguments = parser.parse_args()
     if arguments.threads < 1:
         raise Fault(f"--threads: expected at least 1, received {arguments.threads}")
-    model = Model(arguments.model, arguments.threads)
+    model = Model(arguments.model, arguments.threads, calibrated=arguments.calibrated)
     with checked_input(arguments.input, model.reads) as given:
         write_table(arguments.out, model.cells, given, model.run, model.batch)
 

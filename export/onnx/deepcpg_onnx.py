@@ -371,6 +371,12 @@ INPUT = (
     "neighbours wrote; plain or compressed; - is stdin"
 )
 
+_CALIBRATED = "probabilities_calibrated"
+_UNCALIBRATED = (
+    "--calibrated: expected an export of a model that keeps what calibrates it (as deepcpg-tf "
+    f"train and calibrate write them), found no output {_CALIBRATED} in {{}}"
+)
+
 # ---- The end of what every kit has ----
 
 
@@ -385,7 +391,8 @@ class Model:
         What it reads of a site.
     """
 
-    def __init__(self, path: str, threads: int) -> None:
+    def __init__(self, path: str, threads: int, *, calibrated: bool = False) -> None:
+        self._output = _CALIBRATED if calibrated else "probabilities"
         try:
             import numpy as np
             import onnxruntime
@@ -421,6 +428,9 @@ class Model:
                 "its metadata, found none there"
             ) from None
 
+        if self._output not in {value.name for value in self._session.get_outputs()}:
+            raise Fault(_UNCALIBRATED.format(path))
+
     def run(self, sites: list[Given]) -> Any:
         """Return the probabilities [n, cells] of some sites."""
         arrays = {}
@@ -432,7 +442,7 @@ class Model:
             for name in ("state", "dist"):
                 numbers = b"".join(getattr(site, name).tobytes() for site in sites)
                 arrays[name] = self._array(numbers, "f4").reshape(shape)
-        (probabilities,) = self._session.run(["probabilities"], arrays)
+        (probabilities,) = self._session.run([self._output], arrays)
         return probabilities
 
 
@@ -443,10 +453,13 @@ def main() -> None:
     parser.add_argument("input", metavar="INPUT", help=INPUT)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N")
+    parser.add_argument(
+        "--calibrated", action="store_true", help="probabilities as the model was calibrated"
+    )
     arguments = parser.parse_args()
     if arguments.threads < 1:
         raise Fault(f"--threads: expected at least 1, received {arguments.threads}")
-    model = Model(arguments.model, arguments.threads)
+    model = Model(arguments.model, arguments.threads, calibrated=arguments.calibrated)
     with checked_input(arguments.input, model.reads) as given:
         write_table(arguments.out, model.cells, given, model.run, _BATCH)
 

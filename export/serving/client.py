@@ -377,6 +377,12 @@ INPUT = (
     "neighbours wrote; plain or compressed; - is stdin"
 )
 
+_CALIBRATED = "probabilities_calibrated"
+_UNCALIBRATED = (
+    "--calibrated: expected an export of a model that keeps what calibrates it (as deepcpg-tf "
+    f"train and calibrate write them), found no output {_CALIBRATED} in {{}}"
+)
+
 # ---- The end of what every kit has ----
 
 
@@ -401,7 +407,8 @@ class Rest:
         Its name there.
     """
 
-    def __init__(self, url: str, model: str) -> None:
+    def __init__(self, url: str, model: str, *, calibrated: bool = False) -> None:
+        self._output = _CALIBRATED if calibrated else "probabilities"
         if not url.startswith(("http://", "https://")):
             raise Fault(f"--rest: expected a URL, as in http://localhost:8501, received {url!r}")
         self._place = f"{url.rstrip('/')}/v1/models/{model}"
@@ -418,6 +425,8 @@ class Rest:
                 inputs, of_each = _shape(default["inputs"]["state"])
         except (KeyError, TypeError, IndexError, ValueError):
             raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
+        if self._output not in default["outputs"]:
+            raise Fault(_UNCALIBRATED.format(self._place))
         self.cells: list[str] = self._predict("labels", list(range(cells)))
         self.reads = Reads(length)
         if inputs:
@@ -436,7 +445,7 @@ class Rest:
         values = inputs if len(inputs) > 1 else inputs["sequences"]
         outputs = self._predict("serving_default", values)
         # As float32, which the decimals of JSON stand for, a table is the same as over gRPC.
-        return [array("f", row) for row in outputs["probabilities"]]
+        return [array("f", row) for row in outputs[self._output]]
 
     def _cells(self, numbers: array[float]) -> list[list[float]]:
         """Return the numbers of each cell, with as few digits as tell one float32 from the next."""
@@ -491,7 +500,8 @@ class Grpc:
         Its name there.
     """
 
-    def __init__(self, target: str, model: str) -> None:
+    def __init__(self, target: str, model: str, *, calibrated: bool = False) -> None:
+        self._output = _CALIBRATED if calibrated else "probabilities"
         try:
             with _no_stderr():
                 import grpc
@@ -521,6 +531,8 @@ class Grpc:
                 inputs, of_each = self._shape(default.inputs["state"])
         except ValueError:
             raise Fault(f"{self._place}: {_OF_ANOTHER_KIND}") from None
+        if self._output not in default.outputs:
+            raise Fault(_UNCALIBRATED.format(self._place))
         self._request = predict_pb2.PredictRequest
         self._spec = answer.model_spec
         self.cells: list[str] = self._names("labels", cells)
@@ -541,7 +553,7 @@ class Grpc:
                 inputs[name] = self._tf.reshape(
                     self._tf.io.decode_raw(numbers, self._tf.float32), shape
                 )
-        values = self._predict("serving_default", inputs, "probabilities")
+        values = self._predict("serving_default", inputs, self._output)
         probabilities: list[Sequence[float]] = values.tolist()
         return probabilities
 
@@ -595,11 +607,14 @@ def main() -> None:
     parser.add_argument("--model", default="deepcpg", help="its name on the server")
     parser.add_argument("input", metavar="INPUT", help=INPUT)
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
+    parser.add_argument(
+        "--calibrated", action="store_true", help="probabilities as the model was calibrated"
+    )
     arguments = parser.parse_args()
     model: Server = (
-        Grpc(arguments.grpc, arguments.model)
+        Grpc(arguments.grpc, arguments.model, calibrated=arguments.calibrated)
         if arguments.rest is None
-        else Rest(arguments.rest, arguments.model)
+        else Rest(arguments.rest, arguments.model, calibrated=arguments.calibrated)
     )
     with checked_input(arguments.input, model.reads) as given:
         write_table(arguments.out, model.cells, given, model.run, _BATCH)

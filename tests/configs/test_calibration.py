@@ -80,9 +80,18 @@ def test_of_a_joint_module_is_that_of_the_whole():
         ({"shares": [0, 0.5]}, "shares: expected numbers above 0 and below 1, received 0"),
         ({"shares": [True, 0.5]}, "shares: expected numbers above 0 and below 1, received True"),
         ({"shares": 0.5}, "shares: expected a list of numbers, received 0.5"),
-        ({"temperatures": [1, -1]}, "temperatures: expected positive numbers, received -1"),
-        ({"temperatures": [1, math.inf]}, "temperatures: expected positive numbers, received inf"),
-        ({"temperature": math.nan}, "temperature: expected positive numbers, received nan"),
+        (
+            {"temperatures": [1, -1]},
+            "temperatures: expected numbers above 1e-06 and below 1e+06, received -1",
+        ),
+        (
+            {"temperatures": [1, 10**400]},
+            "expected numbers above 1e-06 and below 1e+06, received 100",
+        ),
+        (
+            {"temperature": math.nan},
+            "temperature: expected numbers above 1e-06 and below 1e+06, received nan",
+        ),
         ({"temperature": None}, "temperature: expected a number, received None"),
         ({"cells": ["a", "a"]}, "cells: expected each name once, received 'a' twice"),
         ({"x": 1}, "expected the fields cells, shares, temperatures, temperature, received 'x'"),

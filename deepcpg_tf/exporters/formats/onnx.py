@@ -19,7 +19,7 @@ from onnx import numpy_helper
 
 import deepcpg_tf
 from deepcpg_tf.exporters.artefact import Artefact, Said
-from deepcpg_tf.exporters.describe import outputs_of, shapes_of, summary, tensor
+from deepcpg_tf.exporters.describe import CALIBRATED, outputs_of, shapes_of, summary, tensor
 from deepcpg_tf.exporters.formats import Job
 from deepcpg_tf.exporters.graphs import (
     TOKENS,
@@ -68,7 +68,8 @@ def write(job: Job) -> list[Artefact]:
 
     Inputs are, of ``tokens`` (uint8 [batch, length], ASCII codes), ``state`` and ``dist``
     (float32 [batch, cells, neighbours]), those that the model reads, outputs ``logits`` and
-    ``probabilities`` (float32 [batch, cells]). Names of cells (a JSON list) and the
+    ``probabilities`` (float32 [batch, cells]), and calibrated ones, if the model keeps what
+    calibrates them. Names of cells (a JSON list) and the
     description are in ``metadata_props``.
     """
     protos = {"float32": _convert(job.model)}
@@ -190,6 +191,7 @@ def _document(proto: Any, job: Job) -> None:
         **_texts(job.description),
         "logits": "For each cell, in the order of the metadata's `cells`, before the sigmoid.",
         "probabilities": "Of methylation in each cell, in the order of the metadata's `cells`.",
+        CALIBRATED: "The same, calibrated as the description's `config` says.",
     }
     for value in (*proto.graph.input, *proto.graph.output):
         value.doc_string = texts[value.name]
