@@ -41,9 +41,10 @@ class Case:
         self.probabilities = found[CELLS].to_numpy()
         self.calibrated = None
         if name == "joint":
-            given = {"table": folder / "cells.h5ad", "calibrated": True}
-            found = predict(folder / name, source, **given).table.to_pandas()
-            self.calibrated = found[CELLS].to_numpy()
+            table = folder / "cells.h5ad"
+            calibrated = predict(folder / name, source, table=table, calibrated=True).table
+            assert calibrated is not None
+            self.calibrated = calibrated.to_pandas()[CELLS].to_numpy()
             assert np.abs(self.calibrated - self.probabilities).max() > 0.1
 
     def check(self, result, bound, expected=None) -> None:
