@@ -16,6 +16,7 @@ from deepcpg_tf.files import check_writable
 from deepcpg_tf.genome.names import common_name, shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.calibration import calibration_of, check_calibrated, needs_shares
+from deepcpg_tf.workflows.local import is_local, predicted_sites
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
@@ -141,12 +142,11 @@ def calibrate(
             "of the same cells, the model looks surer here than it can be elsewhere"
         )
     examples = opened.examples(loaded.config)
-    cells = loaded.cells or opened.cells
+    cells = opened.cells if is_local(loaded) else loaded.cells
     columns = columns_of(cells, opened)
     others = np.setdiff1d(np.arange(len(opened.positions)), parts.test)
     kept = calibration_of(loaded, examples, others).calibration
     labels = np.empty((len(sites), len(cells)), np.int8)
-    logits = np.empty((len(sites), len(cells)), np.float32)
     if needs_shares(loaded):
         progress.tells(
             "the model does not keep the methylated share of each cell, by which the balance of "
@@ -156,9 +156,7 @@ def calibrate(
     for start in range(0, len(sites), _BATCH_SIZE):
         rows = slice(start, start + _BATCH_SIZE)
         labels[rows] = examples.labels(sites[rows])[:, columns]
-        found = loaded.predict_arrays(examples.arrays(sites[rows]), "logits")
-        logits[rows] = found[:, : len(cells)]
-        progress.advances(len(sites[rows]))
+    logits = predicted_sites(loaded, opened, examples, sites, "logits", progress)[:, : len(cells)]
     shifted = logits + kept.offsets_and_temperatures(cells).offsets
     fitted = fit_temperatures(shifted, labels)
     shares = dict(zip(kept.cells, kept.shares, strict=False))

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
 
-from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.evaluation.evaluation import Evaluation
 from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.calibration import calibration_of, check_calibrated
-from deepcpg_tf.workflows.local import is_local, table_of
+from deepcpg_tf.workflows.local import is_local, predicted_sites
 from deepcpg_tf.workflows.opening import (
     ModelLike,
     PathLike,
@@ -30,9 +28,7 @@ from deepcpg_tf.workflows.opening import (
 )
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Data, Examples
     from deepcpg_tf.data.splits import Splitter
-    from deepcpg_tf.models.base import MethylationModel
 
 _PARTS = ("train", "validation", "test")
 _USUAL_PART = "test"
@@ -176,9 +172,9 @@ def evaluate(
         labels[rows] = examples.labels(indices[rows])[:, columns]
     predicted = None
     if adjustment is None:
-        values = _predicted(loaded, opened, examples, indices, "probabilities", progress)
+        values = predicted_sites(loaded, opened, examples, indices, "probabilities", progress)
     else:
-        logits = _predicted(loaded, opened, examples, indices, "logits", progress)
+        logits = predicted_sites(loaded, opened, examples, indices, "logits", progress)
         values = values_of_logits(logits, loaded.config, adjustment)
         predicted = expit(logits[:, : len(cells)])
     probabilities = values[:, : len(cells)]
@@ -193,29 +189,3 @@ def evaluate(
         shards = shards_of(examples.chromosomes, ids, positions, probabilities, labels)
         write_results(kept, contents, shards)
     return result
-
-
-def _predicted(
-    model: MethylationModel,
-    data: Data,
-    examples: Examples,
-    indices: npt.NDArray[np.int64],
-    values: Literal["probabilities", "logits"],
-    progress: Progress,
-) -> npt.NDArray[np.float32]:
-    """Return what is predicted of some sites, [n, units]; by a local module, of all cells."""
-    if is_local(model):
-        from deepcpg_tf.scan.local import LocalEngine
-
-        opened = table_of(data, model.config)
-        engine = LocalEngine(model, opened.table, opened.genome)
-        ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
-        sites = SiteColumns(examples.chromosomes, ids, positions)
-        compute = engine.logits if values == "logits" else engine.probabilities
-        return compute(None, None, sites, progress)
-    found = np.empty((len(indices), model.config.units), np.float32)
-    for start in range(0, len(indices), _BATCH_SIZE):
-        rows = slice(start, start + _BATCH_SIZE)
-        found[rows] = model.predict_arrays(examples.arrays(indices[rows]), values)
-        progress.advances(len(indices[rows]))
-    return found

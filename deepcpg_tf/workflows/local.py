@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, Literal, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
 
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.configs.names import LOCAL
 from deepcpg_tf.data.opening import TableData
+from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import InputError
 from deepcpg_tf.local.entries import Entries
 from deepcpg_tf.progress import SILENT, Progress
@@ -15,13 +19,15 @@ from deepcpg_tf.workflows.calibration import calibration_of
 from deepcpg_tf.workflows.opening import PathLike, open_table
 
 if TYPE_CHECKING:
-    from deepcpg_tf.data.examples import Data
+    from deepcpg_tf.data.examples import Data, Examples
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.genome.reference import Genome
     from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.models.local import LocalForEntryPrediction
     from deepcpg_tf.scan.local import LocalEngine
     from deepcpg_tf.training.trainer import Parts
+
+_BATCH_SIZE = 4096
 
 MOST_ENTRIES = 2_000_000
 """Observed entries that a local module is trained on, where nothing else is asked for."""
@@ -124,3 +130,32 @@ def open_engine(
         engine.adjustment = found.calibration.offsets_and_temperatures(engine.cells)
         engine.told = found.told
     return engine
+
+
+def predicted_sites(
+    model: MethylationModel,
+    data: Data,
+    examples: Examples,
+    indices: npt.NDArray[np.int64],
+    values: Literal["probabilities", "logits"],
+    progress: Progress,
+) -> npt.NDArray[np.float32]:
+    """Return what is predicted of some sites of data, [n, units].
+
+    By a local module it is of all cells of the data, each entry without its own state.
+    """
+    if is_local(model):
+        from deepcpg_tf.scan.local import LocalEngine
+
+        opened = table_of(data, model.config)
+        engine = LocalEngine(model, opened.table, opened.genome)
+        ids, positions = examples.chromosome_ids[indices], examples.positions[indices]
+        sites = SiteColumns(examples.chromosomes, ids, positions)
+        compute = engine.logits if values == "logits" else engine.probabilities
+        return compute(None, None, sites, progress)
+    found = np.empty((len(indices), model.config.units), np.float32)
+    for start in range(0, len(indices), _BATCH_SIZE):
+        rows = slice(start, start + _BATCH_SIZE)
+        found[rows] = model.predict_arrays(examples.arrays(indices[rows]), values)
+        progress.advances(len(indices[rows]))
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from deepcpg_tf.configs.base import ModuleConfig
 from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.configs.local import LocalConfig
-from deepcpg_tf.configs.names import JOINT
+from deepcpg_tf.configs.names import JOINT, LOCAL
 from deepcpg_tf.errors import ConfigError, OutputError, SplitError, TrainingError
 from deepcpg_tf.extras import require
 from deepcpg_tf.files import check_writable, sha256
@@ -152,6 +152,11 @@ def train(
     files, out = paths_of(data), Path(out)
     bulks = paths_of(bulk) if bulk else []
     settings = TrainingSettings.of_module(module) if settings is None else settings
+    if module == LOCAL and settings.class_weights:
+        raise ConfigError(
+            "class_weights: expected none with a local module, whose one output is of all cells "
+            "(TrainingSettings.of_module has its defaults), received True"
+        )
     reference = None if genome is None else Path(genome)
     _check(out, start, freeze, dropout, tensorboard)
     chosen = None if outputs is None else chosen_outputs(outputs)

@@ -8,10 +8,12 @@ import anndata
 import h5py
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from deepcpg_tf import (
     SiteFile,
     TrainingSettings,
+    calibrate,
     chromosome_split,
     evaluate,
     impute,
@@ -206,6 +208,35 @@ def test_predicted_sites(trained, table, held, genome, tmp_path):
         predict_genome(trained.model, genome, tmp_path / "all.tsv")
     with pytest.raises(ConfigError, match="values: expected probabilities or logits"):
         predict(trained.model, source, table=table, values="embedding")
+
+
+def test_it_is_calibrated_by_the_names_of_cells(trained, table, held, genome, tmp_path):
+    done = calibrate(trained.model, table, tmp_path / "calibrated", split=SPLIT)
+    assert [row.cell for row in done.cells] == list(held.cells)
+    kept = load_model(tmp_path / "calibrated").config.calibration
+    assert kept.cells == held.cells
+    assert kept.temperature != 1
+    assert not kept.has_shares
+    progress = Counting()
+    out = tmp_path / "all.h5ad"
+    impute(done.model, table, genome, out, min_confidence=0.7, progress=progress)
+    assert any("probabilities are calibrated" in line for line in progress.lines)
+    found = anndata.read_h5ad(out)
+    adjustment = kept.offsets_and_temperatures(held.cells)
+    before = tmp_path / "before.h5ad"
+    impute(trained.model, table, genome, before)
+    logits = logit(np.asarray(anndata.read_h5ad(before).layers["probability"], np.float64).T)
+    expected = expit(adjustment.of_logits(logits)).T
+    np.testing.assert_allclose(found.layers["probability"], expected, atol=1e-4)
+    values, observed = np.asarray(found.X), found.layers["observed"].toarray() != 0
+    assert np.isnan(values[~observed & (np.abs(expected - 0.5) < 0.19)]).all()
+    assert not np.isnan(values[observed]).any()
+
+
+def test_balanced_classes_are_refused(table, tmp_path):
+    settings = TrainingSettings(epochs=1)
+    with pytest.raises(ConfigError, match="class_weights: expected none with a local module"):
+        train(table, tmp_path / "m", split=SPLIT, module="local", settings=settings)
 
 
 def test_cells_that_it_never_saw(trained, genome, tmp_path):
