@@ -145,11 +145,11 @@ def report(result: Result) -> str:
                 f"({result['observed']:,} observed entries) were imputed by `deepcpg-tf impute` "
                 f"into Parquet: {result['entries_a_second']:,.0f} entries a second, with the "
                 f"features, the network and the writing. It was killed after "
-                f"{result['killed_after_seconds']:.0f} s, with {result['parts_left']} parts done, "
+                f"{result['killed_after_seconds']:.0f} s, with parts done: {result['parts_left']}, "
                 f"and went on for {result['seconds']:.0f} s; it held "
                 f"{result['peak_gigabytes']:.1f} GB at most. The module was trained on 500,000 "
                 f"entries in {result['training_seconds']:.0f} s."
             ),
-            prose(in_words(result["requirement"])),
+            prose(in_words(result["requirement"])) + "\n",
         ]
     )
