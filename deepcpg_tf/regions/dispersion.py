@@ -28,6 +28,7 @@ Numbers = npt.NDArray[np.float64]
 _ROUNDS = 30
 _CLOSE = 1e-4
 _SURE = 2.0
+_EXPECTED_WITHIN = 0.05
 _TOGETHER = 0.98
 """Correlation that two sites have at most."""
 
@@ -79,15 +80,29 @@ def joined(parts: Iterable[Errors]) -> Errors:
     return Errors(*(np.concatenate([a, *b], axis=-1) for a, b in zip(empty, columns, strict=True)))
 
 
-def fit(errors: Errors) -> Numbers:
-    """Return the correlation that each scale adds, float64 [scales]; the last is of regions."""
+def fit(errors: Errors, expected: Numbers | None = None) -> Numbers:
+    """Return the correlation that each scale adds, float64 [scales]; the last is of regions.
+
+    Parameters
+    ----------
+    errors
+        What came out.
+    expected : ndarray of float64, shape (scales,)
+        What to stay near, as far as the errors do not tell otherwise: they may be of too few
+        sites that lie apart to tell of larger scales.
+    """
     squares, alone, together = errors.error**2, errors.alone, errors.together
     weights = np.zeros(len(together))
     if not len(alone):
-        return weights
+        return weights if expected is None else expected
     for _ in range(_ROUNDS):
         spread = np.maximum(alone + weights @ together, 1e-3 * alone)
-        found, _ = scipy.optimize.nnls((together / spread).T, (squares - alone) / spread)
+        # A squared error differs from its mean by about the root of 2 times that.
+        rows, values = (together / spread).T / np.sqrt(2), (squares - alone) / spread / np.sqrt(2)
+        if expected is not None:
+            rows = np.concatenate([rows, np.eye(len(weights)) / _EXPECTED_WITHIN])
+            values = np.append(values, expected / _EXPECTED_WITHIN)
+        found, _ = scipy.optimize.nnls(rows, values)
         found *= min(1.0, _TOGETHER / max(found.sum(), _TOGETHER))
         change = np.abs(found - weights).max()
         weights = found

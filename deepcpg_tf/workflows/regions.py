@@ -12,28 +12,20 @@ import numpy.typing as npt
 
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_file import check_table_path
-from deepcpg_tf.errors import GenomeError, InputError, TableError
+from deepcpg_tf.errors import InputError, TableError
 from deepcpg_tf.genome.intervals import NamedIntervals, read_intervals
-from deepcpg_tf.genome.names import find_name, shown_names
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import PathLike, check_files, check_other_than, open_table
 
 if TYPE_CHECKING:
     from deepcpg_tf.regions.dispersion import Coverage
-    from deepcpg_tf.regions.levels import Known, Levels
+    from deepcpg_tf.regions.fitting import Fitted
+    from deepcpg_tf.regions.levels import Known
     from deepcpg_tf.regions.places import Places
     from deepcpg_tf.regions.sources import Source
     from deepcpg_tf.results.regions import Rows
 
 Numbers = npt.NDArray[np.float64]
-
-MOST_FITTED = 1_000_000
-"""Pairs of region and cell that intervals are fitted on at most, and checked on."""
-
-_CALIBRATED = (0.9, 1.1)
-"""Squared errors by what they should be, where probabilities are calibrated."""
-
-_BY_CALLS, _BY_HIDDEN, _BY_OBSERVED = "calls", "hidden states", "observed states"
 
 
 class Summarised(NamedTuple):
@@ -94,6 +86,7 @@ def summarise_regions(
     DeepCpgError
         When a file cannot be read or written, or no region has a site.
     """
+    from deepcpg_tf.regions.fitting import fit_intervals, halves_of
     from deepcpg_tf.regions.places import bin_size
     from deepcpg_tf.regions.sources import TableSource, imputed_source, is_imputed
 
@@ -123,23 +116,13 @@ def summarise_regions(
             raise InputError(
                 f"{bed}: expected regions with sites, received {without:,} without any"
             )
-        halves = _halves(source, places, held_out)
-        fitted = _fit(source, places, halves, hidden is not None, progress)
+        halves = halves_of(source, places, held_out)
+        fitted = fit_intervals(source, places, halves, hidden=hidden is not None, progress=progress)
         count = sum(map(len, places.values()))
         about = {**fitted.about, "regions_without_sites": without, "bins": size or "intervals"}
         progress.begins("summarising", count, "regions")
         _write(target, source, places, fitted, about, progress)
     return Summarised(target, count, without, len(source.cells), fitted.coverage, fitted.by)
-
-
-class _Fitted(NamedTuple):
-    """How regions are read, and what is told of that."""
-
-    levels: Levels
-    weights: Numbers
-    coverage: Coverage
-    by: str
-    about: dict[str, Any]
 
 
 def _places(
@@ -160,137 +143,11 @@ def _places(
     return {name: own for name, own in result.items() if len(own)}, without
 
 
-def _halves(
-    source: Source, places: dict[str, Places], held_out: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Return two groups of chromosomes: what is fitted on one is checked on the other.
-
-    Of those asked for, the one with the most regions is in the first, the next in the second,
-    and so on.
-    """
-    names = list(places)
-    if held_out is not None:
-        names = []
-        for name in held_out:
-            try:
-                found = find_name(name, source.chromosomes)
-            except GenomeError as error:
-                raise InputError(f"held_out: {error}") from None
-            if found is None or found not in places:
-                raise InputError(
-                    f"held_out: expected chromosomes with regions ({shown_names(list(places))}), "
-                    f"received {name!r}"
-                )
-            names.append(found)
-        if len(set(names)) < 2:
-            raise InputError(
-                "held_out: expected at least two chromosomes, to fit on and to check on, received "
-                f"{', '.join(held_out) or 'none'}"
-            )
-    ordered = sorted(dict.fromkeys(names), key=lambda name: -len(places[name]))
-    return ordered[::2], ordered[1::2]
-
-
-def _fit(
-    source: Source,
-    places: dict[str, Places],
-    halves: tuple[list[str], list[str]],
-    hidden: bool,
-    progress: Progress,
-) -> _Fitted:
-    """Fit how sites go together, check what comes of it, and tell both."""
-    from deepcpg_tf.regions import dispersion
-    from deepcpg_tf.regions.dispersion import Errors, coverage, joined
-    from deepcpg_tf.regions.intervals import NOMINAL
-    from deepcpg_tf.regions.levels import Levels
-    from deepcpg_tf.regions.places import SCALES
-    from deepcpg_tf.regions.sources import levels_of_cells
-
-    runs = [list(_runs(places, names, len(source.cells))) for names in halves]
-    chromosomes = [*halves[0], *halves[1]]
-    progress.begins("fitting intervals", 2 * sum(map(len, runs)), "runs of regions")
-
-    def errors_of(levels: Levels) -> list[Errors]:
-        most = -(-MOST_FITTED // sum(map(len, runs)))
-        return [joined(levels.errors(*run, most) for run in half) for half in runs]
-
-    by, calibration = _BY_CALLS, 1.0
-    if source.imputed:
-        by = _BY_HIDDEN if hidden else _BY_OBSERVED
-        levels = Levels(source)
-        errors = errors_of(levels)
-        if hidden and not len(joined(errors).error):
-            raise InputError(
-                "hidden: expected calls of sites that were imputed, on the chromosomes to fit on "
-                f"({shown_names(chromosomes)}), received none"
-            )
-        calibration = dispersion.surprise(joined(errors))
-        if not hidden and dispersion.opposed(joined(errors)):
-            by = _BY_CALLS
-            progress.tells(
-                "errors at observed states cancel out, as each was predicted knowing its "
-                "neighbours: intervals are taken from how calls go together instead, and rather "
-                "wide; a table with calls that were hidden from the imputation tells more"
-            )
-    if by == _BY_CALLS:
-        levels = Levels(source, levels_of_cells(source))
-        errors = errors_of(levels)
-    progress.advances(sum(map(len, runs)))
-    rng = np.random.default_rng(0)
-    outcomes = []
-    for half, of_other in zip(runs, reversed(errors), strict=True):
-        weights = dispersion.fit(of_other)
-        for run in half if all(runs) else ():
-            outcomes.append(levels.outcomes(*run, weights, rng))
-            progress.advances(1)
-    weights = dispersion.fit(joined(errors))
-    held = coverage(outcomes)
-    if not _CALIBRATED[0] <= calibration <= _CALIBRATED[1]:
-        progress.tells(
-            f"the probabilities are not calibrated: their squared errors are {calibration:.2f} "
-            "times what they say, so that means are off, and intervals with them"
-        )
-    progress.tells(
-        f"intervals fitted by {by} on {shown_names(chromosomes)}; "
-        + (
-            f"{held.held:.1%} of {held.outcomes:,} hold where they are fitted on the other half of "
-            f"these (nominal {NOMINAL:.0%})"
-            if held.outcomes
-            else "not checked: there is nothing to check on another chromosome"
-        )
-    )
-    about = {
-        "fitted_by": by,
-        "fitted_on": np.array(chromosomes, object),
-        "half": np.repeat([1, 2], [*map(len, halves)]),
-        "scales": np.array([*map(str, SCALES), "region"], object),
-        "correlations": weights,
-        "nominal": NOMINAL,
-        "held": held.held,
-        "held_ends_included": held.closed,
-        "checked": held.outcomes,
-        "squared_errors": calibration,
-    }
-    return _Fitted(levels, weights, held, by, about)
-
-
-def _runs(
-    places: dict[str, Places], names: Sequence[str], cells: int
-) -> Iterator[tuple[str, Places]]:
-    """Yield regions of some chromosomes in runs; of too many, runs all over them."""
-    from deepcpg_tf.regions.places import runs_of
-    from deepcpg_tf.regions.sources import SITES
-
-    runs = [(name, run) for name in names for run in runs_of(places[name], SITES)]
-    every = -(-sum(len(run) for _, run in runs) * cells // MOST_FITTED)
-    yield from runs[:: max(every, 1)]
-
-
 def _write(
     path: Path,
     source: Source,
     places: dict[str, Places],
-    fitted: _Fitted,
+    fitted: Fitted,
     about: dict[str, Any],
     progress: Progress,
 ) -> None:
@@ -316,7 +173,7 @@ def _write(
             content["hypo_score"] = hypo_score(methylated, observed, level)
 
 
-def _rows(source: Source, chromosome: str, places: Places, fitted: _Fitted) -> Iterator[Rows]:
+def _rows(source: Source, chromosome: str, places: Places, fitted: Fitted) -> Iterator[Rows]:
     """Yield the regions of a chromosome with their layers."""
     from deepcpg_tf.regions.layers import shrunken_residuals, smoothed
     from deepcpg_tf.regions.levels import expected_of_observed

@@ -173,7 +173,7 @@ def test_predictions_from_neighbours_without_hidden_calls(
     assert done.fitted_by == "calls"
     assert told.lines[0].startswith("errors at observed states cancel out")
     assert 0.88 < held(data, out, HELD_OUT)[0] < 0.96
-    monkeypatch.setattr("deepcpg_tf.regions.dispersion.opposed", lambda errors: False)
+    monkeypatch.setattr("deepcpg_tf.regions.fitting.opposed", lambda errors: False)
     summarise_regions(*arguments, bins="10kb", held_out=HELD_OUT)
     assert held(data, out, HELD_OUT)[0] < 0.6
 
@@ -277,7 +277,7 @@ def test_the_same_in_small_pieces(monkeypatch, folder, tmp_path, file):
     monkeypatch.setattr(sources, "labels_of_calls", noted)
     monkeypatch.setattr(sources, "SITES", 900)
     monkeypatch.setattr(sources, "_ENTRIES", 3_000)
-    monkeypatch.setattr("deepcpg_tf.regions.dispersion.fit", lambda _: np.array([0.1, 0.1, 0.1, 0]))
+    monkeypatch.setattr("deepcpg_tf.regions.fitting.fit", lambda *_: np.array([0.1, 0.1, 0.1, 0]))
     summarise_regions(folder / file, tmp_path / "b.h5ad", bins="10kb")
     assert max(np.prod(shape) for shape in shapes) <= 3_000 + 1_400
     monkeypatch.setattr(sources, "SITES", 1 << 16)
