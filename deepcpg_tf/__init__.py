@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.genome import impute, predict_genome
     from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
+    from deepcpg_tf.workflows.regions import summarise_regions
     from deepcpg_tf.workflows.stores import export_table
     from deepcpg_tf.workflows.tables import build_table, filter_table, import_table
     from deepcpg_tf.workflows.train import train
@@ -79,6 +80,7 @@ _MODULE_OF = {
     "predict_genome": "workflows.genome",
     "published_split": "data.splits",
     "read_table": "data.table_file",
+    "summarise_regions": "workflows.regions",
     "train": "workflows.train",
     "verify": "workflows.export",
     "write_neighbours": "workflows.neighbours",
@@ -123,6 +125,7 @@ __all__ = [
     "predict_genome",
     "published_split",
     "read_table",
+    "summarise_regions",
     "train",
     "verify",
     "write_neighbours",

@@ -192,6 +192,7 @@ def test_own_cells(tmp_path, shell):
     config = json.loads((tmp_path / "joint" / "config.json").read_text())
     assert config["architecture"] == "CnnL2h128+RnnL1+JointL2h512"
     assert (tmp_path / "imputed.h5ad").is_file()
+    assert (tmp_path / "regions.h5ad").is_file()
     assert len((tmp_path / "sites.tsv").read_text().splitlines()) == 2
 
 

@@ -34,7 +34,7 @@ ORDER = (
     ("local",),
     ("training", "prediction"),
     ("scan",),
-    ("evaluation",),
+    ("evaluation", "regions"),
     ("results", "exporters"),
     ("workflows",),
     ("cli",),

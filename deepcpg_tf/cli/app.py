@@ -21,6 +21,7 @@ from deepcpg_tf.cli import (
     impute,
     predict,
     presets,
+    regions,
     signals,
     train,
 )
@@ -53,6 +54,7 @@ def _options(
 
 app.command("predict", cls=Command)(predict.predict)
 app.command("impute", cls=Command)(impute.impute)
+app.command("regions", cls=Command)(regions.regions)
 app.command("convert", cls=Command)(convert.convert)
 app.add_typer(data.app)
 app.command("train", cls=Command)(train.train)

@@ -17,7 +17,7 @@ from deepcpg_tf.genome.names import find_name, shown_names
 if TYPE_CHECKING:
     import polars as pl
 
-_INTERVAL = r"^(\S+)[ \t]+([0-9]{1,18})[ \t]+([0-9]{1,18})(?:[ \t]|$)"
+_INTERVAL = r"^(\S+)[ \t]+([0-9]{1,18})[ \t]+([0-9]{1,18})(?:[ \t]([^\t]*)|$)"
 _COMMENT = r"^\s*(?:#|$)|^(?:track|browser)\b"
 _HEADERS = ("chrom", "chr", "chromosome", "seqname")
 _ENDINGS = (".gz", ".bgz", ".bed")
@@ -28,6 +28,19 @@ class Intervals(NamedTuple):
 
     starts: npt.NDArray[np.int64]
     ends: npt.NDArray[np.int64]
+
+
+class NamedIntervals(NamedTuple):
+    """Intervals of one chromosome as they were listed, sorted; they may overlap.
+
+    ``starts`` and ``ends`` are int64, 0-based and half-open; each interval is there once.
+    ``names`` are those of the fourth column, empty where there is none; of an interval listed
+    several times, all of them, with commas between.
+    """
+
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    names: tuple[str, ...]
 
 
 class Annotation(NamedTuple):
@@ -96,6 +109,44 @@ def read_annotation(path: Path, chromosomes: Collection[str]) -> Annotation:
         When the file is missing or has no interval, or none on these chromosomes; at
         the first line that is none; when a chromosome may be one of several.
     """
+    intervals: dict[str, Intervals] = {}
+    for (chromosome,), rows in _read(path, chromosomes).group_by("chromosome", maintain_order=True):
+        merged = _merge(rows["start"].to_numpy(), rows["end"].to_numpy())
+        intervals[str(chromosome)] = merged
+    return Annotation(_name(path), intervals)
+
+
+def read_intervals(path: Path, chromosomes: Collection[str]) -> dict[str, NamedIntervals]:
+    """Read a BED file, plain or gzipped, interval by interval.
+
+    Parameters
+    ----------
+    path, chromosomes
+        As for `read_annotation`.
+
+    Raises
+    ------
+    AnnotationError
+        As `read_annotation`.
+    """
+    import polars as pl
+
+    rows = (
+        _read(path, chromosomes)
+        .group_by("chromosome", "start", "end", maintain_order=True)
+        .agg(pl.col("name").filter(pl.col("name") != "").unique(maintain_order=True).str.join(","))
+        .sort("start", "end")
+    )
+    return {
+        str(chromosome): NamedIntervals(
+            own["start"].to_numpy(), own["end"].to_numpy(), tuple(own["name"].to_list())
+        )
+        for (chromosome,), own in rows.group_by("chromosome", maintain_order=True)
+    }
+
+
+def _read(path: Path, chromosomes: Collection[str]) -> pl.DataFrame:
+    """Return the intervals on some chromosomes, called as there, in the order of the file."""
     import polars as pl
 
     try:
@@ -114,12 +165,7 @@ def read_annotation(path: Path, chromosomes: Collection[str]) -> Annotation:
             f"({shown_names(list(chromosomes))}), found {shown_names(names)}"
         )
     resolved = pl.col("chromosome").replace_strict(names, found, return_dtype=pl.String)
-    table = table.with_columns(resolved).drop_nulls("chromosome")
-    intervals: dict[str, Intervals] = {}
-    for (chromosome,), rows in table.group_by("chromosome", maintain_order=True):
-        merged = _merge(rows["start"].to_numpy(), rows["end"].to_numpy())
-        intervals[str(chromosome)] = merged
-    return Annotation(_name(path), intervals)
+    return table.with_columns(resolved).drop_nulls("chromosome")
 
 
 def _name(path: Path) -> str:
@@ -139,10 +185,12 @@ def _parse(path: Path, text: str) -> pl.DataFrame:
         table = table[1:]
     if not len(table):
         raise AnnotationError(f"{path}: expected an interval a line, found none")
-    names = ["chromosome", "start", "end"]
+    names = ["chromosome", "start", "end", "name"]
     groups = pl.col("text").str.extract_groups(_INTERVAL).struct.rename_fields(names)
     table = table.with_columns(groups.alias("groups")).unnest("groups")
-    table = table.with_columns(pl.col("start", "end").cast(pl.Int64))
+    table = table.with_columns(
+        pl.col("start", "end").cast(pl.Int64), pl.col("name").fill_null("").str.strip_chars()
+    )
     wrong = table.filter(pl.col("end").is_null() | (pl.col("start") > pl.col("end")))
     if len(wrong):
         raise AnnotationError(

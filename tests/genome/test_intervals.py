@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcpg_tf.errors import AnnotationError
-from deepcpg_tf.genome.intervals import Annotation, read_annotation
+from deepcpg_tf.genome.intervals import Annotation, read_annotation, read_intervals
 
 NAMES = ("1", "2", "M")
 REAL = Path(__file__).parents[3] / "shared" / "real-profiles"
@@ -173,3 +173,16 @@ def test_real_annotations(name):
         positions = np.arange(0, len(covered), 997)
         found = annotation.contains((chromosome,), np.zeros(len(positions), int), positions)
         np.testing.assert_array_equal(found, covered[positions])
+
+
+def test_intervals_one_by_one(tmp_path):
+    text = (
+        "# genes\n2\t7\t8\tCpG: 1\t0\t+\nchr1\t20\t30\tb\n1\t5\t10\n1\t5\t30 c\n1 20 30 e\n"
+        "chr1\t20\t30\tb\n7\t1\t2\tno\n"
+    )
+    found = read_intervals(write(tmp_path, text), NAMES)
+    assert found.keys() == {"1", "2"}
+    assert found["1"].starts.tolist() == [5, 5, 20]
+    assert found["1"].ends.tolist() == [10, 30, 30]
+    assert found["1"].names == ("", "c", "b,e")
+    assert found["2"].names == ("CpG: 1",)

@@ -27,6 +27,9 @@ COMMANDS = {
     "predict sites": ("predict", MODEL, "--sites", SITES, "--genome", FASTA, "--out"),
     "predict genome": ("predict", MODEL, "--genome", FASTA, "--regions", "some.bed", "--out"),
     "impute": ("impute", MODEL, "cells.h5ad", "--genome", FASTA, "--regions", "some.bed", "--out"),
+    "regions": (
+        *("regions", "cells.h5ad", "--regions", "some.bed", "--hidden", "more.h5ad", "--out"),
+    ),
     "evaluate": (
         *("evaluate", MODEL, "cells.h5ad", "--genome", FASTA, "--annotations", "some.bed"),
         *("--out", "report", "--predictions"),
@@ -34,7 +37,7 @@ COMMANDS = {
     "build": ("data", "build", "--profiles", "a.cov", "b.cov", "--genome", FASTA, "--out"),
     "import": ("data", "import-legacy", "a.h5", "b.h5", "--genome", FASTA, "--out"),
 }
-ENDINGS = {"evaluate": ".parquet", "build": ".h5ad", "import": ".h5ad"}
+ENDINGS = {"evaluate": ".parquet", "build": ".h5ad", "import": ".h5ad", "regions": ".h5ad"}
 FOLDERS = {
     "train": ("train", "cells.h5ad", "--genome", FASTA, "--split", "published", "--out"),
     "evaluate": ("evaluate", MODEL, "cells.h5ad", "--genome", FASTA, "--out"),

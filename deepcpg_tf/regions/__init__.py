@@ -1,0 +1,1 @@
+"""Levels of regions in single cells, and how far to trust them."""
