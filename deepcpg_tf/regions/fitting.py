@@ -28,8 +28,8 @@ from deepcpg_tf.regions.sources import SITES, Source, levels_of_cells
 Numbers = npt.NDArray[np.float64]
 Halves = tuple[list[str], list[str]]
 
-MOST_FITTED = 1_000_000
-"""Pairs of region and cell that intervals are fitted on at most, and checked on."""
+MOST_FITTED = 200_000
+"""Pairs of region and cell that intervals are fitted on at most, of each half, and checked on."""
 
 BY_CALLS, BY_HIDDEN, BY_OBSERVED = "calls", "hidden states", "observed states"
 """What intervals are fitted by."""
