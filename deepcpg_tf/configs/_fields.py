@@ -69,3 +69,17 @@ def check_layer_names(names: Sequence[str], kinds: Sequence[str], others: Sequen
                 f"(of inputs and modules), received {name!r}"
             )
     check_unique("layer_names", names)
+
+
+def sizes_of(
+    architecture: str, known: Mapping[str, Any], own: Sequence[str], fields: Mapping[str, Any]
+) -> Any:
+    """Return what a named architecture stands for; refuse fields of its own beside it."""
+    if architecture not in known:
+        raise ConfigError(
+            f"architecture: expected one of {', '.join(known)}, received {architecture!r}"
+        )
+    for name in own:
+        if name in fields:
+            raise ConfigError(f"{name}: expected no other than that of {architecture}")
+    return known[architecture]

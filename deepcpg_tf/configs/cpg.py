@@ -19,6 +19,7 @@ from deepcpg_tf.configs._fields import (
     check_unique,
     is_integer,
     positive_integers,
+    sizes_of,
     strings,
 )
 from deepcpg_tf.configs.base import ModuleConfig
@@ -135,16 +136,9 @@ class DeepCpgCpgConfig(ModuleConfig):
         ConfigError
             When there is no such architecture, or a field is not valid.
         """
-        if architecture not in ARCHITECTURES:
-            raise ConfigError(
-                f"architecture: expected one of {', '.join(ARCHITECTURES)}, "
-                f"received {architecture!r}"
-            )
-        shared_size, recurrent_sizes = ARCHITECTURES[architecture]
-        own = {"shared_size": shared_size, "recurrent_sizes": recurrent_sizes}
-        for name in own.keys() & fields.keys():
-            raise ConfigError(f"{name}: expected no other than that of {architecture}")
-        return cls.from_dict({**fields, **own})
+        own = ("shared_size", "recurrent_sizes")
+        sizes = sizes_of(architecture, ARCHITECTURES, own, fields)
+        return cls.from_dict({**fields, **dict(zip(own, sizes, strict=True))})
 
     @property
     def parts(self) -> Mapping[str, ModuleConfig]:

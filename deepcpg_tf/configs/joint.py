@@ -15,6 +15,7 @@ from deepcpg_tf.configs._fields import (
     check_rate,
     from_mapping,
     positive_integers,
+    sizes_of,
     strings,
 )
 from deepcpg_tf.configs.base import HeadConfig, ModuleConfig
@@ -111,14 +112,8 @@ class DeepCpgJointConfig(ModuleConfig):
         ConfigError
             When there is no such architecture, or a field is not valid.
         """
-        if architecture not in ARCHITECTURES:
-            raise ConfigError(
-                f"architecture: expected one of {', '.join(ARCHITECTURES)}, "
-                f"received {architecture!r}"
-            )
-        if "joint_sizes" in fields:
-            raise ConfigError(f"joint_sizes: expected no other than that of {architecture}")
-        return cls.from_dict({**fields, "joint_sizes": ARCHITECTURES[architecture]})
+        sizes = sizes_of(architecture, ARCHITECTURES, ("joint_sizes",), fields)
+        return cls.from_dict({**fields, "joint_sizes": sizes})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types, the cells once."""

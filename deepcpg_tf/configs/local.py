@@ -16,6 +16,7 @@ from deepcpg_tf.configs._fields import (
     from_mapping,
     is_integer,
     positive_integers,
+    sizes_of,
     strings,
 )
 from deepcpg_tf.configs.base import HeadConfig, ModuleConfig
@@ -186,14 +187,8 @@ class LocalConfig(ModuleConfig):
         ConfigError
             When there is no such architecture, or a field is not valid.
         """
-        if architecture not in ARCHITECTURES:
-            raise ConfigError(
-                f"architecture: expected one of {', '.join(ARCHITECTURES)}, "
-                f"received {architecture!r}"
-            )
-        if "hidden_sizes" in fields:
-            raise ConfigError(f"hidden_sizes: expected no other than that of {architecture}")
-        return cls.from_dict({**fields, "hidden_sizes": ARCHITECTURES[architecture]})
+        sizes = sizes_of(architecture, ARCHITECTURES, ("hidden_sizes",), fields)
+        return cls.from_dict({**fields, "hidden_sizes": sizes})
 
     @property
     def cell_features(self) -> tuple[str, ...]:

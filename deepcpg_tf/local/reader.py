@@ -17,7 +17,8 @@ from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.errors import TableError
 from deepcpg_tf.local.context import Folds
-from deepcpg_tf.local.features import FeatureMaker, Features, Run, runs_of
+from deepcpg_tf.local.features import FeatureMaker, Features
+from deepcpg_tf.local.grid import Run, runs_of
 from deepcpg_tf.local.observed import Observed
 
 Ints = npt.NDArray[np.int64]

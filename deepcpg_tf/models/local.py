@@ -17,7 +17,7 @@ from deepcpg_tf.configs.names import DNA, LOCAL
 from deepcpg_tf.genome.sequence import graph_one_hot
 from deepcpg_tf.models.base import MethylationModel, Tensors
 from deepcpg_tf.models.dna import DeepCpgDnaModel
-from deepcpg_tf.models.parts import Part, float32_policy, with_head
+from deepcpg_tf.models.parts import Part, dense_layers, float32_policy, with_head
 
 
 @keras.saving.register_keras_serializable(package="deepcpg_tf")
@@ -49,18 +49,7 @@ class LocalLayers(Part):
         policy = float32_policy(dtype)
 
         # Layers
-        layers: list[keras.layers.Layer] = []
-        for spec in config.layers:
-            options = {"name": spec.name, "dtype": policy}
-            match spec.kind:
-                case "merge":
-                    layers.append(keras.layers.Concatenate(**options))
-                case "dense":
-                    layers.append(keras.layers.Dense(spec.channels, **options))
-                case "activation":
-                    layers.append(keras.layers.Activation("relu", **options))
-                case "dropout":
-                    layers.append(keras.layers.Dropout(config.hidden_dropout, **options))
+        layers = dense_layers(config.layers, config.hidden_dropout, policy)
 
         # Functional graph
         inputs = [keras.Input(one.shape, name=one.name) for one in config.reads]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 import keras
 
 from deepcpg_tf.configs.base import ModuleConfig
+from deepcpg_tf.configs.layers import LayerSpec
 from deepcpg_tf.configs.names import HEAD
 from deepcpg_tf.errors import ConfigError
 
@@ -51,6 +53,35 @@ class Part(keras.Model):
     def from_config(cls: type[Own], config: dict[str, Any], custom_objects: Any = None) -> Own:
         """Make the model that `get_config` describes."""
         return cls(**{**config, "config": cls.config_type.from_dict(config["config"])})
+
+
+def dense_layers(
+    specs: Sequence[LayerSpec], dropout: float, policy: keras.DTypePolicy
+) -> list[keras.layers.Layer]:
+    """Return the layers that join what is embedded, and read it.
+
+    Parameters
+    ----------
+    specs
+        Of a concatenation, dense layers, rectifiers and dropout, in order.
+    dropout
+        Rate of the dropout.
+    policy
+        The dtype policy of all.
+    """
+    layers: list[keras.layers.Layer] = []
+    for spec in specs:
+        options = {"name": spec.name, "dtype": policy}
+        match spec.kind:
+            case "merge":
+                layers.append(keras.layers.Concatenate(**options))
+            case "dense":
+                layers.append(keras.layers.Dense(spec.channels, **options))
+            case "activation":
+                layers.append(keras.layers.Activation("relu", **options))
+            case "dropout":
+                layers.append(keras.layers.Dropout(dropout, **options))
+    return layers
 
 
 def with_head(config: ModuleConfig, embedding: Any) -> tuple[keras.layers.Dense, Any]:

@@ -123,7 +123,7 @@ def check_module(
         "similar_cells": similar_cells,
     }
     of_entries = {"entries": entries, "similar_cells": similar_cells, "groups": groups}
-    if module == LOCAL:
+    if module == LOCAL and start is None:
         joining = {"cpg_module": cpg_module, "train_parts": train_parts}
         near = {"neighbours": neighbours, "max_distance": max_distance}
         _refuse({**joining, **near}, "a local module", "which reads features of entries")

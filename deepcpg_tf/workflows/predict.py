@@ -106,7 +106,7 @@ def predict(
     loaded.check_values(values)
     way = _way(loaded, values, table, reference, calibrated=calibrated)
     reader = way.reader
-    check_table(path, source.keys, _names(loaded, way, values))
+    check_table(path, source.keys, way.names)
     rows = _check(source, reader)
     if isinstance(source, SiteFile):
         progress.tells(f"{source.path}: {source.cpgs}")
@@ -176,6 +176,7 @@ class _Way(NamedTuple):
     """What reads neighbours, if any are, what calibrates, if anything does, and what to tell."""
 
     reader: Reader
+    names: list[str]
     adjustment: Adjustment | None = None
     told: str | None = None
 
@@ -192,9 +193,10 @@ def _way(
         if values == "embedding":
             raise ConfigError("values: expected probabilities or logits of a local module")
         engine = open_engine(model, table, genome, calibrated=calibrated)
-        return _Way(engine, engine.adjustment, engine.told)
+        return _Way(engine, list(engine.cells), engine.adjustment, engine.told)
+    names = model.value_names(values)
     if not calibrated:
-        return _Way(open_neighbours(model.config, table, genome))
+        return _Way(open_neighbours(model.config, table, genome), names)
     if values != "probabilities":
         raise ConfigError(f"calibrated: expected probabilities with it, received {values}")
     check_calibrated(model)
@@ -204,13 +206,7 @@ def _way(
     reader = open_neighbours(model.config, of_neighbours, genome)
     found = calibration_of(model, held)
     adjustment = found.calibration.offsets_and_temperatures(model.cells)
-    return _Way(reader, adjustment, found.told)
-
-
-def _names(model: MethylationModel, way: _Way, values: Values) -> list[str]:
-    """Return the name of each column that is predicted."""
-    cells = getattr(way.reader, "cells", None)
-    return model.value_names(values) if cells is None else list(cells)
+    return _Way(reader, names, adjustment, found.told)
 
 
 def _check(source: Source, reader: Reader) -> int:
@@ -223,7 +219,6 @@ def _check(source: Source, reader: Reader) -> int:
 def _batches(
     model: MethylationModel, source: Source, values: Values, way: _Way
 ) -> Iterator[pa.RecordBatch]:
-    names = _names(model, way, values)
     if isinstance(source, SiteFile):
         predicted = _predict_sites(model, source, values, way)
     else:
@@ -232,7 +227,7 @@ def _batches(
             for batch in source.batches()
         )
     for keys, rows in predicted:
-        columns = {name: pa.array(rows[:, i]) for i, name in enumerate(names)}
+        columns = {name: pa.array(rows[:, i]) for i, name in enumerate(way.names)}
         arrays = [*map(pa.array, keys.values()), *columns.values()]
         yield pa.RecordBatch.from_arrays(arrays, names=[*keys, *columns])
 
@@ -263,9 +258,8 @@ def _predict_sites(
         engine = way.reader
     else:
         engine = ScanEngine(model, way.reader, adjustment=way.adjustment)
-    number = len(_names(model, way, values))
     for sites in read_sites(source.path, source.genome):
-        rows = np.empty((len(sites), number), np.float32)
+        rows = np.empty((len(sites), len(way.names)), np.float32)
         for reference, indices in sites.groups():
             ordered = indices[np.argsort(sites.positions[indices], kind="stable")]
             positions = sites.positions[ordered]

@@ -191,10 +191,15 @@ def train(
         from deepcpg_tf.training.finetune import freeze as freeze_layers
         from deepcpg_tf.training.step import make_strategy, prepare_devices
         from deepcpg_tf.training.trainer import Parts, train_model
-        from deepcpg_tf.workflows.local import MOST_ENTRIES, local_entries
+        from deepcpg_tf.workflows.local import MOST_ENTRIES, is_local, local_entries
 
         prepare_devices(settings.devices)  # before a model is loaded, which computes
         source = None if start is None else open_model(start)
+        if source is not None and is_local(source):
+            raise ConfigError(
+                "start: expected a dna, cpg or joint module, received a local module, which "
+                "imputes other cells as it is, or is trained anew"
+            )
         strategy = make_strategy(settings.devices)
         beginning = Beginning(
             module=module,

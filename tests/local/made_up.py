@@ -13,7 +13,7 @@ from deepcpg_tf.configs.local import (
 )
 from deepcpg_tf.data.table import MethylationTable
 from deepcpg_tf.data.table_reference import Reference
-from deepcpg_tf.local.features import REACH
+from deepcpg_tf.local.grid import REACH
 
 
 def made_up_table(sites=(150, 90, 40), cells=5, density=0.4, seed=0):

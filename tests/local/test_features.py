@@ -83,7 +83,7 @@ def test_runs_are_cut_by_their_size(monkeypatch):
     table = made_up_table(sites=(400, 100))
     positions = table.positions[rows_of(table, 0)]
     whole = features_of(table, "chr1", positions)
-    monkeypatch.setattr("deepcpg_tf.local.features._MOST_ENTRIES", 1)  # 64 sites
+    monkeypatch.setattr("deepcpg_tf.local.grid._MOST_ENTRIES", 1)  # 64 sites
     np.testing.assert_allclose(features_of(table, "chr1", positions), whole, **CLOSE)
 
 

@@ -142,8 +142,11 @@ def test_calibrate(table, genome, tmp_path):
     plain = evaluate(RUN / "model", table, **how)
     assert plain.predicted is None
     np.testing.assert_allclose(found.predicted.brier, plain.calibration.brier, rtol=1e-5)
-    # Ranks are the same but of sites whose probabilities differ by rounding alone: few pairs.
-    np.testing.assert_allclose(found.scores.values["auc"], plain.scores.values["auc"], atol=1e-3)
+    # Ranks are the same, but that two sites may be alike by rounding in one and not in the other.
+    labels = labels_on(table, "X")
+    pairs = (labels == 1).sum(axis=0) * (labels == 0).sum(axis=0)
+    difference = np.abs(found.scores.values["auc"] - plain.scores.values["auc"])
+    assert (difference <= 2 / pairs).all()
     np.testing.assert_array_equal(
         evaluate(out, table, **how).calibration.brier, plain.calibration.brier
     )
