@@ -31,6 +31,33 @@ Calibrated = Annotated[
     ),
 ]
 
+Sequences = Annotated[
+    Path | None, typer.Option(help="A text file with a window a line.", metavar="FILE")
+]
+Sites = Annotated[
+    Path | None,
+    typer.Option(
+        help="Sites to cut windows around: BED, or chromosome and 1-based position.",
+        metavar="FILE",
+    ),
+]
+GenomeOfSites = Annotated[
+    Path | None,
+    typer.Option(
+        "--genome",
+        help="The reference of --sites: FASTA, plain or bgzip, or a folder of it.",
+        metavar="FASTA",
+    ),
+]
+Neighbours = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="A table (.h5ad) of the cells whose neighbouring sites a Joint module reads.",
+        metavar="TABLE",
+    ),
+]
+
 
 def names(text: str | None) -> list[str] | None:
     """Return names that have commas between them."""
