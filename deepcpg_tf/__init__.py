@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
+    from deepcpg_tf.workflows.mutagenesis import write_mutagenesis
     from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
     from deepcpg_tf.workflows.regions import summarise_regions
@@ -85,6 +86,7 @@ _MODULE_OF = {
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
     "verify": "workflows.export",
+    "write_mutagenesis": "workflows.mutagenesis",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
 }
@@ -131,6 +133,7 @@ __all__ = [
     "summarise_regions",
     "train",
     "verify",
+    "write_mutagenesis",
     "write_neighbours",
     "write_table",
 ]
