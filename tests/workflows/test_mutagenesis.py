@@ -231,6 +231,7 @@ def test_inputs_that_are_refused(fails, sequences, tmp_path):
 
 def test_nothing_half_written(sequences, tmp_path, monkeypatch):
     monkeypatch.setattr(mutagenesis, "WINDOWS", 4)
+    monkeypatch.setattr(verb, "PICTURES", 1)
     (tmp_path / "out").mkdir()
     given = {"sequences": sequences, "plot": tmp_path / "out" / "p"}
 
