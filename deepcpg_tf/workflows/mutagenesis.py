@@ -148,10 +148,10 @@ def _substituted(
     progress: Progress,
 ) -> Iterator[Substituted]:
     """Yield what is written of all windows, and draw the first of them."""
-    from deepcpg_tf.variants.mutagenesis import WINDOWS, summarised
+    from deepcpg_tf.variants.mutagenesis import summarised
 
     done = 0
-    for keys, arrays in inputs.batches(WINDOWS):
+    for keys, arrays in inputs.batches(mutagenist.batch):
         values = mutagenist.values(arrays)
         tokens = letters_of_codes(arrays["windows"])
         if pictures is not None:

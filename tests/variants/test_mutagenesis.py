@@ -210,6 +210,17 @@ def test_any_number_of_windows(model):
     assert none.values.shape == (0, 101, 4)
 
 
+def test_fewer_windows_at_a_time_of_many_cells(model, monkeypatch):
+    windows = windows_with_n(5)
+    found = saturation_mutagenesis(model, {"windows": windows}).values
+    monkeypatch.setattr(mutagenesis, "_VALUES", 2 * found[0].size)
+    assert Mutagenist(model).batch == 2
+    again = saturation_mutagenesis(model, {"windows": windows}).values
+    np.testing.assert_allclose(again, found, atol=2 * tolerances.TINY_LOGITS, rtol=0)
+    monkeypatch.setattr(mutagenesis, "_VALUES", 1)
+    assert Mutagenist(model).batch == 1
+
+
 def test_few_rows_at_a_time(model, monkeypatch):
     """However positions are put together, the numbers are the same."""
     windows = windows_with_n(3)
@@ -273,7 +284,7 @@ def test_it_checks_itself(model, monkeypatch):
     monkeypatch.setattr(
         substitutions.Substitutions, "deltas", lambda *given: np.roll(right(*given), 1, axis=1)
     )
-    with pytest.warns(UserWarning, match="give the logits of whole windows, received .* more; "):
+    with pytest.warns(UserWarning, match="expected the logits of whole windows .* apart; whole w"):
         found = saturation_mutagenesis(model, arrays).values
     close(found, expected, model, arrays)
 
