@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, TypeAlias
@@ -21,7 +21,7 @@ ENDINGS = (".h5ad", ".npz")
 
 LETTERS = "ACGT"
 
-Columns: TypeAlias = dict[str, Sequence[str] | npt.NDArray[np.int64]]
+Columns: TypeAlias = Mapping[str, Sequence[str] | npt.NDArray[np.int64]]
 
 
 class Substituted(NamedTuple):

@@ -11,7 +11,7 @@ from deepcpg_tf.errors import OutputError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.models.registry import new_model
-from deepcpg_tf.results.substitutions import write_substitutions
+from deepcpg_tf.results.substitutions import Layout, write_substitutions
 from deepcpg_tf.variants import mutagenesis
 from deepcpg_tf.variants.pictures import STRETCH, importance, substitutions_figure
 from deepcpg_tf.workflows import mutagenesis as verb
@@ -183,7 +183,7 @@ def test_a_picture_shows_the_letters_that_matter_where_they_are():
     low, high = logo.get_xlim()
     assert (high - low, low < 200 - 150 < high) == (STRETCH, True)
     assert below.get_xlim() == (low, high)
-    shown = below.images[0].get_array()
+    shown = np.asarray(below.images[0].get_array())
     np.testing.assert_array_equal(shown[:, 200 - 150 - round(low + 0.5)], values[200])
     assert [label.get_text() for label in below.get_yticklabels()] == [*"ACGT"]
 
@@ -252,7 +252,7 @@ def test_nothing_half_written(sequences, tmp_path, monkeypatch):
 
 
 def test_names_that_are_no_text_in_hdf5(tmp_path):
-    layout = verb.Layout(1, 1, "cell", ("a\0b",), ("a\0b",))
+    layout = Layout(1, 1, "cell", ("a\0b",), ("a\0b",))
     with pytest.raises(OutputError, match="expected cells that can be text in HDF5"):
         write_substitutions(tmp_path / "x.h5ad", layout, [])
 
