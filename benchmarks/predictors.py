@@ -5,7 +5,9 @@ None reads an entry that it predicts: with it flipped the prediction is the same
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -154,8 +156,6 @@ class Module:
         self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
     ) -> None:
         """Train."""
-        from dataclasses import replace
-
         from deepcpg_tf import train
 
         how: dict[str, Any] = dict(self._how)
@@ -230,8 +230,6 @@ class Local:
         self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
     ) -> None:
         """Train."""
-        from dataclasses import replace
-
         from deepcpg_tf import TrainingSettings, train
         from deepcpg_tf.configs.local import GROUPS
 
@@ -257,6 +255,53 @@ class Local:
         genome = None if self._genome is None else Genome(self._genome)
         own = SiteColumns(table.chromosomes, table.chromosome_ids[sites], table.positions[sites])
         return LocalEngine(self.model, table, genome).probabilities(None, None, own)
+
+
+class Unseen:
+    """The module of local numbers on cells that it never saw.
+
+    Cells are dealt into parts, and those of each are predicted by a network that was trained
+    on the cells of the others alone.
+
+    Parameters
+    ----------
+    folder
+        Where trained models are put.
+    parts
+        How many.
+    """
+
+    seeded = True
+    name = "local, cells never seen"
+
+    def __init__(self, folder: Path, parts: int = 5) -> None:
+        self._folder, self._parts = folder, parts
+        self._trained: list[tuple[npt.NDArray[np.int64], Local]] = []
+
+    def fit(
+        self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
+    ) -> None:
+        """Train a network for each part of the cells."""
+        order = np.random.default_rng(seed).permutation(len(table.cells))
+        self._trained = []
+        for cells in np.array_split(order, self._parts):
+            left = np.setdiff1d(order, cells)
+            seen = replace(
+                table,
+                cells=tuple(table.cells[cell] for cell in left),
+                calls=table.calls[:, left],
+                coverage=None,
+            )
+            local = Local(self._folder)
+            local.fit(seen, train_sites, validation_sites, seed)
+            self._trained.append((cells, local))
+
+    def predict(self, table: MethylationTable, sites: Sites) -> Floats:
+        """Predict each cell by the network that never saw it; all of them are read."""
+        predicted = np.empty((len(sites), len(table.cells)), np.float32)
+        for cells, local in self._trained:
+            predicted[:, cells] = local.predict(table, sites)[:, cells]
+        return predicted
 
 
 class Camelia:
@@ -327,7 +372,11 @@ def table_path(table: MethylationTable, folder: Path) -> Path:
     """Return the file of a table, which is written once for all that train on it."""
     from deepcpg_tf.data.table_file import write_table
 
-    path = folder / f"cells-{id(table)}.h5ad"
+    calls = table.calls
+    content = hashlib.sha256("\t".join(table.cells).encode())
+    for array in (calls.indptr, calls.indices, calls.data, table.positions):
+        content.update(np.ascontiguousarray(array).data)
+    path = folder / f"cells-{content.hexdigest()[:16]}.h5ad"
     if not path.exists():
         write_table(table, path)
     return path
