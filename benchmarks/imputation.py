@@ -398,6 +398,7 @@ def make_predictors(
         "local-unseen": lambda: [known.Unseen(folder)],
         "local": lambda: [
             known.Local(folder),
+            *([known.Local(folder, genome=genome, dna=dna)] if genome and "dna" in names else []),
             *(known.Local(folder, without=[group]) for group in without),
         ],
     }

@@ -148,9 +148,20 @@ class Module:
         self.name: str = how["architecture"]
         self._folder, self._settings, self._genome = folder, settings, genome
         self._joins, self._how = joins, how
-        self.place: Path | None = None
-        self.history: list[Any] = []
+        self._places: dict[tuple[int, int], Path] = {}
         self.model: MethylationModel
+
+    def place(self, train_sites: Sites, seed: int) -> Path:
+        """Return the model that was trained on some sites with a seed.
+
+        Raises
+        ------
+        LackingError
+            When none was.
+        """
+        if (place := self._places.get((len(train_sites), seed))) is None:
+            raise LackingError(f"{self.name}: expected it to be fitted before what joins it")
+        return place
 
     def fit(
         self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
@@ -160,9 +171,7 @@ class Module:
 
         how: dict[str, Any] = dict(self._how)
         if self._joins:
-            dna, cpg = (joined.place for joined in self._joins)
-            if dna is None or cpg is None:
-                raise LackingError(f"{self.name}: expected the modules that it joins before it")
+            dna, cpg = (joined.place(train_sites, seed) for joined in self._joins)
             how |= {"dna_module": dna, "cpg_module": cpg}
         place = _new_folder(self._folder, f"{self.name}-{seed}")
         done = train(
@@ -173,7 +182,8 @@ class Module:
             settings=replace(self._settings, seed=seed),
             **how,
         )
-        self.place, self.model, self.history = place, done.model, done.history
+        self._places[len(train_sites), seed] = place
+        self.model = done.model
 
     def predict(self, table: MethylationTable, sites: Sites) -> Floats:
         """Predict: the module reads nothing at the site itself but DNA."""
@@ -204,9 +214,9 @@ class Local:
     without
         Groups of its numbers that it does without.
     genome
-        Where it reads DNA.
-    how
-        More of `deepcpg_tf.train`.
+        Where its DNA module reads.
+    dna
+        The DNA module of which it reads the embedding, to be fitted before with the same seed.
     """
 
     seeded = True
@@ -218,12 +228,12 @@ class Local:
         *,
         without: Sequence[str] = (),
         genome: Path | None = None,
-        **how: Any,
+        dna: Module | None = None,
     ) -> None:
-        more = [str(value) for value in how.values()]
+        more = [] if dna is None else ["with", dna.name]
         self.name = " ".join(["local", *more, *(f"without {group}" for group in without)])
         self._folder, self._settings, self._without = folder, settings, tuple(without)
-        self._genome, self._how = genome, how
+        self._genome, self._dna = genome, dna
         self.model: Any = None
 
     def fit(
@@ -242,7 +252,7 @@ class Local:
             module="local",
             groups=[name for name in GROUPS if name not in self._without],
             settings=replace(settings, seed=seed),
-            **self._how,
+            dna_module=None if self._dna is None else self._dna.place(train_sites, seed),
         )
         self.model = done.model
 
