@@ -27,7 +27,6 @@ NAMES = (
     "modules",
     "made_up_cells",
     "hcc_cells",
-    "imputation",
     "many_cells",
     "data_build",
     "exports",

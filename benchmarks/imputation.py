@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from deepcpg_tf.data.splits import Split
     from deepcpg_tf.data.table import MethylationTable
 
-TITLE = "Imputation: real cells"
-PLACE = "DEEPCPG_TF_HCC"
 SEEDS = (0, 1, 2)
 _APART, _FIRST = 100, 50  # bases between rows of a matrix; where the first lies
 _SHOWN = ("auc", "cell_auc", "worst_auc", "ap", "mcc", "tpr", "tnr", "ece", "brier")
@@ -262,11 +259,11 @@ def write(result: Result, folder: Path) -> None:
     (folder / "imputation.json").write_text(json.dumps(result, indent=2) + "\n")
     machines = table(("machine", ""), result["machine"].items())
     settings = table(("settings", ""), result["settings"].items())
-    text = f"# Imputation\n\n{machines}\n\n{settings}\n\n{report(result)}"
+    text = f"# Imputation\n\n{machines}\n\n{settings}\n\n{report_tables(result)}"
     (folder / "imputation.md").write_text(text)
 
 
-def report(result: Result) -> str:
+def report_tables(result: Result) -> str:
     """Return the tables of a comparison, in Markdown."""
     what = (
         "Each observed entry of the chromosomes to test on is predicted without its own state "
@@ -398,8 +395,10 @@ def make_predictors(
         "cpg": lambda: [cpg],
         "dna": lambda: [dna],
         "joint": lambda: [joint],
+        "local-unseen": lambda: [known.Unseen(folder)],
         "local": lambda: [
             known.Local(folder),
+            *([known.Local(folder, genome=genome, dna=dna)] if genome and "dna" in names else []),
             *(known.Local(folder, without=[group]) for group in without),
         ],
     }
@@ -415,6 +414,7 @@ NAMES = (
     "dna",
     "joint",
     "local",
+    "local-unseen",
 )
 _READ_DNA = ("dna", "joint")
 
@@ -520,16 +520,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
     return str(value)
-
-
-def run() -> Result:
-    """Measure on real cells, without DNA."""
-    if PLACE not in os.environ:
-        raise LackingError(
-            f"expected a folder of profiles (*.tsv.gz) and their genome.fa in {PLACE}"
-        )
-    names = [name for name in NAMES if name not in _READ_DNA]
-    return _run(Path(os.environ[PLACE]), SPLIT, names)
-
-
-SPLIT = {"train": ("chr1", "chr2", "chr3", "chr4"), "validation": ("chr5",), "test": ("chr11",)}

@@ -5,7 +5,9 @@ None reads an entry that it predicts: with it flipped the prediction is the same
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -146,23 +148,30 @@ class Module:
         self.name: str = how["architecture"]
         self._folder, self._settings, self._genome = folder, settings, genome
         self._joins, self._how = joins, how
-        self.place: Path | None = None
-        self.history: list[Any] = []
+        self._places: dict[tuple[int, int], Path] = {}
         self.model: MethylationModel
+
+    def place(self, train_sites: Sites, seed: int) -> Path:
+        """Return the model that was trained on some sites with a seed.
+
+        Raises
+        ------
+        LackingError
+            When none was.
+        """
+        if (place := self._places.get((len(train_sites), seed))) is None:
+            raise LackingError(f"{self.name}: expected it to be fitted before what joins it")
+        return place
 
     def fit(
         self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
     ) -> None:
         """Train."""
-        from dataclasses import replace
-
         from deepcpg_tf import train
 
         how: dict[str, Any] = dict(self._how)
         if self._joins:
-            dna, cpg = (joined.place for joined in self._joins)
-            if dna is None or cpg is None:
-                raise LackingError(f"{self.name}: expected the modules that it joins before it")
+            dna, cpg = (joined.place(train_sites, seed) for joined in self._joins)
             how |= {"dna_module": dna, "cpg_module": cpg}
         place = _new_folder(self._folder, f"{self.name}-{seed}")
         done = train(
@@ -173,7 +182,8 @@ class Module:
             settings=replace(self._settings, seed=seed),
             **how,
         )
-        self.place, self.model, self.history = place, done.model, done.history
+        self._places[len(train_sites), seed] = place
+        self.model = done.model
 
     def predict(self, table: MethylationTable, sites: Sites) -> Floats:
         """Predict: the module reads nothing at the site itself but DNA."""
@@ -204,9 +214,9 @@ class Local:
     without
         Groups of its numbers that it does without.
     genome
-        Where it reads DNA.
-    how
-        More of `deepcpg_tf.train`.
+        Where its DNA module reads.
+    dna
+        The DNA module of which it reads the embedding, to be fitted before with the same seed.
     """
 
     seeded = True
@@ -218,20 +228,18 @@ class Local:
         *,
         without: Sequence[str] = (),
         genome: Path | None = None,
-        **how: Any,
+        dna: Module | None = None,
     ) -> None:
-        more = [str(value) for value in how.values()]
+        more = [] if dna is None else ["with", dna.name]
         self.name = " ".join(["local", *more, *(f"without {group}" for group in without)])
         self._folder, self._settings, self._without = folder, settings, tuple(without)
-        self._genome, self._how = genome, how
+        self._genome, self._dna = genome, dna
         self.model: Any = None
 
     def fit(
         self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
     ) -> None:
         """Train."""
-        from dataclasses import replace
-
         from deepcpg_tf import TrainingSettings, train
         from deepcpg_tf.configs.local import GROUPS
 
@@ -242,9 +250,10 @@ class Local:
             split=_given(train_sites, validation_sites),
             genome=self._genome,
             module="local",
+            entries=int(table.calls[train_sites].nnz),  # all, as the other predictors
             groups=[name for name in GROUPS if name not in self._without],
             settings=replace(settings, seed=seed),
-            **self._how,
+            dna_module=None if self._dna is None else self._dna.place(train_sites, seed),
         )
         self.model = done.model
 
@@ -257,6 +266,53 @@ class Local:
         genome = None if self._genome is None else Genome(self._genome)
         own = SiteColumns(table.chromosomes, table.chromosome_ids[sites], table.positions[sites])
         return LocalEngine(self.model, table, genome).probabilities(None, None, own)
+
+
+class Unseen:
+    """The module of local numbers on cells that it never saw.
+
+    Cells are dealt into parts, and those of each are predicted by a network that was trained
+    on the cells of the others alone.
+
+    Parameters
+    ----------
+    folder
+        Where trained models are put.
+    parts
+        How many.
+    """
+
+    seeded = True
+    name = "local, cells never seen"
+
+    def __init__(self, folder: Path, parts: int = 5) -> None:
+        self._folder, self._parts = folder, parts
+        self._trained: list[tuple[npt.NDArray[np.int64], Local]] = []
+
+    def fit(
+        self, table: MethylationTable, train_sites: Sites, validation_sites: Sites, seed: int
+    ) -> None:
+        """Train a network for each part of the cells."""
+        order = np.random.default_rng(seed).permutation(len(table.cells))
+        self._trained = []
+        for cells in np.array_split(order, self._parts):
+            left = np.setdiff1d(order, cells)
+            seen = replace(
+                table,
+                cells=tuple(table.cells[cell] for cell in left),
+                calls=table.calls[:, left],
+                coverage=None,
+            )
+            local = Local(self._folder)
+            local.fit(seen, train_sites, validation_sites, seed)
+            self._trained.append((cells, local))
+
+    def predict(self, table: MethylationTable, sites: Sites) -> Floats:
+        """Predict each cell by the network that never saw it; all of them are read."""
+        predicted = np.empty((len(sites), len(table.cells)), np.float32)
+        for cells, local in self._trained:
+            predicted[:, cells] = local.predict(table, sites)[:, cells]
+        return predicted
 
 
 class Camelia:
@@ -327,7 +383,11 @@ def table_path(table: MethylationTable, folder: Path) -> Path:
     """Return the file of a table, which is written once for all that train on it."""
     from deepcpg_tf.data.table_file import write_table
 
-    path = folder / f"cells-{id(table)}.h5ad"
+    calls = table.calls
+    content = hashlib.sha256("\t".join(table.cells).encode())
+    for array in (calls.indptr, calls.indices, calls.data, table.positions):
+        content.update(np.ascontiguousarray(array).data)
+    path = folder / f"cells-{content.hexdigest()[:16]}.h5ad"
     if not path.exists():
         write_table(table, path)
     return path

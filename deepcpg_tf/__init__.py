@@ -41,7 +41,12 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
     from deepcpg_tf.workflows.regions import summarise_regions
     from deepcpg_tf.workflows.stores import export_table
-    from deepcpg_tf.workflows.tables import build_table, filter_table, import_table
+    from deepcpg_tf.workflows.tables import (
+        build_table,
+        filter_table,
+        hide_table,
+        import_table,
+    )
     from deepcpg_tf.workflows.train import train
 
 _MODULE_OF = {
@@ -74,6 +79,7 @@ _MODULE_OF = {
     "export_table": "workflows.stores",
     "filter_table": "workflows.tables",
     "fraction_split": "data.splits",
+    "hide_table": "workflows.tables",
     "import_table": "workflows.tables",
     "impute": "workflows.genome",
     "iterate_predictions": "workflows.predict",
@@ -121,6 +127,7 @@ __all__ = [
     "export_table",
     "filter_table",
     "fraction_split",
+    "hide_table",
     "import_table",
     "impute",
     "iterate_predictions",

@@ -138,6 +138,25 @@ def filter_(
     _tell(out, filter_table(table, out, min_coverage=min_coverage, min_cells=min_cells))
 
 
+@app.command("hide", cls=Command)
+def hide(
+    table: _Table,
+    out: _Out,
+    share: Annotated[float, typer.Option(help="Of the stretches that a cell has calls in.")] = 0.1,
+    stretch: Annotated[int, typer.Option(help="Bases of a stretch.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.", min=0)] = 0,
+    debug: Debug = False,
+) -> None:
+    """Make a table that lacks some calls of another, in whole stretches of each cell.
+
+    Impute it, and evaluate or summarise regions with the whole table, to learn how well what
+    is missing is predicted.
+    """
+    from deepcpg_tf.workflows.tables import hide_table
+
+    _tell(out, hide_table(table, out, share=share, stretch=stretch, seed=seed))
+
+
 @app.command("import-legacy", cls=Command)
 def import_legacy(
     files: Annotated[

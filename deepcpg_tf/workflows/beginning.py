@@ -120,7 +120,6 @@ def check_module(
         "dna_module": dna_module,
         "cpg_module": cpg_module,
         "train_parts": train_parts,
-        "similar_cells": similar_cells,
     }
     of_entries = {"entries": entries, "similar_cells": similar_cells, "groups": groups}
     if module == LOCAL and start is None:
@@ -133,7 +132,7 @@ def check_module(
                 raise ConfigError(f"{name}: expected at least 1, received {value}")
         return LOCAL
     if start is not None:
-        _refuse(given, "`start`", "which says what model to make")
+        _refuse({**given, **of_entries}, "`start`", "which says what model to make")
         return None
     _refuse(of_entries, f"a {module or 'DeepCpG'} module", "which is trained on sites")
     joins = dna_module is not None or cpg_module is not None

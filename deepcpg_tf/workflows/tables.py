@@ -10,6 +10,7 @@ from pathlib import Path
 import deepcpg_tf
 from deepcpg_tf.data.build import check_cells, table_of_profiles
 from deepcpg_tf.data.filter import filter_calls
+from deepcpg_tf.data.hide import SHARE, STRETCH, hide_calls
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.data.legacy.tables import table_of_legacy_data
 from deepcpg_tf.data.table import MethylationTable
@@ -24,6 +25,7 @@ from deepcpg_tf.workflows.opening import (
     check_files,
     check_other_than,
     open_genome,
+    open_table,
     paths_of,
 )
 
@@ -164,6 +166,46 @@ def filter_table(
         table = read_table(Path(table), coverage=True)
     result = filter_calls(table, min_coverage=min_coverage, min_cells=min_cells)
     result = replace(result, settings={**result.settings, "versions": _versions()})
+    if target is not None:
+        write_table(result, target)
+    return result
+
+
+def hide_table(
+    table: PathLike | MethylationTable,
+    out: PathLike | None = None,
+    *,
+    share: float = SHARE,
+    stretch: int = STRETCH,
+    seed: int = 0,
+) -> MethylationTable:
+    """Make a table that lacks some calls of another, to tell how well they are predicted.
+
+    Parameters
+    ----------
+    table
+        The table.
+    out
+        The table to write (``.h5ad``), if any.
+    share, stretch, seed
+        As of `deepcpg_tf.data.hide.hide_calls`.
+
+    Returns
+    -------
+    MethylationTable
+
+    Raises
+    ------
+    TableError
+        When the table cannot be read, or its calls cannot be hidden so.
+    OutputError
+        When the table cannot be written.
+    """
+    target = None if out is None else check_table_path(Path(out))
+    if not isinstance(table, MethylationTable):
+        check_files(Path(table))
+        check_other_than(target, Path(table))
+    result = hide_calls(open_table(table), share=share, stretch=stretch, seed=seed)
     if target is not None:
         write_table(result, target)
     return result

@@ -29,10 +29,10 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score
 
 from deepcpg_tf import (
-    MethylationTable,
     TrainingSettings,
     build_table,
     chromosome_split,
+    hide_table,
     impute,
     summarise_regions,
     train,
@@ -99,22 +99,6 @@ def write_profiles(
                 for position, state in zip(own.positions[seen], own.states[i, seen], strict=True):
                     file.write(f"{name}\t{position + 1}\t{state:d}\n")
     return paths
-
-
-def hide(table: MethylationTable, rng: np.random.Generator) -> MethylationTable:
-    """Return a table without some of the reads, whole ones."""
-    from dataclasses import replace
-
-    calls = table.calls.copy()
-    site = np.repeat(np.arange(len(table)), np.diff(calls.indptr))
-    reads = np.unique(
-        np.stack([table.chromosome_ids[site], table.positions[site] // READ, calls.indices]),
-        axis=1,
-        return_inverse=True,
-    )[1]
-    calls.data[(rng.random(reads.max() + 1) < HIDDEN)[reads]] = 0
-    calls.eliminate_zeros()
-    return replace(table, calls=calls)
 
 
 def imputed(table: Path, genome: Path, folder: Path) -> Path:
@@ -209,7 +193,7 @@ def main(folder: Path) -> dict[tuple[float, str], Outcome]:
         result[coverage, "calls"] = judge(place / "calls.h5ad", cells)
 
         # With imputation. Some reads are hidden from it, to see how far off it is.
-        write_table(hide(table, rng), place / "shown.h5ad")
+        hide_table(table, place / "shown.h5ad", share=HIDDEN, stretch=READ, seed=0)
         file = imputed(place / "shown.h5ad", folder / "genome.fa", place)
         summarise_regions(
             *(file, place / "imputed-regions.h5ad"),

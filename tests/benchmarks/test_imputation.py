@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import imputation
-from benchmarks.imputation import compare, main, report
+from benchmarks.imputation import compare, main, report_tables
 from benchmarks.predictors import CellMean, OtherCells
 from deepcpg_tf.data.splits import Split, chromosome_split
 from deepcpg_tf.errors import SplitError
@@ -53,7 +53,7 @@ def test_seeds_and_learning_curve():
     assert row["below_best"] > 5 * row["below_best_error"] > 0
     best = rows["other cells at the site", 200, "hidden entries"]
     assert best["below_best"] == best["below_best_error"] == 0
-    text = report(result)
+    text = report_tables(result)
     assert "### Hidden entries: " in text
     assert "| drawn | 50 |" in text
 
@@ -72,7 +72,7 @@ def test_what_lacks_something_is_left_out_in_a_line(tmp_path, monkeypatch):
     assert {row["predictor"] for row in result["rows"]} == {"cell mean"}
     (line,) = result["left_out"]
     assert "expected catboost" in line
-    assert line in report(result)
+    assert line in report_tables(result)
 
 
 @pytest.fixture

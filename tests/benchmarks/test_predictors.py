@@ -6,7 +6,16 @@ import scipy.sparse
 
 from benchmarks.camelia import FEATURES, SIDE, CameliaFeatures
 from benchmarks.hiding import hide_entries
-from benchmarks.predictors import Camelia, CellMean, Local, Module, OtherCells, OwnNeighbours
+from benchmarks.predictors import (
+    Camelia,
+    CellMean,
+    Local,
+    Module,
+    OtherCells,
+    OwnNeighbours,
+    Unseen,
+    table_path,
+)
 from deepcpg_tf import TrainingSettings
 from tests.benchmarks.tables import make_table
 
@@ -155,6 +164,36 @@ def test_the_local_module_does_not_read_the_entry(places, tmp_path):
         # Of a site less, the sums of others are rounded otherwise.
         hidden = local.predict(changed(TABLE, site, cell, 0), TEST)
         np.testing.assert_allclose(hidden[at, cell], before[at, cell], atol=2e-5)
+
+
+def test_cells_never_seen_are_predicted_by_a_network_of_others(monkeypatch, tmp_path):
+    class Seen:
+        def __init__(self, folder):
+            pass
+
+        def fit(self, table, train_sites, validation_sites, seed):
+            self.table, self.seed = table, seed
+
+        def predict(self, table, sites):
+            known = [table.cells.index(cell) for cell in self.table.cells]
+            np.testing.assert_array_equal(
+                self.table.calls.toarray(), table.calls.toarray()[:, known]
+            )
+            assert self.seed == 3
+            return np.tile(~np.isin(table.cells, self.table.cells), (len(sites), 1))
+
+    monkeypatch.setattr("benchmarks.predictors.Local", Seen)
+    unseen = Unseen(tmp_path, parts=3)
+    unseen.fit(TABLE, TRAIN, VALIDATION, 3)
+    assert len(unseen._trained) == 3
+    np.testing.assert_array_equal(unseen.predict(TABLE, TEST), 1)
+
+
+def test_each_table_has_a_file_of_its_own(tmp_path):
+    one = table_path(TABLE, tmp_path)
+    assert table_path(replace(TABLE), tmp_path) == one
+    (site, *_), (cell, *_) = TABLE.calls.nonzero()
+    assert table_path(changed(TABLE, site, cell, 0), tmp_path) != one
 
 
 def test_a_module_does_not_read_the_site(places, tmp_path):

@@ -311,6 +311,17 @@ def test_what_does_not_go_together(table, tmp_path):
             train(table, tmp_path / "m", split=SPLIT, module=module, similar_cells=3)
 
 
+def test_it_is_not_what_another_training_starts_from(trained, table, tmp_path):
+    folder = tmp_path / "m"
+    with pytest.raises(ConfigError, match="start: expected a dna, cpg or joint module, received a"):
+        train(table, folder, split=SPLIT, start=trained.model)
+    for more in ({"entries": 5}, {"similar_cells": 3}, {"groups": ["own"]}, {"module": "local"}):
+        (name,) = more
+        with pytest.raises(ConfigError, match=f"{name}: expected none with `start`"):
+            train(table, folder, split=SPLIT, start=trained.model, **more)
+    assert not folder.exists()
+
+
 def test_an_export_is_compared_on_entries(trained, table, held, tmp_path):
     assert draw_samples(trained.model).source == "generated"  # it is not known where they are
     drawn = draw_samples(trained.model, table)
