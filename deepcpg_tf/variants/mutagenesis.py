@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -16,6 +17,7 @@ from deepcpg_tf.errors import ConfigError, InputError
 from deepcpg_tf.genome.sequence import LETTERS as CODED
 from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.models.base import MethylationModel
+from deepcpg_tf.models.registry import load_model
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.variants.network import OtherLayerError, network_of
 from deepcpg_tf.variants.substitutions import Floats, Substitutions
@@ -61,7 +63,7 @@ class Mutagenesis:
 
 
 def saturation_mutagenesis(
-    model: MethylationModel,
+    model: str | Path | MethylationModel,
     arrays: Arrays,
     *,
     summary: Summary | None = None,
@@ -78,8 +80,8 @@ def saturation_mutagenesis(
     Parameters
     ----------
     model
-        One that reads windows of DNA, and has heads. Neighbouring sites that it reads stay as
-        they are.
+        One that reads windows of DNA and predicts cells, or its preset or folder. Neighbouring
+        sites that it reads stay as they are.
     arrays : mapping of str to ndarray, shapes (n, ...)
         As of `MethylationModel.predict_arrays`: ``tokens`` or ``windows``, and what else the
         model reads.
@@ -100,8 +102,10 @@ def saturation_mutagenesis(
     ------
     InputError
         When the model reads no windows, or the arrays are not what it reads.
+    CheckpointError
+        When it is given by name, and cannot be read.
     ConfigError
-        When there is no such summary or cell, or the model has no heads.
+        When there is no such summary or cell, or the model has no heads or cells.
 
     Notes
     -----
@@ -110,6 +114,7 @@ def saturation_mutagenesis(
     layers or the sample differs, all windows are computed whole, and a warning says so.
     """
     check_summaries([] if summary is None else [summary])
+    model = load_model(model) if isinstance(model, str | Path) else model
     mutagenist = Mutagenist(model, cells=cells)
     own = model.own_arrays(arrays)
     count = model.reads.check(own)
@@ -242,7 +247,7 @@ def check_model(model: MethylationModel) -> None:
     InputError
         When it reads no windows of DNA.
     ConfigError
-        When it has no heads.
+        When it has no heads, or predicts no cells.
     """
     if DNA not in model.parts:
         raise InputError(
@@ -250,6 +255,11 @@ def check_model(model: MethylationModel) -> None:
             "module"
         )
     model.check_values("logits")
+    if not model.cells:
+        raise ConfigError(
+            f"model: expected a model of cells, received one of {', '.join(model.config.outputs)} "
+            "alone"
+        )
 
 
 def chosen_cells(

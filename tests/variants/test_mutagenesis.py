@@ -82,7 +82,7 @@ def test_checkpoints(name):
     assert (found.letters, found.cells, found.summary) == ("ACGT", model.cells, None)
     expected = by_hand(model, {"windows": windows})
     close(found.values, expected, model, {"windows": windows})
-    tokens = saturation_mutagenesis(model, {"tokens": letters_of_codes(windows)})
+    tokens = saturation_mutagenesis(DATA / "legacy" / name, {"tokens": letters_of_codes(windows)})
     np.testing.assert_array_equal(tokens.values, found.values)
 
 
@@ -316,6 +316,13 @@ def test_models_and_arrays_that_are_refused(model):
     )
     with pytest.raises(ConfigError, match="model: expected one with heads"):
         saturation_mutagenesis(headless, windows)
+    statistics = new_model(
+        dataclasses.replace(DNA, cells=(), num_labels=0, outputs=("cpg_stats/mean",))
+    )
+    with pytest.raises(
+        ConfigError, match="model: expected a model of cells, .* cpg_stats/mean alo"
+    ):
+        saturation_mutagenesis(statistics, windows)
     with pytest.raises(InputError, match="windows: expected uint8 of shape"):
         saturation_mutagenesis(model, {"windows": np.zeros((1, 100), np.uint8)})
     with pytest.raises(SequenceError, match="tokens, row 0, position 1: expected the ASCII code"):
