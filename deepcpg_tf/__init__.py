@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.presets import PRESETS
     from deepcpg_tf.progress import Progress
     from deepcpg_tf.training.settings import TrainingSettings
+    from deepcpg_tf.variants.attributions import attributions
     from deepcpg_tf.workflows.calibrate import calibrate
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
@@ -64,6 +65,7 @@ _MODULE_OF = {
     "SequenceFile": "prediction.sources",
     "SiteFile": "prediction.sources",
     "TrainingSettings": "training.settings",
+    "attributions": "variants.attributions",
     "build_table": "workflows.tables",
     "calibrate": "workflows.calibrate",
     "chromosome_split": "data.splits",
@@ -109,6 +111,7 @@ __all__ = [
     "SequenceFile",
     "SiteFile",
     "TrainingSettings",
+    "attributions",
     "build_table",
     "calibrate",
     "chromosome_split",

@@ -1,0 +1,365 @@
+"""What each base of a window contributes to a prediction, by one of four methods.
+
+docs/attributions.md defines them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from deepcpg_tf.configs.names import DNA
+from deepcpg_tf.errors import ConfigError, InputError
+from deepcpg_tf.genome.sequence import encode, encode_tokens, letters_of_codes, one_hot
+from deepcpg_tf.inputs import Arrays, take
+from deepcpg_tf.models.base import array_specs
+from deepcpg_tf.models.registry import load_model
+from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.variants.rescale import multipliers
+from deepcpg_tf.variants.shuffles import shuffled_windows
+from deepcpg_tf.variants.targets import Summary, Target
+
+if TYPE_CHECKING:
+    from deepcpg_tf.models.base import MethylationModel
+
+Method = Literal["gradient", "integrated-gradients", "deeplift", "mutagenesis"]
+
+LETTERS = "ACGT"
+"""Of the last axis of values."""
+
+_COLUMNS = encode(LETTERS)
+_BATCH = 64
+
+Floats = npt.NDArray[np.float32]
+Codes = npt.NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class Attributions:
+    """What the bases of windows contribute.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n, length, 4)
+        What the method gives for A, C, G and T at each position: the gradient; for
+        mutagenesis the difference that the letter makes in place of the one there; for
+        the other methods the contribution that the letter would have there (hypothetical).
+    tokens : ndarray of uint8, shape (n, length)
+        The windows as ASCII letters.
+    outputs : ndarray of float32, shape (n,)
+        What is explained: mean or variance over the cells.
+    references : ndarray of float32, shape (n,)
+        Its mean over the shuffles of each window, which `scores` start from; NaN where a
+        method has none.
+    method, summary
+        As asked for.
+    cells
+        Names of the cells that `outputs` are of.
+    """
+
+    values: Floats
+    tokens: Codes
+    outputs: Floats
+    references: Floats
+    method: Method
+    summary: Summary
+    cells: tuple[str, ...]
+
+    @property
+    def hypothetical(self) -> Floats:
+        """Scores of all letters, float32 [n, length, 4], such as TF-MoDISco reads.
+
+        Gradients and mutagenesis are centred over the letters, as only differences between
+        letters are learnt (Majdandzic et al., 2023). The others are those of `values`.
+        """
+        if self.method in ("gradient", "mutagenesis"):
+            centred: Floats = self.values - self.values.mean(axis=2, keepdims=True)
+            return centred
+        return self.values
+
+    @property
+    def one_hot(self) -> Floats:
+        """The windows as float32 [n, length, 4]; N is a row of zeros."""
+        return one_hot(encode_tokens(self.tokens))[..., _COLUMNS]
+
+    @property
+    def scores(self) -> Floats:
+        """Scores of the letters that are there, float32 [n, length]; 0 at N."""
+        scores: Floats = (self.one_hot * self.hypothetical).sum(axis=2)
+        return scores
+
+    @property
+    def remainders(self) -> Floats:
+        """What scores miss of the difference to the references, float32 [n].
+
+        0 but for rounding with deeplift; with integrated-gradients also what the steps miss.
+        """
+        return self.outputs - self.references - self.scores.sum(axis=1)
+
+
+def attributions(
+    model: MethylationModel | str | Path,
+    arrays: Arrays,
+    *,
+    method: Method = "gradient",
+    summary: Summary = "mean",
+    cells: Sequence[str] | None = None,
+    shuffles: int = 20,
+    steps: int = 32,
+    seed: int = 0,
+    progress: Progress = SILENT,
+) -> Attributions:
+    """Tell what each base of some windows contributes to the prediction.
+
+    Parameters
+    ----------
+    model
+        One that reads windows (`load_model`), or its preset or folder.
+    arrays
+        What it reads, as `predict_arrays` takes it: ``windows`` or ``tokens``, and for a
+        Joint module ``state`` and ``dist``, which stay as they are.
+    method
+        ``"gradient"`` of the mean or variance of probabilities, as the original's
+        ``dcpg_snp.py``. The others explain the mean or variance of logits:
+        ``"integrated-gradients"`` and ``"deeplift"`` (rescale rule) against shuffles that
+        keep dinucleotides, and ``"mutagenesis"``, the difference that each substitution makes.
+    summary
+        ``"mean"`` or ``"var"``, over cells.
+    cells
+        Names of the cells to explain, in any order; by default all.
+    shuffles
+        References of each window.
+    steps
+        Points between a reference and its window, of integrated gradients.
+    seed
+        Of the shuffles, at least 0.
+    progress
+        Who is told.
+
+    Returns
+    -------
+    Attributions
+
+    Raises
+    ------
+    InputError
+        When the model reads no windows, has no heads, or the arrays are not what it reads.
+    ConfigError
+        When an argument is none of what is expected.
+    """
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    explainer = Explainer(
+        loaded,
+        method=method,
+        summary=summary,
+        cells=cells,
+        shuffles=shuffles,
+        steps=steps,
+        seed=seed,
+    )
+    own = loaded._own(arrays)
+    progress.begins("attributing", loaded.reads.check(own), "windows")
+    return explainer.explain(own, progress)
+
+
+class Explainer:
+    """Explains windows of a model; parameters and errors are those of `attributions`."""
+
+    def __init__(
+        self,
+        model: MethylationModel,
+        *,
+        method: Method = "gradient",
+        summary: Summary = "mean",
+        cells: Sequence[str] | None = None,
+        shuffles: int = 20,
+        steps: int = 32,
+        seed: int = 0,
+    ) -> None:
+        if DNA not in model.parts:
+            raise InputError(
+                f"model: expected one that reads windows of DNA, received a {model.config.module} "
+                "module"
+            )
+        model.check_values()
+        _check_choice("method", method, get_args(Method))
+        _check_choice("summary", summary, get_args(Summary))
+        _check_least("shuffles", shuffles, 1)
+        _check_least("steps", steps, 1)
+        _check_least("seed", seed, 0)
+        columns = _columns_of(model, cells)
+        if summary == "var" and len(columns) < 2:
+            raise ConfigError("summary: expected mean of a single cell, received var")
+        self.model, self.method, self.summary = model, method, summary
+        self.cells = tuple(model.cells[i] for i in columns)
+        self._columns = columns
+        self._shuffles, self._steps, self._seed = shuffles, steps, seed
+        self._graphs = _Graphs(Target(model, columns, summary, probabilities=method == "gradient"))
+
+    def explain(self, arrays: Arrays, progress: Progress = SILENT) -> Attributions:
+        """Explain what the model `reads`; `progress` hears of windows that are done."""
+        ways: dict[Method, Callable[[Arrays], _Part]] = {
+            "gradient": self._gradient,
+            "integrated-gradients": self._integrated,
+            "deeplift": self._rescaled,
+            "mutagenesis": self._substituted,
+        }
+        sites, length = arrays["windows"].shape
+        values = np.empty((sites, length, len(LETTERS)), np.float32)
+        outputs, references = np.empty((2, sites), np.float32)
+        for start in range(0, sites, _BATCH):
+            part = slice(start, start + _BATCH)
+            values[part], outputs[part], references[part] = ways[self.method](take(arrays, part))
+            progress.advances(len(outputs[part]))
+        return Attributions(
+            values,
+            letters_of_codes(arrays["windows"]),
+            outputs,
+            references,
+            self.method,
+            self.summary,
+            self.cells,
+        )
+
+    def _gradient(self, arrays: Arrays) -> _Part:
+        one_hot, beside = self._graphs.read(arrays)
+        outputs, gradient = self._graphs.gradient(one_hot, beside)
+        return _Part(_letters(gradient.numpy()), outputs.numpy(), np.nan)
+
+    def _integrated(self, arrays: Arrays) -> _Part:
+        own, beside = self._graphs.read(arrays)
+        outputs = self._graphs.value(own, beside).numpy()
+
+        def of(reference: Floats) -> _Multipliers:
+            total = np.zeros(own.shape)
+            for step in range(self._steps):
+                share = np.float32((step + 0.5) / self._steps)
+                between = reference + share * (own - reference)
+                total += self._graphs.gradient(between, beside)[1].numpy()
+            start = self._graphs.value(reference, beside).numpy()
+            return _Multipliers(outputs, start, total / self._steps)
+
+        return self._against_shuffles(arrays["windows"], of)
+
+    def _rescaled(self, arrays: Arrays) -> _Part:
+        own, beside = self._graphs.read(arrays)
+
+        def of(reference: Floats) -> _Multipliers:
+            found = self._graphs.rescaled(own, reference, beside)
+            return _Multipliers(*(one.numpy() for one in found))
+
+        return self._against_shuffles(arrays["windows"], of)
+
+    def _against_shuffles(self, windows: Codes, of: Callable[[Floats], _Multipliers]) -> _Part:
+        """Return the mean contributions of letters, in place of those of each shuffle."""
+        shuffled = shuffled_windows(windows, self._shuffles, self._seed)
+        total: Any = 0.0
+        start: Any = 0.0
+        for i in range(self._shuffles):
+            reference = self._graphs.one_hot(shuffled[:, i])
+            found = of(reference)
+            total += found.bases - (reference * found.bases).sum(axis=2, keepdims=True)
+            start += found.reference.astype(np.float64)
+        return _Part(_letters(total / self._shuffles), found.own, start / self._shuffles)
+
+    def _substituted(self, arrays: Arrays) -> _Part:
+        logits = self.model.predict_arrays(arrays, "logits")[:, self._columns]
+        summarise = {"mean": np.mean, "var": np.var}[self.summary]
+        outputs = summarise(logits, axis=-1)
+        changed = logits[:, None, None] + _differences(self.model, arrays)[..., self._columns]
+        return _Part(summarise(changed, axis=-1) - outputs[:, None, None], outputs, np.nan)
+
+
+class _Part(NamedTuple):
+    """Values [n, length, 4], outputs [n] and those of references [n] of some windows."""
+
+    values: npt.NDArray[Any]
+    outputs: npt.NDArray[Any]
+    references: npt.NDArray[Any] | float
+
+
+class _Multipliers(NamedTuple):
+    """Outputs [n] of windows and of references, and multipliers [n, length, channels]."""
+
+    own: npt.NDArray[Any]
+    reference: npt.NDArray[Any]
+    bases: npt.NDArray[Any]
+
+
+class _Graphs:
+    """What is computed of windows that need not be letters, compiled when first used."""
+
+    def __init__(self, target: Target) -> None:
+        model = target.model
+        length, self._channels = model.parts[DNA].input_shape[1:]
+        rows = tf.TensorSpec((None, length, self._channels), tf.float32)
+        beside = {
+            name: tf.TensorSpec((None, part.output_shape[-1]), tf.float32)
+            for name, part in model.parts.items()
+            if name != DNA
+        }
+        # Of partial functions, each counts for itself when TensorFlow warns of much tracing.
+        self.value = tf.function(partial(target.of), [rows, beside])
+        self.gradient = tf.function(partial(target.gradient), [rows, beside])
+        self.rescaled = tf.function(partial(multipliers, target), [rows, rows, beside])
+        self._beside = tf.function(partial(target.beside), [array_specs(model.reads)])
+
+    def read(self, arrays: Arrays) -> tuple[Floats, dict[str, tf.Tensor]]:
+        """Return the one-hot windows, and the embeddings of the other parts."""
+        tensors = {name: tf.constant(array) for name, array in arrays.items()}
+        return self.one_hot(arrays["windows"]), self._beside(tensors)
+
+    def one_hot(self, windows: Codes) -> Floats:
+        """Return windows as float32 [n, length, channels]."""
+        return one_hot(windows, self._channels)
+
+
+def _letters(channels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return channels of a model as A, C, G, T."""
+    return channels[..., _COLUMNS]
+
+
+def _differences(model: MethylationModel, arrays: Arrays) -> Floats:
+    """Return logits less those of the windows, [n, length, 4, units], of each substitution."""
+    windows = arrays["windows"]
+    sites, length = windows.shape
+    logits = model.predict_arrays(arrays, "logits")
+    result = np.zeros((sites, length, len(LETTERS), logits.shape[1]), np.float32)
+    for i in range(sites):
+        changed = np.tile(windows[i], (length, len(LETTERS), 1))
+        changed[range(length), :, range(length)] = _COLUMNS
+        places, letters = np.nonzero(windows[i][:, None] != _COLUMNS)
+        others = {n: np.repeat(one[i : i + 1], len(places), 0) for n, one in arrays.items()}
+        others["windows"] = changed[places, letters]
+        result[i, places, letters] = model.predict_arrays(others, "logits") - logits[i]
+    return result
+
+
+def _columns_of(model: MethylationModel, cells: Sequence[str] | None) -> list[int]:
+    if cells is None:
+        return list(range(len(model.cells)))
+    if isinstance(cells, str) or not cells:
+        raise ConfigError(f"cells: expected a list of names, received {cells!r}")
+    for cell in cells:
+        if cell not in model.cells:
+            raise ConfigError(
+                f"cells: expected some of {', '.join(model.cells)}, received {cell!r}"
+            )
+    return [model.cells.index(cell) for cell in dict.fromkeys(cells)]
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name}: expected one of {', '.join(choices)}, received {value!r}")
+
+
+def _check_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"{name}: expected at least {least}, received {value}")
