@@ -107,9 +107,9 @@ def differences(config, size=SIZE):
     return 2 * logits(config, size)
 
 
-def differences_of_variances(config, size=SIZE):
-    """The same of the variance of logits, whose slope is twice what differs from the mean."""
-    return 2 * size * differences(config, size)
+def differences_of_variances(config, spread, size=SIZE):
+    """The same of the variance of logits, whose slope is twice how far they are off the mean."""
+    return 2 * spread * differences(config, size)
 
 
 def bfloat16_logits(config, size=SIZE):
