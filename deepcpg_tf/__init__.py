@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.progress import Progress
     from deepcpg_tf.training.settings import TrainingSettings
     from deepcpg_tf.variants.attributions import attributions
+    from deepcpg_tf.variants.mutagenesis import saturation_mutagenesis
     from deepcpg_tf.workflows.calibrate import calibrate
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
@@ -82,6 +83,7 @@ _MODULE_OF = {
     "predict_genome": "workflows.genome",
     "published_split": "data.splits",
     "read_table": "data.table_file",
+    "saturation_mutagenesis": "variants.mutagenesis",
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
     "verify": "workflows.export",
@@ -128,6 +130,7 @@ __all__ = [
     "predict_genome",
     "published_split",
     "read_table",
+    "saturation_mutagenesis",
     "summarise_regions",
     "train",
     "verify",

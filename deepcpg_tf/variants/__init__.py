@@ -1,1 +1,1 @@
-"""What a base does to a prediction."""
+"""What a base does to predictions."""

@@ -16,12 +16,19 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from deepcpg_tf.configs.names import DNA
-from deepcpg_tf.errors import ConfigError, InputError
-from deepcpg_tf.genome.sequence import encode, encode_tokens, letters_of_codes, one_hot
+from deepcpg_tf.errors import ConfigError
+from deepcpg_tf.genome.sequence import encode_tokens, letters_of_codes, one_hot
 from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.models.base import array_specs
 from deepcpg_tf.models.registry import load_model
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.variants.mutagenesis import (
+    CODES,
+    LETTERS,
+    Mutagenist,
+    check_model,
+    chosen_cells,
+)
 from deepcpg_tf.variants.rescale import multipliers
 from deepcpg_tf.variants.shuffles import shuffled_windows
 from deepcpg_tf.variants.targets import Summary, Target
@@ -31,10 +38,6 @@ if TYPE_CHECKING:
 
 Method = Literal["gradient", "integrated-gradients", "deeplift", "mutagenesis"]
 
-LETTERS = "ACGT"
-"""Of the last axis of values."""
-
-_COLUMNS = encode(LETTERS)
 _BATCH = 64
 
 Floats = npt.NDArray[np.float32]
@@ -87,7 +90,7 @@ class Attributions:
     @property
     def one_hot(self) -> Floats:
         """The windows as float32 [n, length, 4]; N is a row of zeros."""
-        return one_hot(encode_tokens(self.tokens))[..., _COLUMNS]
+        return one_hot(encode_tokens(self.tokens))[..., CODES]
 
     @property
     def scores(self) -> Floats:
@@ -164,7 +167,7 @@ def attributions(
         steps=steps,
         seed=seed,
     )
-    own = loaded._own(arrays)
+    own = loaded.own_arrays(arrays)
     progress.begins("attributing", loaded.reads.check(own), "windows")
     return explainer.explain(own, progress)
 
@@ -183,25 +186,23 @@ class Explainer:
         steps: int = 32,
         seed: int = 0,
     ) -> None:
-        if DNA not in model.parts:
-            raise InputError(
-                f"model: expected one that reads windows of DNA, received a {model.config.module} "
-                "module"
-            )
-        model.check_values()
+        check_model(model)
         _check_choice("method", method, get_args(Method))
         _check_choice("summary", summary, get_args(Summary))
         _check_least("shuffles", shuffles, 1)
         _check_least("steps", steps, 1)
         _check_least("seed", seed, 0)
-        columns = _columns_of(model, cells)
-        if summary == "var" and len(columns) < 2:
+        self.cells, columns = chosen_cells(model, cells)
+        every = np.arange(len(model.cells)) if columns is None else columns
+        if summary == "var" and len(self.cells) < 2:
             raise ConfigError("summary: expected mean of a single cell, received var")
         self.model, self.method, self.summary = model, method, summary
-        self.cells = tuple(model.cells[i] for i in columns)
-        self._columns = columns
+        self._columns = every.tolist()
+        self._mutagenist = Mutagenist(model, cells=self.cells) if method == "mutagenesis" else None
         self._shuffles, self._steps, self._seed = shuffles, steps, seed
-        self._graphs = _Graphs(Target(model, columns, summary, probabilities=method == "gradient"))
+        self._graphs = _Graphs(
+            Target(model, self._columns, summary, probabilities=method == "gradient")
+        )
 
     def explain(self, arrays: Arrays, progress: Progress = SILENT) -> Attributions:
         """Explain what the model `reads`; `progress` hears of windows that are done."""
@@ -270,11 +271,15 @@ class Explainer:
         return _Part(_letters(total / self._shuffles), found.own, start / self._shuffles)
 
     def _substituted(self, arrays: Arrays) -> _Part:
+        assert self._mutagenist is not None
+        differences = self._mutagenist.values(arrays)
         logits = self.model.predict_arrays(arrays, "logits")[:, self._columns]
-        summarise = {"mean": np.mean, "var": np.var}[self.summary]
-        outputs = summarise(logits, axis=-1)
-        changed = logits[:, None, None] + _differences(self.model, arrays)[..., self._columns]
-        return _Part(summarise(changed, axis=-1) - outputs[:, None, None], outputs, np.nan)
+        if self.summary == "mean":
+            return _Part(differences.mean(axis=-1), logits.mean(axis=-1), np.nan)
+        # Of z + d less that of z, without the cancellation.
+        spread = (logits - logits.mean(axis=-1, keepdims=True))[:, None, None]
+        values = differences.var(axis=-1) + 2 * (spread * differences).mean(axis=-1)
+        return _Part(values, logits.var(axis=-1), np.nan)
 
 
 class _Part(NamedTuple):
@@ -323,36 +328,7 @@ class _Graphs:
 
 def _letters(channels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return channels of a model as A, C, G, T."""
-    return channels[..., _COLUMNS]
-
-
-def _differences(model: MethylationModel, arrays: Arrays) -> Floats:
-    """Return logits less those of the windows, [n, length, 4, units], of each substitution."""
-    windows = arrays["windows"]
-    sites, length = windows.shape
-    logits = model.predict_arrays(arrays, "logits")
-    result = np.zeros((sites, length, len(LETTERS), logits.shape[1]), np.float32)
-    for i in range(sites):
-        changed = np.tile(windows[i], (length, len(LETTERS), 1))
-        changed[range(length), :, range(length)] = _COLUMNS
-        places, letters = np.nonzero(windows[i][:, None] != _COLUMNS)
-        others = {n: np.repeat(one[i : i + 1], len(places), 0) for n, one in arrays.items()}
-        others["windows"] = changed[places, letters]
-        result[i, places, letters] = model.predict_arrays(others, "logits") - logits[i]
-    return result
-
-
-def _columns_of(model: MethylationModel, cells: Sequence[str] | None) -> list[int]:
-    if cells is None:
-        return list(range(len(model.cells)))
-    if isinstance(cells, str) or not cells:
-        raise ConfigError(f"cells: expected a list of names, received {cells!r}")
-    for cell in cells:
-        if cell not in model.cells:
-            raise ConfigError(
-                f"cells: expected some of {', '.join(model.cells)}, received {cell!r}"
-            )
-    return [model.cells.index(cell) for cell in dict.fromkeys(cells)]
+    return channels[..., CODES]
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
