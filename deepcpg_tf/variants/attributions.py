@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.errors import ConfigError
 from deepcpg_tf.genome.sequence import encode_tokens, letters_of_codes, one_hot
 from deepcpg_tf.inputs import Arrays, take
-from deepcpg_tf.models.base import array_specs
 from deepcpg_tf.models.registry import load_model
 from deepcpg_tf.progress import SILENT, Progress
+from deepcpg_tf.variants.graphs import Graphs
 from deepcpg_tf.variants.mutagenesis import (
     CODES,
     LETTERS,
@@ -29,7 +26,6 @@ from deepcpg_tf.variants.mutagenesis import (
     check_model,
     chosen_cells,
 )
-from deepcpg_tf.variants.rescale import multipliers
 from deepcpg_tf.variants.shuffles import shuffled_windows
 from deepcpg_tf.variants.targets import Summary, Target
 
@@ -200,9 +196,14 @@ class Explainer:
         self._columns = every.tolist()
         self._mutagenist = Mutagenist(model, cells=self.cells) if method == "mutagenesis" else None
         self._shuffles, self._steps, self._seed = shuffles, steps, seed
-        self._graphs = _Graphs(
+        self._graphs = Graphs(
             Target(model, self._columns, summary, probabilities=method == "gradient")
         )
+
+    @property
+    def has_references(self) -> bool:
+        """Whether scores add up to the difference to references."""
+        return self.method in ("integrated-gradients", "deeplift")
 
     def explain(self, arrays: Arrays, progress: Progress = SILENT) -> Attributions:
         """Explain what the model `reads`; `progress` hears of windows that are done."""
@@ -296,34 +297,6 @@ class _Multipliers(NamedTuple):
     own: npt.NDArray[Any]
     reference: npt.NDArray[Any]
     bases: npt.NDArray[Any]
-
-
-class _Graphs:
-    """What is computed of windows that need not be letters, compiled when first used."""
-
-    def __init__(self, target: Target) -> None:
-        model = target.model
-        length, self._channels = model.parts[DNA].input_shape[1:]
-        rows = tf.TensorSpec((None, length, self._channels), tf.float32)
-        beside = {
-            name: tf.TensorSpec((None, part.output_shape[-1]), tf.float32)
-            for name, part in model.parts.items()
-            if name != DNA
-        }
-        # Of partial functions, each counts for itself when TensorFlow warns of much tracing.
-        self.value = tf.function(partial(target.of), [rows, beside])
-        self.gradient = tf.function(partial(target.gradient), [rows, beside])
-        self.rescaled = tf.function(partial(multipliers, target), [rows, rows, beside])
-        self._beside = tf.function(partial(target.beside), [array_specs(model.reads)])
-
-    def read(self, arrays: Arrays) -> tuple[Floats, dict[str, tf.Tensor]]:
-        """Return the one-hot windows, and the embeddings of the other parts."""
-        tensors = {name: tf.constant(array) for name, array in arrays.items()}
-        return self.one_hot(arrays["windows"]), self._beside(tensors)
-
-    def one_hot(self, windows: Codes) -> Floats:
-        """Return windows as float32 [n, length, channels]."""
-        return one_hot(windows, self._channels)
 
 
 def _letters(channels: npt.NDArray[Any]) -> npt.NDArray[Any]:

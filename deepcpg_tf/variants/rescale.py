@@ -79,8 +79,7 @@ def _through(layer: Any, pair: Pair, beside: Tensors) -> Pair:
     if isinstance(layer, keras.layers.Flatten):
         return Pair(*(tf.reshape(x, (tf.shape(x)[0], -1)) for x in pair))
     if isinstance(layer, keras.layers.Concatenate):
-        others = [tf.cast(one, tf.float32) for one in beside.values()]
-        return Pair(*(tf.concat([x, *others], axis=1) for x in pair))
+        return Pair(*(tf.concat([x, *beside.values()], axis=1) for x in pair))
     if isinstance(layer, keras.layers.Dropout):
         return pair
     raise AssertionError(f"{layer.name}: no rule for such a layer")

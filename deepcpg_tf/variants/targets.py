@@ -43,13 +43,10 @@ class Target:
         self._columns = tf.constant(cells, tf.int32)
         self._probabilities = probabilities
 
-    def one_hot(self, arrays: Tensors) -> tf.Tensor:
-        """Return what is explained: the rows of the windows, float32 [n, length, channels]."""
-        return self.model.part_input(DNA, arrays)
-
     def beside(self, arrays: Tensors) -> dict[str, tf.Tensor]:
-        """Return the embeddings of the other parts, which stay as they are."""
-        return self.model.embed_parts(arrays, but=DNA)
+        """Return the embeddings of the other parts, float32, which stay as they are."""
+        embeddings = self.model.embed_parts(arrays, but=DNA)
+        return {name: tf.cast(one, tf.float32) for name, one in embeddings.items()}
 
     def of(self, one_hot: tf.Tensor, beside: Tensors) -> tf.Tensor:
         """Return the number of each site, float32 [n]."""
