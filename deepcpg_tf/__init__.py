@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.training.settings import TrainingSettings
     from deepcpg_tf.variants.attributions import attributions
     from deepcpg_tf.variants.mutagenesis import saturation_mutagenesis
+    from deepcpg_tf.workflows.attributions import write_attributions
     from deepcpg_tf.workflows.calibrate import calibrate
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
@@ -87,6 +88,7 @@ _MODULE_OF = {
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
     "verify": "workflows.export",
+    "write_attributions": "workflows.attributions",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
 }
@@ -134,6 +136,7 @@ __all__ = [
     "summarise_regions",
     "train",
     "verify",
+    "write_attributions",
     "write_neighbours",
     "write_table",
 ]

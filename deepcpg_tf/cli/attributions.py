@@ -56,7 +56,7 @@ def attributions(
             help="Points between a reference and its window, for integrated-gradients.",
             metavar="N",
         ),
-    ] = 32,
+    ] = 16,
     seed: Annotated[int, typer.Option(help="Of the shuffles.", metavar="N")] = 0,
     debug: Debug = False,
 ) -> None:

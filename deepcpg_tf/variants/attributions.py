@@ -111,7 +111,7 @@ def attributions(
     summary: Summary = "mean",
     cells: Sequence[str] | None = None,
     shuffles: int = 20,
-    steps: int = 32,
+    steps: int = 16,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Attributions:
@@ -179,7 +179,7 @@ class Explainer:
         summary: Summary = "mean",
         cells: Sequence[str] | None = None,
         shuffles: int = 20,
-        steps: int = 32,
+        steps: int = 16,
         seed: int = 0,
     ) -> None:
         check_model(model)

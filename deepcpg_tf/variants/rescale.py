@@ -10,7 +10,7 @@ Lee's DeepExplainer.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -155,4 +155,4 @@ def _target(target: Target, pair: Pair) -> Pair:
     if target.summary == "var":
         logits = Pair(*(x - tf.reduce_mean(x, axis=1, keepdims=True) for x in logits))
         logits = Pair(*squared(*logits))
-    return cast("Pair", Pair(*(tf.reduce_mean(x, axis=1) for x in logits)))
+    return Pair(*(tf.reduce_mean(x, axis=1) for x in logits))

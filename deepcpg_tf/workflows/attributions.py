@@ -57,7 +57,7 @@ def write_attributions(
     summary: Summary = "mean",
     cells: Sequence[str] | None = None,
     shuffles: int = 20,
-    steps: int = 32,
+    steps: int = 16,
     seed: int = 0,
     progress: Progress = SILENT,
 ) -> Written:

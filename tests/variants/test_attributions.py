@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import h5py
 import numpy as np
@@ -48,6 +49,11 @@ def joint():
     return read(DATA / "legacy-joint" / "keras1-joint-l2-rnnl1")
 
 
+def summarised(values, summary):
+    """Over the cells, [n]."""
+    return values.mean(axis=1) if summary == "mean" else values.var(axis=1)
+
+
 def gradients(model, rows):
     """Of the mean logit, through the whole Keras model; float32 [n, length, channels]."""
     rows = tf.constant(rows)
@@ -73,8 +79,8 @@ def test_gradients_are_those_of_the_original(original, summary):
     )
     np.testing.assert_array_equal(found.tokens, tokens)
     probabilities = model.predict_windows(windows)
-    summarised = {"mean": np.mean, "var": np.var}[summary](probabilities, axis=1)
-    np.testing.assert_allclose(found.outputs, summarised, atol=tolerances.RUN_PROBABILITIES)
+    expected = summarised(probabilities, summary)
+    np.testing.assert_allclose(found.outputs, expected, atol=tolerances.RUN_PROBABILITIES)
 
 
 def test_gradients_are_centred_over_letters(original):
@@ -94,18 +100,17 @@ def test_gradients_are_centred_over_letters(original):
 def test_deeplift_adds_up_to_the_difference(folder, summary):
     model, arrays = read(folder)
     found = deepcpg_tf.attributions(model, arrays, method="deeplift", summary=summary, shuffles=3)
-    summarise = {"mean": np.mean, "var": np.var}[summary]
     logits = model.predict_arrays(arrays, "logits")
     atol = tolerances.differences(model.config)
     if summary == "var":
         spread = np.abs(logits - logits.mean(axis=1, keepdims=True)).max()
         atol = tolerances.differences_of_variances(model.config, 2 * spread)
 
-    outputs = summarise(logits, axis=1)
+    outputs = summarised(logits, summary)
     np.testing.assert_allclose(found.outputs, outputs, rtol=0, atol=atol)
     shuffled = shuffled_windows(arrays["windows"], 3)
     of_references = [
-        summarise(model.predict_arrays({**arrays, "windows": shuffled[:, i]}, "logits"), axis=1)
+        summarised(model.predict_arrays({**arrays, "windows": shuffled[:, i]}, "logits"), summary)
         for i in range(3)
     ]
     np.testing.assert_allclose(found.references, np.mean(of_references, axis=0), rtol=0, atol=atol)
@@ -134,7 +139,7 @@ def test_integrated_gradients_add_up_but_for_the_steps():
         assert (np.abs(found.remainders) <= variation / (2 * steps) + error).all()
     assert np.abs(found.remainders).max() < 0.1 * np.abs(found.outputs - found.references).max()
     np.testing.assert_allclose(
-        found.outputs - found.references, np.mean(slopes, axis=0), atol=variation.max() / 512
+        found.outputs - found.references, np.mean(slopes, axis=0), atol=float(variation.max()) / 512
     )
 
 
@@ -143,9 +148,9 @@ def test_mutagenesis_is_of_whole_windows(joint, summary):
     model, arrays = joint
     arrays = take(arrays, slice(2))
     found = deepcpg_tf.attributions(model, arrays, method="mutagenesis", summary=summary)
-    windows, summarise = arrays["windows"], {"mean": np.mean, "var": np.var}[summary]
+    windows = arrays["windows"]
     before = model.predict_arrays(arrays, "logits")
-    np.testing.assert_allclose(found.outputs, summarise(before, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(found.outputs, summarised(before, summary), rtol=1e-6)
     spread = 2 * np.abs(before - before.mean(axis=1, keepdims=True)).max()
     atol = {
         "mean": tolerances.differences(model.config),
@@ -156,7 +161,7 @@ def test_mutagenesis_is_of_whole_windows(joint, summary):
             changed = windows.copy()
             changed[:, place] = code
             after = model.predict_arrays({**arrays, "windows": changed}, "logits")
-            difference = summarise(after, axis=1) - summarise(before, axis=1)
+            difference = summarised(after, summary) - summarised(before, summary)
             np.testing.assert_allclose(found.values[:, place, letter], difference, atol=atol)
     assert np.abs(found.values).max() > 30 * atol
     known = windows < 4
@@ -223,7 +228,7 @@ def test_a_model_with_a_channel_for_n():
 
 def test_windows_do_not_depend_on_those_beside_them(original):
     model, windows = original
-    how = {"method": "deeplift", "shuffles": 2, "seed": 3}
+    how: dict[str, Any] = {"method": "deeplift", "shuffles": 2, "seed": 3}
     both = deepcpg_tf.attributions(model, {"windows": windows[:70]}, **how)
     one = deepcpg_tf.attributions(model, {"windows": windows[66:67]}, **how)
     np.testing.assert_allclose(both.scores[66], one.scores[0], atol=tolerances.RUN_LOGITS)
