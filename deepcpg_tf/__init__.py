@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
+    from deepcpg_tf.workflows.mutagenesis import write_mutagenesis
     from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
     from deepcpg_tf.workflows.regions import summarise_regions
@@ -89,6 +90,7 @@ _MODULE_OF = {
     "train": "workflows.train",
     "verify": "workflows.export",
     "write_attributions": "workflows.attributions",
+    "write_mutagenesis": "workflows.mutagenesis",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
 }
@@ -137,6 +139,7 @@ __all__ = [
     "train",
     "verify",
     "write_attributions",
+    "write_mutagenesis",
     "write_neighbours",
     "write_table",
 ]

@@ -20,6 +20,7 @@ EXTRAS = {
     "onnxruntime": "export",
     "tensorflow_serving": "export",
     "tf2onnx": "export",
+    "logomaker": "motifs",
     "safetensors": "multimolecule",
     "matplotlib": "plots",
     "tensorboard": "tensorboard",
@@ -55,12 +56,14 @@ TRAIN = ("train", *LEGACY, "--train", "1", "--epochs", "1")
         ("matplotlib", TRAIN),
         ("matplotlib", ("evaluate", RUN / "model", *LEGACY)),
         ("tensorboard", (*TRAIN, "--tensorboard", "logs")),
+        ("logomaker", ("mutagenesis", TINY, "--sequences", RUN / "eval.tsv", "--plot", "pictures")),
         ("safetensors", ("convert", "--multimolecule", DATA / "multimolecule-tiny")),
     ],
 )
 def test_what_to_install_is_told_and_nothing_written(without, fails, tmp_path, package, arguments):
     without(package)
-    out = tmp_path / ("out.bigwig" if package == "pybigtools" else "out")
+    endings = {"pybigtools": ".bigwig", "logomaker": ".npz"}
+    out = tmp_path / f"out{endings.get(package, '')}"
     extra = EXTRAS[package]
     assert fails(*arguments, "--out", out) == (
         f"deepcpg-tf: error: expected the package {package}, found none: "
@@ -108,4 +111,6 @@ def test_what_stands_at_the_top_of_modules():
         ("exporters/formats/onnx.py", "onnx"),
         ("exporters/onnx_passes.py", "onnx"),
         ("exporters/tflite_names.py", "ai_edge_litert"),
+        ("variants/pictures.py", "logomaker"),
+        ("variants/pictures.py", "matplotlib"),
     }

@@ -216,8 +216,9 @@ class Explainer:
         sites, length = arrays["windows"].shape
         values = np.empty((sites, length, len(LETTERS)), np.float32)
         outputs, references = np.empty((2, sites), np.float32)
-        for start in range(0, sites, _BATCH):
-            part = slice(start, start + _BATCH)
+        batch = _BATCH if self._mutagenist is None else self._mutagenist.batch
+        for start in range(0, sites, batch):
+            part = slice(start, start + batch)
             values[part], outputs[part], references[part] = ways[self.method](take(arrays, part))
             progress.advances(len(outputs[part]))
         return Attributions(

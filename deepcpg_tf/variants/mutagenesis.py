@@ -14,7 +14,7 @@ import tensorflow as tf
 from deepcpg_tf.configs.names import DNA
 from deepcpg_tf.errors import ConfigError, InputError
 from deepcpg_tf.genome.sequence import LETTERS as CODED
-from deepcpg_tf.inputs import Arrays, rows, take
+from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.models.base import MethylationModel
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.variants.network import OtherLayerError, network_of
@@ -30,7 +30,9 @@ CODES = np.array([CODED.index(letter) for letter in LETTERS], np.uint8)
 """The code of each of `LETTERS`."""
 
 WINDOWS = 16
-"""Windows computed together."""
+"""Windows computed together, but for models of very many cells."""
+
+_VALUES = 1 << 24
 
 _BATCH = 512
 _SAMPLE = 32
@@ -108,15 +110,15 @@ def saturation_mutagenesis(
     layers or the sample differs, all windows are computed whole, and a warning says so.
     """
     check_summaries([] if summary is None else [summary])
-    mutagenist = Mutagenist(model, cells=cells, progress=progress)
+    mutagenist = Mutagenist(model, cells=cells)
     own = model.own_arrays(arrays)
     count = model.reads.check(own)
     (length,) = model.reads.named("windows").shape
     shape = (count, length, len(LETTERS)) + (() if summary else (len(mutagenist.cells),))
     values = np.empty(shape, np.float32)
     progress.begins("substituting", count, "windows")
-    for start in range(0, count, WINDOWS):
-        part = slice(start, start + WINDOWS)
+    for start in range(0, count, mutagenist.batch):
+        part = slice(start, start + mutagenist.batch)
         found = mutagenist.values(take(own, part))
         values[part] = summarised(found, summary) if summary else found
         progress.advances(len(found))
@@ -153,13 +155,15 @@ class Mutagenist:
 
     Parameters
     ----------
-    model, cells, progress
+    model, cells
         As of `saturation_mutagenesis`.
 
     Attributes
     ----------
     cells : tuple of str
         Those whose logits are compared.
+    batch : int
+        Windows to be computed together: fewer of them where there are many cells.
 
     Raises
     ------
@@ -172,12 +176,12 @@ class Mutagenist:
         model: MethylationModel,
         *,
         cells: Sequence[str] | None = None,
-        progress: Progress = SILENT,
     ) -> None:
         check_model(model)
         self.cells, self._columns = chosen_cells(model, cells)
+        (length,) = model.reads.named("windows").shape
+        self.batch = max(1, min(WINDOWS, _VALUES // (len(LETTERS) * length * len(model.cells))))
         self._model = model
-        self._progress = progress
         self._quick: Substitutions | None = None
         try:
             self._quick = Substitutions(network_of(model))
@@ -187,14 +191,29 @@ class Mutagenist:
 
     def values(self, arrays: Arrays) -> Floats:
         """Return the differences of logits, [n, length, 4, cells], of arrays that are checked."""
-        if not self._checked and rows(arrays):
-            self._checked = True
-            self._check(take(arrays, slice(0, 1)))
-        if self._quick is None:
+        found = None if self._quick is None else self._quick_values(self._quick, arrays)
+        if found is None:
             found = whole_windows(self._model, arrays)
-        else:
-            found = self._quick.deltas(arrays["windows"], self._others(arrays))[:, :, CODES]
         return found if self._columns is None else found[..., self._columns]
+
+    def _quick_values(self, quick: Substitutions, arrays: Arrays) -> Floats | None:
+        """Return the same of all cells, or None when it is found not to be right."""
+        others = self._others(arrays)
+        found = quick.deltas(arrays["windows"], others)[:, :, CODES]
+        if self._checked or not len(found):
+            return found
+        self._checked = True
+        rng = np.random.default_rng(0)
+        places = rng.integers(0, found.shape[1], _SAMPLE)
+        letters = rng.integers(0, len(LETTERS), _SAMPLE)
+        expected = _whole(self._model, take(arrays, slice(0, 1)), places, letters)
+        apart = float(np.abs(found[0, places, letters] - expected).max())
+        bound = quick.rounding(arrays["windows"][:1], None if others is None else others[:1])
+        if apart <= bound:
+            return found
+        self._quick = None
+        _warn("the logits of whole windows of what changes", f"some {apart:.1g} apart")
+        return None
 
     def _others(self, arrays: Arrays) -> Floats | None:
         """Return the embeddings of the other parts than DNA, side by side; None without any."""
@@ -204,23 +223,6 @@ class Mutagenist:
         embeddings = self._model.embed_parts(tensors, but=DNA).values()
         others: Floats = np.concatenate([one.numpy() for one in embeddings], axis=1)
         return others
-
-    def _check(self, arrays: Arrays) -> None:
-        """Compare a sample with whole windows; compute only these from then on if it differs."""
-        assert self._quick is not None
-        rng = np.random.default_rng(0)
-        (length,) = self._model.reads.named("windows").shape
-        positions = rng.integers(0, length, _SAMPLE)
-        letters = rng.integers(0, len(LETTERS), _SAMPLE)
-        others = self._others(arrays)
-        found = self._quick.deltas(arrays["windows"], others)[0][:, CODES][positions, letters]
-        expected = _whole(self._model, arrays, positions, letters)
-        apart = float(np.abs(found - expected).max())
-        if not apart <= self._quick.rounding(arrays["windows"], others):
-            self._quick = None
-            _warn(
-                "what substitutions change to give the logits of whole windows", f"{apart:.1g} more"
-            )
 
 
 def _warn(expected: str, received: str) -> None:

@@ -185,8 +185,9 @@ class Substitutions:
         are four sums of each layer, of two logits in two programs.
         """
         levels, units = self._forward(windows, others)
-        layers = (*self._network.convolutions, *self._network.dense)
-        roundings = sum(math.sqrt(math.prod(one.kernel.shape[:-1]) + 1) for one in layers)
+        kernels = [one.kernel for one in self._network.convolutions]
+        kernels += [one.kernel for one in self._network.dense]
+        roundings = sum(math.sqrt(math.prod(kernel.shape[:-1]) + 1) for kernel in kernels)
         size = max(1.0, *(float(np.abs(one).max()) for one in (*(x[0] for x in levels), *units)))
         return 4 * roundings * 2.0**-24 * size
 

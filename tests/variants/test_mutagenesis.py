@@ -1,6 +1,7 @@
 """What substitutions do, against predictions of whole windows."""
 
 import dataclasses
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from deepcpg_tf.errors import ConfigError, InputError, SequenceError
 from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.variants import mutagenesis, substitutions
-from deepcpg_tf.variants.mutagenesis import Mutagenist, summarised, whole_windows
+from deepcpg_tf.variants.mutagenesis import Mutagenist, Summary, summarised, whole_windows
 from tests import reference, tolerances
 from tests.conftest import DATA
 from tests.contract.test_models import DNA, SMALL, random_arrays
@@ -210,6 +211,17 @@ def test_any_number_of_windows(model):
     assert none.values.shape == (0, 101, 4)
 
 
+def test_fewer_windows_at_a_time_of_many_cells(model, monkeypatch):
+    windows = windows_with_n(5)
+    found = saturation_mutagenesis(model, {"windows": windows}).values
+    monkeypatch.setattr(mutagenesis, "_VALUES", 2 * found[0].size)
+    assert Mutagenist(model).batch == 2
+    again = saturation_mutagenesis(model, {"windows": windows}).values
+    np.testing.assert_allclose(again, found, atol=2 * tolerances.TINY_LOGITS, rtol=0)
+    monkeypatch.setattr(mutagenesis, "_VALUES", 1)
+    assert Mutagenist(model).batch == 1
+
+
 def test_few_rows_at_a_time(model, monkeypatch):
     """However positions are put together, the numbers are the same."""
     windows = windows_with_n(3)
@@ -229,12 +241,14 @@ def test_summaries(model):
         "var": ((values - mean[..., None]) ** 2).sum(axis=3) / values.shape[3],
         "l2": (values**2).sum(axis=3) ** 0.5,
     }
-    for summary, numbers in expected.items():
+    for summary in get_args(Summary):
         found = saturation_mutagenesis(model, arrays, summary=summary)
-        assert (found.values.dtype, found.summary) == (np.float32, summary)
-        np.testing.assert_allclose(found.values, numbers, rtol=1e-4, atol=1e-9)
+        assert found.values.dtype == np.float32
+        assert found.summary == summary
+        np.testing.assert_allclose(found.values, expected[summary], rtol=1e-4, atol=1e-9)
+    other: Any = "x"
     with pytest.raises(ConfigError, match="summary: expected one of mean, var, l2, received 'x'"):
-        saturation_mutagenesis(model, arrays, summary="x")
+        saturation_mutagenesis(model, arrays, summary=other)
 
 
 def test_some_cells(model):
@@ -273,7 +287,7 @@ def test_it_checks_itself(model, monkeypatch):
     monkeypatch.setattr(
         substitutions.Substitutions, "deltas", lambda *given: np.roll(right(*given), 1, axis=1)
     )
-    with pytest.warns(UserWarning, match="give the logits of whole windows, received .* more; "):
+    with pytest.warns(UserWarning, match="expected the logits of whole windows .* apart; whole w"):
         found = saturation_mutagenesis(model, arrays).values
     close(found, expected, model, arrays)
 
