@@ -4,8 +4,10 @@ import polars as pl
 import pytest
 
 import deepcpg_tf
+from deepcpg_tf import DeepCpgError
 from deepcpg_tf.genome.sequence import encode_tokens
 from deepcpg_tf.models.registry import load_model, new_model
+from deepcpg_tf.variants.attributions import Explainer
 from tests.conftest import DATA
 from tests.contract.test_models import random_weights
 from tests.workflows.test_modules import JOINT
@@ -102,6 +104,13 @@ def test_sites_of_a_joint_module(run, tmp_path):
     np.testing.assert_array_equal(encode_tokens(content["tokens"]), windows)
     assert np.abs(content["values"]).max() > 0
 
+    result = run("attributions", tmp_path / "joint", *given, *how, "--out", tmp_path / "out.h5ad")
+    assert result.code == 0, result.err
+    held = anndata.read_h5ad(tmp_path / "out.h5ad")
+    assert held.obs["chromosome"].tolist() == content["chromosome"].tolist()
+    assert held.obs["position"].tolist() == content["position"].tolist()
+    np.testing.assert_array_equal(held.X.reshape(4, 101, 4), content["values"])
+
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
@@ -139,4 +148,22 @@ def test_a_window_of_another_length_in_the_last_line(fails, tmp_path):
     short.write_text(SEQUENCES.read_text() + "ACG\n")
     told = fails("attributions", TINY, "--sequences", short, "--out", tmp_path / "out.npz")
     assert f"{short}, line 13: expected a window of 101 letters, received 3" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["windows.txt"]
+
+
+@pytest.mark.parametrize("name", ["out.npz", "out.h5ad", "out"])
+def test_nothing_half_written_stays(run, monkeypatch, tmp_path, name):
+    explain = Explainer.explain
+
+    def interrupted(self, arrays, progress):
+        if len(list(tmp_path.rglob("*"))) > 1:  # once more than the input is there
+            raise DeepCpgError("something: expected all to go well")
+        return explain(self, arrays, progress)
+
+    windows = tmp_path / "windows.txt"
+    windows.write_text(SEQUENCES.read_text() * 30)
+    monkeypatch.setattr(Explainer, "explain", interrupted)
+    result = run("attributions", TINY, "--sequences", windows, "--out", tmp_path / name)
+    assert "expected all to go well" in result.err
+    assert result.code == 2
     assert [path.name for path in tmp_path.iterdir()] == ["windows.txt"]
