@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from deepcpg_tf.presets import PRESETS
     from deepcpg_tf.progress import Progress
     from deepcpg_tf.training.settings import TrainingSettings
+    from deepcpg_tf.variants.attributions import attributions
     from deepcpg_tf.variants.mutagenesis import saturation_mutagenesis
+    from deepcpg_tf.workflows.attributions import write_attributions
     from deepcpg_tf.workflows.calibrate import calibrate
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
@@ -71,6 +73,7 @@ _MODULE_OF = {
     "SequenceFile": "prediction.sources",
     "SiteFile": "prediction.sources",
     "TrainingSettings": "training.settings",
+    "attributions": "variants.attributions",
     "build_table": "workflows.tables",
     "calibrate": "workflows.calibrate",
     "chromosome_split": "data.splits",
@@ -92,6 +95,7 @@ _MODULE_OF = {
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
     "verify": "workflows.export",
+    "write_attributions": "workflows.attributions",
     "write_mutagenesis": "workflows.mutagenesis",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
@@ -119,6 +123,7 @@ __all__ = [
     "SequenceFile",
     "SiteFile",
     "TrainingSettings",
+    "attributions",
     "build_table",
     "calibrate",
     "chromosome_split",
@@ -140,6 +145,7 @@ __all__ = [
     "summarise_regions",
     "train",
     "verify",
+    "write_attributions",
     "write_mutagenesis",
     "write_neighbours",
     "write_table",

@@ -12,6 +12,7 @@ import typer
 
 import deepcpg_tf
 from deepcpg_tf.cli import (
+    attributions,
     cache,
     calibrate,
     convert,
@@ -56,6 +57,7 @@ def _options(
 app.command("predict", cls=Command)(predict.predict)
 app.command("impute", cls=Command)(impute.impute)
 app.command("regions", cls=Command)(regions.regions)
+app.command("attributions", cls=Command)(attributions.attributions)
 app.command("convert", cls=Command)(convert.convert)
 app.add_typer(data.app)
 app.command("train", cls=Command)(train.train)
