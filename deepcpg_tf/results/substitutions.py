@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.errors import OutputError
-from deepcpg_tf.files import atomic_file, check_writable
+from deepcpg_tf.files import atomic_file
 from deepcpg_tf.hdf5 import hdf5_file
 from deepcpg_tf.npz import Pieces, write_npz
-
-ENDINGS = (".h5ad", ".npz")
-
-LETTERS = "ACGT"
-
-Columns: TypeAlias = Mapping[str, Sequence[str] | npt.NDArray[np.int64]]
+from deepcpg_tf.results.windows import (
+    LETTERS,
+    Columns,
+    Later,
+    check_path,
+    joined,
+    new_anndata,
+    new_array,
+    positions_and_letters,
+)
 
 
 class Substituted(NamedTuple):
@@ -47,22 +50,6 @@ class Layout(NamedTuple):
     of: Literal["cell", "summary"]
     names: tuple[str, ...]
     cells: tuple[str, ...]
-
-
-def check_path(path: Path) -> None:
-    """Refuse a file that could not be written, before anything is computed.
-
-    Raises
-    ------
-    OutputError
-    """
-    if not path.name.endswith(ENDINGS):
-        raise OutputError(f"{path}: expected a name ending in {', '.join(ENDINGS)}")
-    if path.is_dir():
-        raise OutputError(f"{path}: expected the name of a file to write, received a folder")
-    if not path.parent.is_dir():
-        raise OutputError(f"{path}: expected an existing folder, found no {path.parent}")
-    check_writable(path)
 
 
 def write_substitutions(path: Path, layout: Layout, batches: Iterable[Substituted]) -> None:
@@ -97,13 +84,10 @@ def _write_h5ad(path: Path, layout: Layout, batches: Iterable[Substituted]) -> N
     width, names = len(LETTERS) * layout.length, len(layout.names)
     keys: list[Columns] = []
     with hdf5_file(path) as (file, check):
-        file.attrs["encoding-type"], file.attrs["encoding-version"] = "anndata", "0.1.0"
-        values = _array(file, "X", (layout.windows * names, width), np.float32)
-        for group in ("layers", "obsm", "obsp", "varm", "varp"):
-            write_elem(file, group, {})
-        about = {"letters": LETTERS, "cells": np.array(layout.cells, object)}
-        write_elem(file, "uns", about)
-        tokens = _array(file, "uns/tokens", (layout.windows, layout.length), np.uint8)
+        new_anndata(file)
+        values = new_array(file, "X", (layout.windows * names, width))
+        write_elem(file, "uns", {"letters": LETTERS, "cells": np.array(layout.cells, object)})
+        tokens = new_array(file, "uns/tokens", (layout.windows, layout.length), np.uint8)
         start = 0
         for batch in batches:
             stop = start + len(batch.tokens)
@@ -113,18 +97,8 @@ def _write_h5ad(path: Path, layout: Layout, batches: Iterable[Substituted]) -> N
             keys.append(batch.keys)
             start = stop
             check()
-        write_elem(file, "obs", _rows(layout, _joined(keys)))
-        write_elem(file, "var", _columns(layout))
-
-
-def _array(
-    file: h5py.File, name: str, shape: tuple[int, int], dtype: npt.DTypeLike
-) -> h5py.Dataset:
-    dataset = file.create_dataset(
-        name, shape, dtype, chunks=(1, shape[1]), compression="gzip", shuffle=True
-    )
-    dataset.attrs["encoding-type"], dataset.attrs["encoding-version"] = "array", "0.2.0"
-    return dataset
+        write_elem(file, "obs", _rows(layout, joined(keys)))
+        write_elem(file, "var", positions_and_letters(layout.length))
 
 
 def _rows(layout: Layout, keys: Columns) -> Any:
@@ -141,63 +115,35 @@ def _rows(layout: Layout, keys: Columns) -> Any:
     return pd.DataFrame(columns, index=np.array(index, object))
 
 
-def _columns(layout: Layout) -> Any:
-    import pandas as pd
-
-    positions = np.repeat(np.arange(layout.length), len(LETTERS))
-    codes = np.tile(np.arange(len(LETTERS)), layout.length)
-    index = [f"{position}:{letter}" for position in range(layout.length) for letter in LETTERS]
-    columns = {"position": positions, "letter": pd.Categorical.from_codes(codes, list(LETTERS))}
-    return pd.DataFrame(columns, index=np.array(index, object))
-
-
 def _write_npz(path: Path, layout: Layout, batches: Iterable[Substituted]) -> None:
     """Write an array of all values, or one a summary, and what tells their axes."""
     shape = (layout.windows, layout.length, len(LETTERS))
     keys: list[Columns] = []
     names = layout.names if layout.of == "summary" else ("values",)
     with ExitStack() as stack:
-        # A file of arrays has one after the other: what comes later waits beside it.
-        later = [
-            stack.enter_context(tempfile.TemporaryFile(dir=path.parent)) for _ in range(len(names))
-        ]
-        last = later[-1]
+
+        def later(dtype: npt.DTypeLike, *shape: int) -> Later:
+            file = stack.enter_context(tempfile.TemporaryFile(dir=path.parent))
+            return Later(file, dtype, *shape)
+
+        others = [later(np.float32, *shape) for _ in names[1:]]
+        tokens = later(np.uint8, *shape[:2])
 
         def first() -> Iterator[npt.NDArray[Any]]:
             for batch in batches:
                 keys.append(batch.keys)
-                last.write(batch.tokens.tobytes())
-                if layout.of == "cell":
-                    yield batch.values
-                    continue
-                for i, file in enumerate(later[:-1], 1):
-                    file.write(batch.values[..., i].tobytes())
-                yield batch.values[..., 0]
+                tokens.append(batch.tokens)
+                for i, other in enumerate(others, 1):
+                    other.append(batch.values[..., i])
+                yield batch.values if layout.of == "cell" else batch.values[..., 0]
 
         def arrays() -> Iterator[tuple[str, npt.NDArray[Any] | Pieces]]:
             full = (*shape, len(layout.names)) if layout.of == "cell" else shape
             yield names[0], Pieces(np.float32, full, first())
-            for name, file in zip(names[1:], later[:-1], strict=True):
-                yield name, Pieces(np.float32, shape, _pieces(file, np.float32, shape))
-            yield "tokens", Pieces(np.uint8, shape[:2], _pieces(last, np.uint8, shape[:2]))
+            yield from zip(names[1:], (other.pieces() for other in others), strict=True)
+            yield "tokens", tokens.pieces()
             yield "letters", np.array([*LETTERS])
             yield "cells", np.array(layout.cells)
-            for name, column in _joined(keys).items():
-                yield name, np.asarray(column)
+            yield from joined(keys).items()
 
         write_npz(path, arrays())
-
-
-def _pieces(
-    file: IO[bytes], dtype: npt.DTypeLike, shape: tuple[int, ...]
-) -> Iterator[npt.NDArray[Any]]:
-    file.seek(0)
-    size = int(np.prod(shape[1:])) * np.dtype(dtype).itemsize
-    for _ in range(shape[0]):
-        yield np.frombuffer(file.read(size), dtype)
-
-
-def _joined(keys: list[Columns]) -> Columns:
-    """Return the columns of all batches."""
-    names = list(keys[0]) if keys else []
-    return {name: np.concatenate([np.asarray(one[name]) for one in keys]) for name in names}

@@ -17,7 +17,8 @@ from deepcpg_tf.genome.sequence import letters_of_codes
 from deepcpg_tf.prediction.sources import Keys
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.results.names import file_names
-from deepcpg_tf.results.substitutions import Layout, Substituted, check_path, write_substitutions
+from deepcpg_tf.results.substitutions import Layout, Substituted, write_substitutions
+from deepcpg_tf.results.windows import check_path
 from deepcpg_tf.weights.preset_folder import is_preset_folder
 from deepcpg_tf.workflows.inputs import ModelInputs
 from deepcpg_tf.workflows.opening import (
