@@ -33,21 +33,25 @@ def simulate(
     cells: Sequence[str] = CELLS,
     covered: float = COVERED,
     between_weak: float = METHYLATED,
+    motifs_apart: int = MOTIF_SPACING,
+    reach: int = MOTIF_REACH,
 ) -> None:
     """Write ``genome.fa`` and a Bismark coverage file for each cell.
 
     `covered` is the share of sites that a cell is measured at, and `between_weak` the
     probability of methylation between two weak bases (A or T), where it is another.
+    Motifs are so many bases apart, on average, and matter to sites within their `reach`.
     """
     rng = np.random.default_rng(seed)
     lines: dict[str, list[str]] = {cell: [] for cell in cells}
     with (folder / "genome.fa").open("w") as genome:
         for name, length in chromosomes.items():
-            letters = _chromosome(rng, length)
+            letters = _chromosome(rng, length, motifs_apart)
             genome.write(f">{name}\n{letters}\n")
             positions = np.array([i for i in range(length - 1) if letters[i : i + 2] == "CG"])
             for i, cell in enumerate(cells):
-                probability = _methylation(positions, letters, between_weak, sensitive=i % 2 == 0)
+                own = 0 if i % 2 else reach
+                probability = _methylation(positions, letters, between_weak, own)
                 in_stretch = _stretches(rng, length)[positions]
                 probability[in_stretch] = np.minimum(probability[in_stretch], 0.1)
                 lines[cell] += _reads(rng, name, positions, probability, covered)
@@ -56,7 +60,7 @@ def simulate(
             file.writelines(rows)
 
 
-def _chromosome(rng: np.random.Generator, length: int) -> str:
+def _chromosome(rng: np.random.Generator, length: int, motifs_apart: int) -> str:
     """Return a sequence poor in CG, with islands rich in it and motifs all over."""
     codes = rng.choice(4, size=length, p=[0.3, 0.2, 0.2, 0.3])
     pairs = np.flatnonzero((codes[:-1] == 1) & (codes[1:] == 2))
@@ -65,22 +69,22 @@ def _chromosome(rng: np.random.Generator, length: int) -> str:
     for start in range(ISLAND_SPACING // 2, length - ISLAND, ISLAND_SPACING):
         codes[start : start + ISLAND] = rng.choice(4, size=ISLAND, p=[0.18, 0.32, 0.32, 0.18])
     letters = np.array([*"ACGT"])[codes]
-    for start in rng.integers(0, length - len(MOTIF), length // MOTIF_SPACING):
+    for start in rng.integers(0, length - len(MOTIF), length // motifs_apart):
         letters[start : start + len(MOTIF)] = [*MOTIF]
     return "".join(letters)
 
 
 def _methylation(
-    positions: npt.NDArray[np.int64], letters: str, between_weak: float, *, sensitive: bool
+    positions: npt.NDArray[np.int64], letters: str, between_weak: float, reach: int
 ) -> npt.NDArray[np.float64]:
     is_weak = np.isin(np.array([*letters, "N", "N"]), ["A", "T"])
     probability = np.full(len(positions), METHYLATED)
     probability[is_weak[positions - 1] & is_weak[positions + 2]] = between_weak
-    if sensitive:
+    if reach:
         motifs = [i for i in range(len(letters)) if letters.startswith(MOTIF, i)]
-        near = np.searchsorted(motifs, positions - MOTIF_REACH)
+        near = np.searchsorted(motifs, positions - reach)
         ahead = np.append(motifs, 1 << 40)[near]
-        probability[ahead <= positions + MOTIF_REACH] = 0.1
+        probability[ahead <= positions + reach] = 0.1
     in_island = (positions - ISLAND_SPACING // 2) % ISLAND_SPACING < ISLAND
     probability[in_island & (positions >= ISLAND_SPACING // 2)] = 0.05
     return probability
