@@ -19,6 +19,7 @@ from deepcpg_tf.cli import (
     evaluate,
     export,
     impute,
+    motifs,
     predict,
     presets,
     regions,
@@ -60,6 +61,7 @@ app.add_typer(data.app)
 app.command("train", cls=Command)(train.train)
 app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
 app.command("calibrate", cls=ManyValues)(calibrate.calibrate)
+app.command("motifs", cls=Command)(motifs.motifs)
 app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(export.verify)
 app.command("presets", cls=Command)(presets.presets)
