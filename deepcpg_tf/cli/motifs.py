@@ -41,6 +41,14 @@ def motifs(
             metavar="TABLE",
         ),
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            help="Motifs to compare with: a file in MEME's format, or jaspar, which the extra "
+            "[jaspar] brings.",
+            metavar="FILE",
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Find the motifs of a model's first filters: meme.txt, stats.tsv, and a page to read.
@@ -59,6 +67,7 @@ def motifs(
             sites=sites,
             genome=genome,
             table=table,
+            database=database,
             progress=progress,
         )
     print(f"{len(found.found)} of {len(found.filters)} filters have a motif: {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +45,7 @@ class Filters:
         rows[:, :N_CODE] = self.kernel
         parts = -(-self.width // _BASES)
         edges = [self.width * i // parts for i in range(parts + 1)]
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             table = np.asarray(bias, np.float64)[None] if start == 0 else np.zeros((1, self.count))
             for row in rows[start:stop]:
                 table = (table[:, None] + row).reshape(-1, self.count)

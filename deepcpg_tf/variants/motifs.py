@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from deepcpg_tf.genome.sequence import LETTERS, N_CODE
 from deepcpg_tf.variants.filters import Filters
+from deepcpg_tf.variants.roles import FilterRoles
+from deepcpg_tf.variants.similarity import Match
 
 Windows = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -220,6 +222,10 @@ class FilterMotifs:
         The share of A, C, G and T in the windows.
     windows : int
         How many there were.
+    roles : FilterRoles or None
+        What the filters have to do with predictions and labels.
+    matches : tuple of Match
+        Motifs of a database that they are like, the best first for each filter.
     """
 
     values: Floats
@@ -232,6 +238,8 @@ class FilterMotifs:
     information: Numbers
     background: Numbers
     windows: int
+    roles: FilterRoles | None = None
+    matches: tuple[Match, ...] = ()
 
     @property
     def found(self) -> list[int]:

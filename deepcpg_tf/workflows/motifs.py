@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -10,17 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from deepcpg_tf.configs.names import DNA
-from deepcpg_tf.errors import ConfigError, InputError
+from deepcpg_tf.errors import ConfigError, InputError, MissingPackageError
+from deepcpg_tf.extras import require
 from deepcpg_tf.files import atomic_folder, check_writable
+from deepcpg_tf.genome.names import shown_names
 from deepcpg_tf.inputs import Arrays, rows, take
 from deepcpg_tf.progress import SILENT, Progress
 from deepcpg_tf.workflows.opening import (
     GenomeLike,
     ModelLike,
     PathLike,
+    check_files,
     check_new,
     check_other_than,
     columns_of,
+    name_of,
     open_genome,
     open_model,
     open_table,
@@ -28,17 +33,30 @@ from deepcpg_tf.workflows.opening import (
 )
 
 if TYPE_CHECKING:
+    from deepcpg_tf.configs.base import ModuleConfig
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel
+    from deepcpg_tf.variants.databases import KnownMotif
+    from deepcpg_tf.variants.filters import Filters
     from deepcpg_tf.variants.motifs import FilterMotifs
+    from deepcpg_tf.variants.roles import FilterRoles, Measure
 
 MEME_FILE = "meme.txt"
 STATS_FILE = "stats.tsv"
+FILTERS_FILE = "filters.tsv"
+CORRELATIONS_FILE = "correlations.tsv"
+MATCHES_FILE = "matches.tsv"
+PAGE_FILE = "motifs.html"
 
+# Windows that correlations are over, and in which filters are silenced: with labels more,
+# of which there are few in a window, and which are more or less chance.
+_CORRELATED, _SILENCED, _SILENCED_LABELLED = 10_000, 256, 1024
+_SILENCED_BATCH = 64
 # Windows at a time: a filter's activations of so many stay in a core's cache.
 _BATCH = 128
 
 Labels = npt.NDArray[np.int8]
+Floats = npt.NDArray[np.float32]
 
 
 class _Batch(NamedTuple):
@@ -71,6 +89,7 @@ def filter_motifs(
     sites: PathLike | None = None,
     genome: GenomeLike | None = None,
     table: PathLike | MethylationTable | None = None,
+    database: PathLike | None = None,
     progress: Progress = SILENT,
 ) -> FilterMotifs:
     """Find the motifs of the first convolution's filters, as the original program does.
@@ -98,6 +117,9 @@ def filter_motifs(
         Or a file of sites, and their reference.
     table
         A table with labels of `sites`, and with the neighbours that a Joint module reads.
+    database
+        Motifs to compare with: a file in MEME's format, or ``"jaspar"``, those of vertebrates
+        that the package pyjaspar brings.
     progress
         Who is told.
 
@@ -123,7 +145,8 @@ def filter_motifs(
         check_new(folder)
         check_writable(folder)
     files = paths_of(data) if data else []
-    check_other_than(folder, *files, sequences, sites, genome, table, model)
+    check_other_than(folder, *files, sequences, sites, genome, table, model, database)
+    known = _known(database)
     loaded = open_model(model)
     if DNA not in loaded.parts or loaded.config.module == "local":
         raise InputError(
@@ -140,14 +163,54 @@ def filter_motifs(
         source = _Files(loaded, sequences, sites, genome, table)
     if labels is not None and arrays is None:
         raise InputError("labels: expected with `arrays` alone")
-    return _found(loaded, source, folder, progress)
+    drawn = folder is not None and _can_draw(progress)
+    found = _found(loaded, source, known, progress)
+    if folder is not None:
+        about = {
+            "model": f"{name_of(model)} ({loaded.config.architecture})",
+            "windows": f"{found.windows:,}, of {_named(files, sequences, sites)}",
+        }
+        if database is not None:
+            about["database"] = f"{_named([], database)}, {len(known):,} motifs"
+        with atomic_folder(folder) as stage:
+            _write(stage, found, about, loaded.config, drawn=drawn, progress=progress)
+    return found
+
+
+def _known(database: PathLike | None) -> list[KnownMotif]:
+    """Return the motifs to compare with."""
+    from deepcpg_tf.variants.databases import JASPAR, jaspar_motifs, read_meme
+
+    if database is None:
+        return []
+    if database == JASPAR and not Path(database).exists():
+        return jaspar_motifs()
+    check_files(Path(database))
+    return read_meme(Path(database))
+
+
+def _can_draw(progress: Progress) -> bool:
+    """Return whether pictures can be drawn, and say what they need if not."""
+    try:
+        require("logomaker", "matplotlib", extra="motifs")
+    except MissingPackageError as error:
+        progress.tells(f"logos and the page are left out: {error}")
+        return False
+    return True
+
+
+def _named(files: Sequence[Path], *others: PathLike | None) -> str:
+    """Return the names of files, without their folders."""
+    names = [Path(file).name for file in [*files, *others] if file is not None]
+    return shown_names(names) if names else "arrays"
 
 
 def _found(
-    model: MethylationModel, source: _Source, folder: Path | None, progress: Progress
+    model: MethylationModel, source: _Source, known: list[KnownMotif], progress: Progress
 ) -> FilterMotifs:
-    """Find the motifs, and write them."""
+    """Find the motifs, what they are like, and what they have to do with predictions."""
     from deepcpg_tf.variants.filters import Filters
+    from deepcpg_tf.variants.matches import matches_of
     from deepcpg_tf.variants.motifs import (
         ActivationStatistics,
         KmerCounts,
@@ -158,9 +221,10 @@ def _found(
     total = source.check(progress)
     filters = Filters.of(model)
     statistics = ActivationStatistics(filters)
+    sample = _Sample(model, total, labelled=source.labelled)
     progress.begins("activations", total, "windows")
     for batch in source.batches():
-        statistics.add(batch.arrays["windows"])
+        sample.add(batch, statistics.add(batch.arrays["windows"]))
         progress.advances(rows(batch.arrays))
     activations = statistics.result()
     counted = KmerCounts(filters, thresholds_of(activations))
@@ -169,17 +233,137 @@ def _found(
         counted.add(batch.arrays["windows"])
         progress.advances(rows(batch.arrays))
     motifs = motifs_of(filters, activations, counted, total)
-    if folder is not None:
-        with atomic_folder(folder) as stage:
-            _write(stage, motifs)
-    return motifs
+    return dataclasses.replace(
+        motifs,
+        roles=sample.roles(filters, progress),
+        matches=matches_of(motifs, known, progress) if known else (),
+    )
 
 
-def _write(stage: Path, motifs: FilterMotifs) -> None:
-    from deepcpg_tf.variants.meme import meme_text, stats_text
+class _Sample:
+    """Some of the windows, evenly spread, with what is predicted and observed in them."""
 
-    (stage / MEME_FILE).write_text(meme_text(motifs), encoding="utf-8")
-    (stage / STATS_FILE).write_text(stats_text(motifs), encoding="utf-8")
+    def __init__(self, model: MethylationModel, total: int, *, labelled: bool) -> None:
+        self._model = model
+        self._labelled = labelled
+        self._step = -(-total // _CORRELATED)
+        self._silenced_step = -(-total // (_SILENCED_LABELLED if labelled else _SILENCED))
+        self._seen = 0
+        self._activities: list[Floats] = []
+        self._predictions: list[Floats] = []
+        self._labels: list[Labels] = []
+        self._silenced: list[_Batch] = []
+
+    def add(self, batch: _Batch, activities: Floats) -> None:
+        """Take of a batch what belongs to the sample."""
+        number = rows(batch.arrays)
+        own = np.arange(-self._seen % self._step, number, self._step)
+        if len(own):
+            predicted = self._model.predict_arrays(take(batch.arrays, own))
+            self._activities.append(activities[own])
+            self._predictions.append(predicted[:, : len(self._model.cells)])
+            if batch.labels is not None:
+                self._labels.append(batch.labels[own])
+        own = np.arange(-self._seen % self._silenced_step, number, self._silenced_step)
+        if len(own):
+            labels = None if batch.labels is None else batch.labels[own]
+            self._silenced.append(_Batch(take(batch.arrays, own), labels))
+        self._seen += number
+
+    def roles(self, filters: Filters, progress: Progress) -> FilterRoles:
+        """Return what filters have to do with predictions and labels."""
+        from deepcpg_tf.variants.roles import (
+            FilterRoles,
+            correlations,
+            density,
+            known_labels,
+            principal_components,
+        )
+
+        activities = np.concatenate(self._activities)
+        labels = np.concatenate(self._labels) if self._labelled else None
+        components, explained = principal_components(activities)
+        silenced = _joined(self._silenced)
+        importance, measure = self._importance(silenced, filters.count, progress)
+        densities = [density(own) for own in filters.activations(silenced.arrays["windows"])]
+        counts, largest, silent = zip(*densities, strict=True)
+        return FilterRoles(
+            cells=self._model.cells,
+            importance=importance,
+            measure=measure,
+            predictions=correlations(activities, np.concatenate(self._predictions)),
+            labels=None if labels is None else correlations(activities, known_labels(labels)),
+            components=components,
+            explained=explained,
+            densities=np.array(counts),
+            largest=np.array(largest),
+            silent=np.array(silent),
+            windows=len(activities),
+            silenced=rows(silenced.arrays),
+        )
+
+    def _importance(
+        self, sample: _Batch, filters: int, progress: Progress
+    ) -> tuple[npt.NDArray[np.float64], Measure]:
+        """Return what changes when each filter is silent, and as what that is measured."""
+        from deepcpg_tf.variants.roles import loss
+        from deepcpg_tf.variants.silencing import Silencer
+
+        silencer = Silencer(self._model)
+        total, cells = rows(sample.arrays), len(self._model.cells)
+        known = 0 if sample.labels is None else int((sample.labels >= 0).sum())
+        changes = np.zeros(filters)
+        progress.begins("silencing filters", filters * total, "windows")
+        for start in range(0, total, _SILENCED_BATCH):
+            part = slice(start, start + _SILENCED_BATCH)
+            arrays = take(sample.arrays, part)
+            before = self._model.predict_arrays(arrays)[:, :cells]
+            for i, after in enumerate(silencer.probabilities(arrays)):
+                if known and sample.labels is not None:
+                    labels = sample.labels[part]
+                    changes[i] += loss(after, labels) - loss(before, labels)
+                else:
+                    changes[i] += np.abs(after - before).sum(dtype=np.float64)
+                progress.advances(len(after))
+        return changes / (known or total * cells), "log_loss" if known else "probability"
+
+
+def _joined(batches: list[_Batch]) -> _Batch:
+    """Return batches as one."""
+    arrays = {
+        name: np.concatenate([one.arrays[name] for one in batches]) for name in batches[0].arrays
+    }
+    labels = [one.labels for one in batches if one.labels is not None]
+    return _Batch(arrays, np.concatenate(labels) if labels else None)
+
+
+def _write(
+    stage: Path,
+    motifs: FilterMotifs,
+    about: Mapping[str, str],
+    config: ModuleConfig,
+    *,
+    drawn: bool,
+    progress: Progress,
+) -> None:
+    from deepcpg_tf.variants.meme import (
+        correlations_text,
+        filters_text,
+        matches_text,
+        meme_text,
+        stats_text,
+    )
+
+    texts = {
+        MEME_FILE: meme_text(motifs),
+        STATS_FILE: stats_text(motifs),
+        FILTERS_FILE: filters_text(motifs),
+        CORRELATIONS_FILE: correlations_text(motifs),
+    }
+    if "database" in about:
+        texts[MATCHES_FILE] = matches_text(motifs.matches, motifs.filters)
+    for name, text in texts.items():
+        (stage / name).write_text(text, encoding="utf-8")
 
 
 class _InMemory:
