@@ -210,6 +210,8 @@ class FilterMotifs:
         What each is called: ``filter0`` and so on.
     letters : tuple of str
         What each filter weighs most at each position.
+    weights : ndarray of float32, shape (filters, width, 4)
+        Of A, C, G and T.
     mean, deviation : ndarray of float64, shape (filters,)
         Of its activations at all positions of all windows.
     threshold : ndarray of float32, shape (filters,)
@@ -231,6 +233,7 @@ class FilterMotifs:
     values: Floats
     filters: tuple[str, ...]
     letters: tuple[str, ...]
+    weights: Floats
     mean: Numbers
     deviation: Numbers
     threshold: Floats
@@ -280,6 +283,7 @@ def motifs_of(
         values=values,
         filters=tuple(f"filter{i}" for i in range(filters.count)),
         letters=tuple(filters.letters),
+        weights=np.ascontiguousarray(filters.kernel[:, TO_ACGT].transpose(2, 0, 1)),
         mean=activations.mean,
         deviation=activations.deviation,
         threshold=activations.threshold,

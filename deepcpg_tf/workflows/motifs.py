@@ -33,7 +33,6 @@ from deepcpg_tf.workflows.opening import (
 )
 
 if TYPE_CHECKING:
-    from deepcpg_tf.configs.base import ModuleConfig
     from deepcpg_tf.data.table import MethylationTable
     from deepcpg_tf.models.base import MethylationModel
     from deepcpg_tf.variants.databases import KnownMotif
@@ -173,7 +172,9 @@ def filter_motifs(
         if database is not None:
             about["database"] = f"{_named([], database)}, {len(known):,} motifs"
         with atomic_folder(folder) as stage:
-            _write(stage, found, about, loaded.config, drawn=drawn, progress=progress)
+            _write(stage, found, about)
+            if drawn:
+                _draw(stage, found, about, progress)
     return found
 
 
@@ -337,15 +338,8 @@ def _joined(batches: list[_Batch]) -> _Batch:
     return _Batch(arrays, np.concatenate(labels) if labels else None)
 
 
-def _write(
-    stage: Path,
-    motifs: FilterMotifs,
-    about: Mapping[str, str],
-    config: ModuleConfig,
-    *,
-    drawn: bool,
-    progress: Progress,
-) -> None:
+def _write(stage: Path, motifs: FilterMotifs, about: Mapping[str, str]) -> None:
+    """Write motifs and tables."""
     from deepcpg_tf.variants.meme import (
         correlations_text,
         filters_text,
@@ -364,6 +358,48 @@ def _write(
         texts[MATCHES_FILE] = matches_text(motifs.matches, motifs.filters)
     for name, text in texts.items():
         (stage / name).write_text(text, encoding="utf-8")
+
+
+def _draw(stage: Path, motifs: FilterMotifs, about: Mapping[str, str], progress: Progress) -> None:
+    """Draw logos and figures, and write the page."""
+    from deepcpg_tf.variants.motif_page import density_svg, page_html, weights_svg
+    from deepcpg_tf.variants.motif_pictures import (
+        components_figure,
+        correlations_figure,
+        logo_figure,
+        picture,
+    )
+
+    roles = motifs.roles
+    assert roles is not None
+    for name in ("logos", "weights", "activations"):
+        (stage / name).mkdir()
+    for i, name in enumerate(motifs.filters):
+        (stage / "weights" / f"{name}.svg").write_text(weights_svg(motifs.weights[i]))
+        (stage / "activations" / f"{name}.svg").write_text(density_svg(roles.densities[i]))
+    logos = {}
+    progress.begins("drawing", len(motifs.found), "logos")
+    for i in motifs.found:
+        figure = logo_figure(motifs.values[i])
+        logos[i] = picture(figure, "png")
+        place = stage / "logos" / motifs.filters[i]
+        place.with_suffix(".png").write_bytes(logos[i])
+        place.with_suffix(".svg").write_bytes(picture(figure, "svg"))
+        progress.advances(1)
+    figures = {
+        "Activities of filters, by their first two components": (
+            "components",
+            components_figure(roles, motifs),
+        ),
+        "Filters and cells": ("correlations", correlations_figure(roles)),
+    }
+    images = {}
+    for title, (name, figure) in figures.items():
+        images[title] = picture(figure, "png")
+        (stage / f"{name}.png").write_bytes(images[title])
+        (stage / f"{name}.svg").write_bytes(picture(figure, "svg"))
+    page = page_html(motifs, about, logos, images)
+    (stage / PAGE_FILE).write_text(page, encoding="utf-8")
 
 
 class _InMemory:
