@@ -31,12 +31,12 @@ class Filters:
 
     Parameters
     ----------
-    kernel : ndarray of float32, shape (width, channels, filters)
-        Channels A, T, G, C; one more, of N, is left alone.
-    bias : ndarray of float32, shape (filters,)
+    kernel : ndarray of floats, shape (width, channels, filters)
+        Taken as float32. Channels A, T, G, C; one more, of N, is left alone.
+    bias : ndarray of floats, shape (filters,)
     """
 
-    def __init__(self, kernel: Floats, bias: Floats) -> None:
+    def __init__(self, kernel: npt.NDArray[np.floating], bias: npt.NDArray[np.floating]) -> None:
         self.kernel = np.asarray(kernel, np.float32)[:, :N_CODE]
         self.width, _, self.count = self.kernel.shape
         self._groups: list[tuple[int, int]] = []

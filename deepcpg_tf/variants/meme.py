@@ -64,9 +64,7 @@ def filters_text(motifs: FilterMotifs) -> str:
     """Return what each filter has to do with predictions and labels, by importance."""
     roles = motifs.roles
     assert roles is not None
-    best: dict[int, Match] = {}
-    for match in motifs.matches:
-        best.setdefault(match.filter, match)
+    best = motifs.best_matches
     rows: list[Sequence[str]] = [FILTERS_COLUMNS]
     for i in roles.order:
         match = best.get(i)

@@ -96,9 +96,7 @@ def page_html(
 def _table(
     motifs: FilterMotifs, roles: FilterRoles, logos: Mapping[int, bytes], *, compared: bool
 ) -> str:
-    best: dict[int, Match] = {}
-    for match in motifs.matches:
-        best.setdefault(match.filter, match)
+    best = motifs.best_matches
     header = ["filter", "logo", "sites", "importance", "weights", "activations", "predictions"]
     header += ["labels"] if roles.labels is not None else []
     header += ["match"] if compared else []

@@ -250,6 +250,14 @@ class FilterMotifs:
         return [int(i) for i in np.flatnonzero(~np.isnan(self.values[:, 0, 0]))]
 
     @property
+    def best_matches(self) -> dict[int, Match]:
+        """The best match of each filter that has any, by index."""
+        best: dict[int, Match] = {}
+        for match in self.matches:
+            best.setdefault(match.filter, match)
+        return best
+
+    @property
     def order(self) -> list[int]:
         """All filters by mean activation, the highest first; equal ones by index."""
         return [int(i) for i in np.argsort(-self.mean, kind="stable")]

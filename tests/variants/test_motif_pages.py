@@ -42,7 +42,7 @@ def motifs():
         labels=np.array([[0.2, nan], [0.1, 0.1], [nan, nan]]),
         components=rng.normal(size=(3, 2)),
         explained=np.array([0.7, 0.2]),
-        densities=rng.integers(0, 9, (3, BINS)) * [[1], [1], [0]],
+        densities=rng.integers(0, 9, (3, BINS)) * np.array([[1], [1], [0]]),
         largest=np.array([2.0, 3.0, 0.0]),
         silent=np.array([0.5, 0.5, 1.0]),
         windows=200,

@@ -173,8 +173,8 @@ def test_sites_find_their_labels_in_a_table(module_exports, tmp_path):
         ).batches(1000)]  # fmt: skip
         labels = np.concatenate([table.labels(order), np.full((1, 3), -1, np.int8)])
         other = filter_motifs(model, arrays[0][1], labels=labels)
-        assert np.array_equal(found.roles.labels, other.roles.labels, equal_nan=True)
-        assert np.array_equal(found.roles.importance, other.roles.importance)
+        np.testing.assert_array_equal(found.roles.labels, other.roles.labels)
+        np.testing.assert_array_equal(found.roles.importance, other.roles.importance)
 
 
 def test_without_what_draws_there_are_tables_and_a_line(run, tmp_path, sequences, monkeypatch):
@@ -227,7 +227,7 @@ def test_faults(fails, tmp_path, sequences, fault):
     paths = {"{w}": sequences}
     paths |= {f"{{{name}}}": tmp_path / f"{name}.txt" for name in ("empty", "short", "no")}
     arguments, expected = FAULTS[fault]
-    given = [paths.get(argument, argument) for argument in arguments]
+    given = [paths.get(str(argument), argument) for argument in arguments]
     out = tmp_path / "motifs"
     assert expected in fails("motifs", MODEL, *given, "--out", out)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.txt", "short.txt"]
