@@ -32,6 +32,7 @@ NAMES = (
     "exports",
     "scan",
     "genome",
+    "mutagenesis",
     "results_memory",
 )
 FOLDER = Path(__file__).parent

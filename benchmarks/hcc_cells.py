@@ -72,7 +72,7 @@ def without(data: MethylationTable, split: Split) -> Result:
 
     with made_up.working_folder() as folder:
         _, *predictors = make_predictors(("local",), folder, without=GROUPS)
-        return compare(data, split, predictors, entries=(ENTRIES,))
+        return compare(data, split, predictors, entries=(ENTRIES,), seeds=(0,))
 
 
 def required(result: Result) -> Result:
@@ -100,7 +100,7 @@ def report(result: Result) -> str:
     )
     less = (
         "The local module without each group of its features, and what it then loses of the AUROC "
-        "(x 100), in both protocols:"
+        "(x 100), in both protocols; of one seed (by seeds it varies as the table above has it):"
     )
     there = (
         f"The data are not part of the project: {PLACE} names the matrix, int8 [sites, 25] a "

@@ -250,6 +250,7 @@ class Local:
             split=_given(train_sites, validation_sites),
             genome=self._genome,
             module="local",
+            entries=int(table.calls[train_sites].nnz),  # all, as the other predictors
             groups=[name for name in GROUPS if name not in self._without],
             settings=replace(settings, seed=seed),
             dna_module=None if self._dna is None else self._dna.place(train_sites, seed),

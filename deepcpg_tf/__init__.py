@@ -31,11 +31,15 @@ if TYPE_CHECKING:
     from deepcpg_tf.presets import PRESETS
     from deepcpg_tf.progress import Progress
     from deepcpg_tf.training.settings import TrainingSettings
+    from deepcpg_tf.variants.attributions import attributions
+    from deepcpg_tf.variants.mutagenesis import saturation_mutagenesis
+    from deepcpg_tf.workflows.attributions import write_attributions
     from deepcpg_tf.workflows.calibrate import calibrate
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
     from deepcpg_tf.workflows.motifs import filter_motifs
+    from deepcpg_tf.workflows.mutagenesis import write_mutagenesis
     from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
     from deepcpg_tf.workflows.regions import summarise_regions
@@ -70,6 +74,7 @@ _MODULE_OF = {
     "SequenceFile": "prediction.sources",
     "SiteFile": "prediction.sources",
     "TrainingSettings": "training.settings",
+    "attributions": "variants.attributions",
     "build_table": "workflows.tables",
     "calibrate": "workflows.calibrate",
     "chromosome_split": "data.splits",
@@ -88,9 +93,12 @@ _MODULE_OF = {
     "predict_genome": "workflows.genome",
     "published_split": "data.splits",
     "read_table": "data.table_file",
+    "saturation_mutagenesis": "variants.mutagenesis",
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
     "verify": "workflows.export",
+    "write_attributions": "workflows.attributions",
+    "write_mutagenesis": "workflows.mutagenesis",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
 }
@@ -117,6 +125,7 @@ __all__ = [
     "SequenceFile",
     "SiteFile",
     "TrainingSettings",
+    "attributions",
     "build_table",
     "calibrate",
     "chromosome_split",
@@ -135,9 +144,12 @@ __all__ = [
     "predict_genome",
     "published_split",
     "read_table",
+    "saturation_mutagenesis",
     "summarise_regions",
     "train",
     "verify",
+    "write_attributions",
+    "write_mutagenesis",
     "write_neighbours",
     "write_table",
 ]

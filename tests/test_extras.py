@@ -57,13 +57,15 @@ TRAIN = ("train", *LEGACY, "--train", "1", "--epochs", "1")
         ("matplotlib", TRAIN),
         ("matplotlib", ("evaluate", RUN / "model", *LEGACY)),
         ("tensorboard", (*TRAIN, "--tensorboard", "logs")),
+        ("logomaker", ("mutagenesis", TINY, "--sequences", RUN / "eval.tsv", "--plot", "pictures")),
         ("safetensors", ("convert", "--multimolecule", DATA / "multimolecule-tiny")),
         ("pyjaspar", ("motifs", RUN / "model", *LEGACY, "--database", "jaspar")),
     ],
 )
 def test_what_to_install_is_told_and_nothing_written(without, fails, tmp_path, package, arguments):
     without(package)
-    out = tmp_path / ("out.bigwig" if package == "pybigtools" else "out")
+    endings = {"pybigtools": ".bigwig", "logomaker": ".npz"}
+    out = tmp_path / f"out{endings.get(package, '')}"
     extra = EXTRAS[package]
     assert fails(*arguments, "--out", out) == (
         f"deepcpg-tf: error: expected the package {package}, found none: "
@@ -113,4 +115,6 @@ def test_what_stands_at_the_top_of_modules():
         ("exporters/tflite_names.py", "ai_edge_litert"),
         ("variants/motif_pictures.py", "logomaker"),
         ("variants/motif_pictures.py", "matplotlib"),
+        ("variants/pictures.py", "logomaker"),
+        ("variants/pictures.py", "matplotlib"),
     }

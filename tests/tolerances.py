@@ -47,6 +47,9 @@ SIZE = 6.0
 RUN_SIZE = 12.0
 """The same of the model in ``fixtures/original-run``, which was trained."""
 
+GRADIENT = 0.3
+"""The largest gradient in any layer, of the same model."""
+
 
 def terms(config):
     """Return the number of terms, bias included, of a sum in each layer of a module.
@@ -79,6 +82,34 @@ def logits(config, size=SIZE):
 def probabilities(config, size=SIZE):
     """Probabilities of a module."""
     return logits(config, size) / 4 + FUNCTION
+
+
+def gradients(config, size=SIZE, largest=GRADIENT):
+    """Gradients of the mean or variance of a DNA module's probabilities, back to the bases.
+
+    Through each layer goes back a sum over its outputs: of cells, of units, of the positions
+    and channels that a convolution has for each base; partial sums are as large as the
+    largest gradient of a layer. Before that, p (1 - p) is off by as much of itself as the
+    logit is off, at most, and so is twice that p's difference from the mean.
+    """
+    convolutions = zip(config.conv_channels, config.conv_kernel_sizes, strict=True)
+    backward = [len(config.cells), config.bottleneck_size]
+    backward += [channels * width for channels, width in convolutions]
+    way = 2 * sum(map(math.sqrt, backward)) * UNIT
+    return (way + 2 * logits(config, size)) * largest
+
+
+def differences(config, size=SIZE):
+    """Difference of the logits of two inputs, and the sum of what bases contribute to it.
+
+    As many sums go back as went forth.
+    """
+    return 2 * logits(config, size)
+
+
+def differences_of_variances(config, spread, size=SIZE):
+    """The same of the variance of logits, whose slope is twice how far they are off the mean."""
+    return 2 * spread * differences(config, size)
 
 
 def bfloat16_logits(config, size=SIZE):

@@ -12,6 +12,7 @@ import typer
 
 import deepcpg_tf
 from deepcpg_tf.cli import (
+    attributions,
     cache,
     calibrate,
     convert,
@@ -20,6 +21,7 @@ from deepcpg_tf.cli import (
     export,
     impute,
     motifs,
+    mutagenesis,
     predict,
     presets,
     regions,
@@ -56,12 +58,14 @@ def _options(
 app.command("predict", cls=Command)(predict.predict)
 app.command("impute", cls=Command)(impute.impute)
 app.command("regions", cls=Command)(regions.regions)
+app.command("attributions", cls=Command)(attributions.attributions)
 app.command("convert", cls=Command)(convert.convert)
 app.add_typer(data.app)
 app.command("train", cls=Command)(train.train)
 app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
 app.command("calibrate", cls=ManyValues)(calibrate.calibrate)
 app.command("motifs", cls=Command)(motifs.motifs)
+app.command("mutagenesis", cls=Command)(mutagenesis.mutagenesis)
 app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(export.verify)
 app.command("presets", cls=Command)(presets.presets)

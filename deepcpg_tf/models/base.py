@@ -173,7 +173,7 @@ class MethylationModel(keras.Model):
         ConfigError
             When `values` is none of the three, or `batch_size` is not positive.
         """
-        arrays = self._own(arrays)
+        arrays = self.own_arrays(arrays)
         sites = self.reads.check(arrays)
         if batch_size < 1:
             raise ConfigError(f"batch_size: expected at least 1, received {batch_size}")
@@ -185,8 +185,18 @@ class MethylationModel(keras.Model):
             result[rows] = graph({name: tf.constant(batch[name]) for name in batch}).numpy()
         return result
 
-    def _own(self, arrays: Arrays) -> Arrays:
-        """Return what the model reads of the arrays of any module, letters as codes."""
+    def own_arrays(self, arrays: Arrays) -> Arrays:
+        """Return what the model reads of the arrays of any module, letters as codes.
+
+        They are not checked, which `Inputs.check` of what the model `reads` does.
+
+        Raises
+        ------
+        InputError
+            When windows are given as letters and as codes.
+        SequenceError
+            When one of the letters is no nucleotide.
+        """
         if "tokens" in arrays and "windows" in arrays:
             raise InputError("tokens: expected letters or codes (windows), received both")
         names = self.reads.names
@@ -262,7 +272,7 @@ class MethylationModel(keras.Model):
         InputError
             As in `predict_arrays`.
         """
-        arrays = self._own(arrays)
+        arrays = self.own_arrays(arrays)
         self.reads.check(arrays)
         known = self.original_names
         for name in names:

@@ -1,1 +1,1 @@
-"""What a base does: arrays in, typed results out."""
+"""What a base does to predictions."""

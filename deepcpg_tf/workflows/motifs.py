@@ -406,7 +406,7 @@ class _InMemory:
     """Windows in memory."""
 
     def __init__(self, model: MethylationModel, arrays: Arrays, labels: Labels | None) -> None:
-        self._arrays = model._own(arrays)
+        self._arrays = model.own_arrays(arrays)
         self._sites = model.reads.check(self._arrays)
         self._labels = labels
         self.labelled = labels is not None
