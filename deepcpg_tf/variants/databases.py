@@ -50,6 +50,7 @@ def read_meme(path: Path) -> list[KnownMotif]:
 def _parse(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[KnownMotif]:
     is_meme = False
     named: tuple[int, list[str]] | None = None
+    in_scores = False  # of a log-odds matrix, which a file may have beside
     for number, line in lines:
         words = line.split()
         where = f"{path}, line {number}"
@@ -66,13 +67,20 @@ def _parse(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[KnownMotif]
                 raise InputError(f"{path}, line {named[0]}: expected a letter-probability matrix")
             if len(words) < 2:
                 raise InputError(f"{where}: expected a name after MOTIF, received none")
-            named = number, words[1:]
+            named, in_scores = (number, words[1:]), False
+        elif words[0] == "log-odds":
+            in_scores = True
         elif words[0] == "letter-probability":
             if named is None:
                 raise InputError(f"{where}: expected a MOTIF before its matrix, received none")
             name, *others = named[1]
             yield KnownMotif(name, " ".join(others), _matrix(path, number, words, lines))
-            named = None
+            named, in_scores = None, False
+        elif not in_scores and len(words) == _LETTERS and _numbers(words):
+            raise InputError(
+                f"{where}: expected frequencies in a matrix alone, as many as its header says, "
+                f"received {line.strip()[:60]!r}"
+            )
     if named is not None:
         raise InputError(
             f"{path}, line {named[0]}: expected a letter-probability matrix of this motif, found "
@@ -97,10 +105,7 @@ def _matrix(
             if found:
                 break
             continue
-        try:
-            row = [float(word) for word in words]
-        except ValueError:
-            row = []
+        row = _numbers(words)
         if len(row) != _LETTERS or min(row) < 0 or not abs(sum(row) - 1) <= _ROUNDED:
             raise InputError(
                 f"{path}, line {number}: expected the frequencies of A, C, G and T, which are 1 "
@@ -117,6 +122,14 @@ def _matrix(
     values = np.array(found)
     result: npt.NDArray[np.float64] = values / values.sum(axis=1, keepdims=True)
     return result
+
+
+def _numbers(words: list[str]) -> list[float]:
+    """Return words as numbers; none where one is no number."""
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return []
 
 
 def jaspar_motifs() -> list[KnownMotif]:

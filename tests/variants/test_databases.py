@@ -55,6 +55,13 @@ def test_a_file(read):
     assert (third.values == [[0, 0, 0, 1], [0, 0, 1, 0]]).all()  # rounded ones are 1 together
 
 
+def test_other_matrices_are_passed_over(read):
+    scores = "log-odds matrix: alength= 4 w= 2\n1 2 -3 4\n-1 0 0 1\n"
+    header = "letter-probability matrix: alength= 4 w= 2"
+    found = read(FILE.replace(header, scores + header))
+    assert [len(one.values) for one in found] == [2, 1, 2]
+
+
 def test_the_originals_and_compressed_ones(tmp_path):
     golden = DATA / "original-run" / "motifs" / "meme.txt"
     path = tmp_path / "meme.txt.gz"
@@ -78,6 +85,7 @@ FAULTS = {
     FILE.replace("0.400000", "nan"): "line 14: expected the frequencies of A, C, G and T",
     FILE.replace("\t  0.400000", ""): "line 14: expected the frequencies of A, C, G and T",
     FILE.replace("w= 2", "w= 3"): "line 15: expected the frequencies of A, C, G and T",
+    FILE.replace("w= 2", "w= 1"): "line 14: expected frequencies in a matrix alone",
     FILE.replace("w= 2", "w= x"): "line 12: expected w= a width, received 'x'",
     FILE.split("0.100000")[0].rstrip(): "expected 2 rows of a matrix, found 1",
     "MEME version 4\nMOTIF a\nletter-probability matrix:\n": "expected some rows of a matrix",

@@ -8,7 +8,7 @@ import pytest
 from deepcpg_tf import filter_motifs, load_model, read_table
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
 from deepcpg_tf.genome.reference import Genome
-from deepcpg_tf.genome.sequence import decode, is_cg
+from deepcpg_tf.genome.sequence import decode, is_cg, letters_of_codes
 from deepcpg_tf.workflows.inputs import ModelInputs
 from tests import tolerances
 from tests.conftest import DATA
@@ -103,7 +103,7 @@ def reversed_meme(text):
 def test_arrays_and_files_give_the_same(sequences):
     found = [
         filter_motifs(MODEL, sequences=sequences),
-        filter_motifs(MODEL, {"windows": windows_of()}),
+        filter_motifs(MODEL, {"tokens": letters_of_codes(windows_of())}),
         filter_motifs(MODEL, data=FILES),
     ]
     assert found[0].windows == 2297
