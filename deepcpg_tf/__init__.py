@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
+    from deepcpg_tf.workflows.motifs import filter_motifs
     from deepcpg_tf.workflows.mutagenesis import write_mutagenesis
     from deepcpg_tf.workflows.neighbours import write_neighbours
     from deepcpg_tf.workflows.predict import iterate_predictions, predict
@@ -80,6 +81,7 @@ _MODULE_OF = {
     "evaluate": "workflows.evaluate",
     "export": "workflows.export",
     "export_table": "workflows.stores",
+    "filter_motifs": "workflows.motifs",
     "filter_table": "workflows.tables",
     "fraction_split": "data.splits",
     "hide_table": "workflows.tables",
@@ -130,6 +132,7 @@ __all__ = [
     "evaluate",
     "export",
     "export_table",
+    "filter_motifs",
     "filter_table",
     "fraction_split",
     "hide_table",

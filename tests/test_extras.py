@@ -21,6 +21,7 @@ EXTRAS = {
     "tensorflow_serving": "export",
     "tf2onnx": "export",
     "logomaker": "motifs",
+    "pyjaspar": "jaspar",
     "safetensors": "multimolecule",
     "matplotlib": "plots",
     "tensorboard": "tensorboard",
@@ -58,6 +59,7 @@ TRAIN = ("train", *LEGACY, "--train", "1", "--epochs", "1")
         ("tensorboard", (*TRAIN, "--tensorboard", "logs")),
         ("logomaker", ("mutagenesis", TINY, "--sequences", RUN / "eval.tsv", "--plot", "pictures")),
         ("safetensors", ("convert", "--multimolecule", DATA / "multimolecule-tiny")),
+        ("pyjaspar", ("motifs", RUN / "model", *LEGACY, "--database", "jaspar")),
     ],
 )
 def test_what_to_install_is_told_and_nothing_written(without, fails, tmp_path, package, arguments):
@@ -111,6 +113,8 @@ def test_what_stands_at_the_top_of_modules():
         ("exporters/formats/onnx.py", "onnx"),
         ("exporters/onnx_passes.py", "onnx"),
         ("exporters/tflite_names.py", "ai_edge_litert"),
+        ("variants/motif_pictures.py", "logomaker"),
+        ("variants/motif_pictures.py", "matplotlib"),
         ("variants/pictures.py", "logomaker"),
         ("variants/pictures.py", "matplotlib"),
     }

@@ -20,6 +20,7 @@ from deepcpg_tf.cli import (
     evaluate,
     export,
     impute,
+    motifs,
     mutagenesis,
     predict,
     presets,
@@ -63,6 +64,7 @@ app.add_typer(data.app)
 app.command("train", cls=Command)(train.train)
 app.command("evaluate", cls=ManyValues)(evaluate.evaluate)
 app.command("calibrate", cls=ManyValues)(calibrate.calibrate)
+app.command("motifs", cls=Command)(motifs.motifs)
 app.command("mutagenesis", cls=Command)(mutagenesis.mutagenesis)
 app.command("export", cls=Command)(export.export)
 app.command("verify", cls=Command)(export.verify)

@@ -198,6 +198,21 @@ def windows(content, length):
     return [codes(line) for line in lines]
 
 
+def motifs(content):
+    """Return the names of motifs in MEME's format, and all lines of four frequencies."""
+    lines = [line.split() for line in text_lines(content)]
+    names = [words[1] for words in lines if words[:1] == ["MOTIF"]]
+    rows = []
+    for words in lines:
+        try:
+            row = [float(word) for word in words]
+        except ValueError:
+            continue
+        if len(row) == 4:
+            rows.append(row)
+    return names, rows
+
+
 def sites(content, chromosomes):
     """Return chromosome, position and strand of each site of a text file."""
     kind, found = "", []

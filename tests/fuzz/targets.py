@@ -211,6 +211,21 @@ def _read_records(folder: Path) -> None:
     expect(found == expected and count == len(found), f"read {found}, expected {expected}")
 
 
+# Motifs
+
+
+def _read_meme(folder: Path) -> None:
+    from deepcpg_tf.variants.databases import read_meme
+
+    found = read_meme(folder / "file")
+    names, rows = oracles.motifs(unpacked((folder / "file").read_bytes()))
+    own = [one.name for one in found]
+    expect(own == names, f"read {own}, expected {names}")
+    values = np.concatenate([one.values for one in found])
+    expect(len(values) == len(rows), f"read {len(values)} of {len(rows)} rows")
+    expect(np.allclose(values, np.array(rows), rtol=0, atol=0.02), f"read {values} of {rows}")
+
+
 # Sites and intervals
 
 
@@ -514,6 +529,17 @@ TARGETS: dict[str, Target] = {
     ),
     "windows-fasta": Target(
         partial(_text, one=">a b\nACGTAC\nGTACG\n>c\nNNNNNCGNNNN\n"), _read_records, ("file",)
+    ),
+    "meme": Target(
+        partial(
+            _text,
+            one="MEME version 4\n\nALPHABET= ACGT\n\nMOTIF a b\n"
+            "letter-probability matrix: alength= 4 w= 2 nsites= 20\n0.5 0.5 0 0\n0 0 0.1 0.9\n\n"
+            "MOTIF c\nletter-probability matrix:\n"
+            "0.25 0.25 0.25 0.25\n",
+        ),
+        _read_meme,
+        ("file",),
     ),
     "sites": Target(
         partial(
