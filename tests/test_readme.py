@@ -33,6 +33,7 @@ BLOCKS = {
     "deepcpg-tf convert --model-json tests/": "test_what_is_here",
     "deepcpg-tf data build": "test_own_cells",
     "deepcpg-tf train cells.h5ad --split published --module cpg": "test_own_cells",
+    "deepcpg-tf effects MODEL": "test_what_a_base_does",
     "deepcpg-tf export": "test_deploy",
     "docker run": "tests/kits/test_readme.py",
     "pip install numpy ai-edge-litert": "tests/kits/test_readme.py",
@@ -194,6 +195,23 @@ def test_own_cells(tmp_path, shell):
     assert (tmp_path / "imputed.h5ad").is_file()
     assert (tmp_path / "regions.h5ad").is_file()
     assert len((tmp_path / "sites.tsv").read_text().splitlines()) == 2
+
+
+@pytest.mark.full
+def test_what_a_base_does(tmp_path, shell):
+    (tmp_path / "MODEL").symlink_to(TINY)
+    (tmp_path / "windows.txt").symlink_to(TINY / "sequences.txt")
+    sites = write_genome(tmp_path, ["1"])
+    (tmp_path / "GRCm38.fa").rename(tmp_path / "GRCh38.fa")
+    lines = ["##fileformat=VCFv4.3", "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"]
+    lines += [f"1\t{position + 1}\t.\tC\tT\t.\t.\t." for position in sites["1"]]
+    (tmp_path / "calls.vcf.gz").write_bytes(gzip.compress("\n".join([*lines, ""]).encode()))
+    shell("deepcpg-tf effects MODEL")
+    assert columns(tmp_path / "effects.tsv")[:4] == ["chromosome", "position", "ref", "alt"]
+    assert (tmp_path / "annotated.vcf.gz").is_file()
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 12
+    for name in ("ism.h5ad", "gradients.h5ad", "motifs/meme.txt", "motifs/motifs.html"):
+        assert (tmp_path / name).is_file()
 
 
 @pytest.mark.full

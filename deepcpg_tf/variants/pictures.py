@@ -92,8 +92,10 @@ def substitutions_figure(
 
 
 def _stretch(heights: npt.NDArray[np.float32]) -> int:
-    """Return where the stretch begins that matters most."""
+    """Return where the stretch begins that matters most, with what matters in its middle."""
     if len(heights) <= STRETCH:
         return 0
-    sums = np.convolve(np.abs(heights), np.ones(STRETCH), "valid")
-    return int(sums.argmax())
+    best = int(np.convolve(np.abs(heights), np.ones(STRETCH), "valid").argmax())
+    weights = np.square(heights[best : best + STRETCH], dtype=np.float64)
+    middle = best + np.average(np.arange(STRETCH), weights=weights + 1e-30)
+    return int(np.clip(round(middle) - STRETCH // 2, 0, len(heights) - STRETCH))
