@@ -5,20 +5,19 @@ Header and records stay as they are, letter by letter, but for these keys.
 
 from __future__ import annotations
 
-import io
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple, Protocol
 
 import pysam
 
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file, atomic_files, check_writable
-from deepcpg_tf.genome.variants import Account, VcfFile
-from deepcpg_tf.genome.vcf import ENCODING, ENCODING_ERRORS
+from deepcpg_tf.genome.variants import Account, Record, VcfFile
+from deepcpg_tf.genome.vcf import COLUMNS, ENCODING, ENCODING_ERRORS
 
 ENDINGS = (".vcf.gz", ".vcf")
 """Compressed by bgzip with an index beside, and plain."""
@@ -26,6 +25,7 @@ ENDINGS = (".vcf.gz", ".vcf")
 _INDEXES = (".tbi", ".csi")
 _MOST_OF_TBI = 1 << 29  # bases of a chromosome
 _LINES_AT_ONCE = 4096
+_INFO = re.compile("##INFO=<ID=([^,>]+)").match
 
 
 class Annotation(NamedTuple):
@@ -53,6 +53,10 @@ class Annotation(NamedTuple):
     lost: int | None = None
     gained: int | None = None
     reason: str = ""
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
 
 
 class _Key(NamedTuple):
@@ -170,4 +174,76 @@ def annotate(source: VcfFile, out: Path, annotations: Iterable[Annotation]) -> N
     ValueError
         When there are more or fewer annotations than ALTs.
     """
-    raise NotImplementedError
+    check_annotated(out)
+    lines = _lines(source, annotations)
+    if out.name.endswith(".vcf"):
+        with atomic_file(out) as partial, partial.open("wb") as file:
+            _write(file, lines)
+        return
+    out = out.resolve()  # what a link points to is replaced, not the link
+    indexes = [f"{out.name}{ending}" for ending in _INDEXES]
+    with atomic_files(out.parent, indexes) as stage:
+        staged = stage / out.name
+        with pysam.BGZFile(str(staged), "wb") as file:
+            end = _write(file, lines)
+        _index(staged, out, csi=end > _MOST_OF_TBI)
+        # An index of what is no longer there would be worse than none.
+        for name in indexes:
+            (out.parent / name).unlink(missing_ok=True)
+
+
+def _lines(source: VcfFile, annotations: Iterable[Annotation]) -> Iterator[tuple[str, int]]:
+    """Yield lines to write, each with the end of its REF."""
+    *header, columns = source.header
+    for line in header:
+        match = _INFO(line)
+        if match is None or match[1] not in KEYS:
+            yield line, 0
+    for key in _KEYS:
+        about = f'Number=A,Type={key.type},Description="{key.description}"'
+        yield f"##INFO=<ID={key.name},{about}>", 0
+    yield columns, 0
+    given = iter(annotations)
+    for record, line in source.records_and_lines():
+        own = list(islice(given, len(record.alts)))
+        if len(own) < len(record.alts):
+            raise ValueError(f"record {record.number}: expected an annotation for each ALT")
+        yield _annotated(line, own if record.alts != (".",) else []), _end(record)
+    if next(given, None) is not None:
+        raise ValueError("expected as many annotations as ALTs, received more")
+
+
+def _annotated(line: str, annotations: Sequence[Annotation]) -> str:
+    *before, info, after = (*line.split("\t", len(COLUMNS)), "")[: len(COLUMNS) + 1]
+    entries = [] if info == "." else info.split(";")
+    entries = [entry for entry in entries if entry.partition("=")[0] not in KEYS]
+    for key in _KEYS:
+        values = [key.text(own) for own in annotations]
+        if any(value != "." for value in values):
+            entries.append(f"{key.name}={','.join(values)}")
+    columns = (*before, ";".join(entries) or ".")
+    return "\t".join((*columns, after) if after else columns)
+
+
+def _end(record: Record) -> int:
+    return record.position + len(record.ref)
+
+
+def _write(file: _Sink, lines: Iterator[tuple[str, int]]) -> int:
+    """Write lines, and return the largest end of a record."""
+    largest = 0
+    while some := list(islice(lines, _LINES_AT_ONCE)):
+        text = "".join(f"{line}\n" for line, _ in some)
+        file.write(text.encode(ENCODING, ENCODING_ERRORS))
+        largest = max(largest, *(end for _, end in some))
+    return largest
+
+
+def _index(path: Path, out: Path, *, csi: bool) -> None:
+    verbosity = pysam.set_verbosity(0)
+    try:
+        pysam.tabix_index(str(path), preset="vcf", csi=csi, keep_original=True)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{out}: cannot make its index: {error}") from None
+    finally:
+        pysam.set_verbosity(verbosity)
