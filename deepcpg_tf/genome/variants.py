@@ -59,6 +59,8 @@ _BREAK = re.compile(
 ).fullmatch
 _GENOTYPE = re.compile(r"[/|]?(?:[0-9]{1,9}|\.)(?:[/|](?:[0-9]{1,9}|\.))*").fullmatch
 _ALLELES = re.compile(r"[0-9]+|\.").findall
+_CONTIG_ID = re.compile("[<,]ID=([^,>]+)").search
+_CONTIG_LENGTH = re.compile("[<,]length=([0-9]{1,18})").search
 # Codes of the letters that a REF may have.
 _CODES = (
     bytes(int(encode(chr(byte))[0]) if _IUPAC(chr(byte)) else 255 for byte in range(128))
@@ -302,8 +304,9 @@ class VcfFile:
         if mismatches > MOST_MISMATCHES * compared and not self.allow_mismatches:
             raise VariantError(
                 f"{example}; expected REF to be what {self.genome.path.name} has, found another "
-                f"in {mismatches:,} of {compared:,} records: the file is of another assembly, or "
-                "damaged (`allow_mismatches` leaves such records unscored)"
+                f"in {mismatches:,} of {compared:,} records: the file is of another assembly"
+                f"{self._other_length()}, or damaged (`allow_mismatches` leaves such records "
+                "unscored)"
             )
         return Account(
             self.path,
@@ -499,6 +502,20 @@ class VcfFile:
         end = record.position + len(record.ref)
         codes = self.genome.codes(record.reference)[record.position : end]
         return f"{where}: {at} has REF {record.ref[:_SHOWN]}, the genome {decode(codes)[:_SHOWN]}"
+
+    def _other_length(self) -> str:
+        """Return a chromosome that has another length in the header, in words, or nothing."""
+        for line in self.header:
+            identifier, length = _CONTIG_ID(line), _CONTIG_LENGTH(line)
+            if not line.startswith("##contig=") or identifier is None or length is None:
+                continue
+            contig = self._contigs.get(identifier[1])
+            if contig is not None and contig.reference and contig.length != int(length[1]):
+                return (
+                    f" (its chromosome {identifier[1][:_SHOWN]} has {int(length[1]):,} bases, "
+                    f"the genome's {contig.length:,})"
+                )
+        return ""
 
     def _fault(self, number: int, place: int, expected: str, received: str) -> VariantError:
         return VariantError(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -73,11 +73,8 @@ def open_lines(path: Path, *, binary: bool) -> Iterator[Lines]:
     """
     if not path.is_file():
         raise VariantError(f"{path}: expected a VCF file, found {what_is_there(path)}")
-    opened = _binary_lines(path) if binary else _text_lines(path)
-    try:
-        yield next(opened)
-    finally:
-        opened.close()
+    with _binary_lines(path) if binary else _text_lines(path) as lines:
+        yield lines
 
 
 def read_header(path: Path, lines: Iterator[str]) -> tuple[str, ...]:
@@ -125,19 +122,19 @@ def _check_columns(line: str, where: str) -> None:
             )
 
 
-def _text_lines(path: Path) -> Generator[Lines, None, None]:
+@contextmanager
+def _text_lines(path: Path) -> Iterator[Lines]:
     try:
         raw = open_bytes(path)
     except (NoTextError, OSError, *DAMAGED) as error:
         raise VariantError(_message(path, error)) from None
-    with raw:
+    # Only \n ends a line, as htslib has it.
+    with io.TextIOWrapper(raw, ENCODING, ENCODING_ERRORS, newline="\n") as text:
         # Of other compressions, nothing tells how far reading is.
         below = raw.fileobj if isinstance(raw, gzip.GzipFile) else raw
         tells = isinstance(raw, gzip.GzipFile | io.BufferedReader)
 
         def lines() -> Iterator[str]:
-            # Only \n ends a line, as htslib has it.
-            text = io.TextIOWrapper(raw, ENCODING, ENCODING_ERRORS, newline="\n")
             try:
                 for line in text:
                     yield line.rstrip("\r\n")
@@ -155,21 +152,22 @@ def _message(path: Path, error: Exception) -> str:
     return f"{path}: expected VCF, plain or compressed, but {error}"
 
 
-def _binary_lines(path: Path) -> Generator[Lines, None, None]:
+@contextmanager
+def _binary_lines(path: Path) -> Iterator[Lines]:
     try:
         check_bgzip(path)
-        with _quiet():
+        with quiet_htslib():
             file = pysam.VariantFile(str(path))
     except (ValueError, OSError, *DAMAGED) as error:
         raise VariantError(f"{path}: expected whole BCF, but {_said(error)}") from None
-    with file:
+    try:
 
         def lines() -> Iterator[str]:
             yield from str(file.header).rstrip("\n").split("\n")
             done = 0
             while True:
                 try:
-                    with _quiet():
+                    with quiet_htslib():
                         some = [str(record).rstrip("\n") for record in islice(file, _AT_ONCE)]
                 except (ValueError, OSError, zlib.error, UnicodeDecodeError) as error:
                     raise VariantError(
@@ -182,6 +180,9 @@ def _binary_lines(path: Path) -> Generator[Lines, None, None]:
                 yield from some
 
         yield Lines(lines(), lambda: min(int(file.tell()) >> 16, path.stat().st_size))
+    finally:
+        with suppress(OSError):  # of a damaged one, told before
+            file.close()
 
 
 def _said(error: Exception) -> str:
@@ -191,8 +192,8 @@ def _said(error: Exception) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from stderr what htslib prints, and what is said in one line of our own."""
+def quiet_htslib() -> Iterator[None]:
+    """Keep from stderr what htslib prints, which is said in one line of our own."""
     verbosity = pysam.set_verbosity(0)
     try:
         yield

@@ -17,7 +17,7 @@ import pysam
 from deepcpg_tf.errors import OutputError
 from deepcpg_tf.files import atomic_file, atomic_files, check_writable
 from deepcpg_tf.genome.variants import Account, Record, VcfFile
-from deepcpg_tf.genome.vcf import COLUMNS, ENCODING, ENCODING_ERRORS
+from deepcpg_tf.genome.vcf import COLUMNS, ENCODING, ENCODING_ERRORS, quiet_htslib
 
 ENDINGS = (".vcf.gz", ".vcf")
 """Compressed by bgzip with an index beside, and plain."""
@@ -184,9 +184,20 @@ def annotate(source: VcfFile, out: Path, annotations: Iterable[Annotation]) -> N
     indexes = [f"{out.name}{ending}" for ending in _INDEXES]
     with atomic_files(out.parent, indexes) as stage:
         staged = stage / out.name
-        with pysam.BGZFile(str(staged), "wb") as file:
-            end = _write(file, lines)
-        _index(staged, out, csi=end > _MOST_OF_TBI)
+        with quiet_htslib():
+            try:
+                with pysam.BGZFile(str(staged), "wb") as file:
+                    end = _write(file, lines)
+            except OSError as error:
+                if error.errno is not None:
+                    raise
+                raise OutputError(f"{out}: cannot write there (is the disk full?)") from error
+            try:
+                pysam.tabix_index(
+                    str(staged), preset="vcf", csi=end > _MOST_OF_TBI, keep_original=True
+                )
+            except (OSError, ValueError) as error:
+                raise OutputError(f"{out}: cannot make its index: {error}") from None
         # An index of what is no longer there would be worse than none.
         for name in indexes:
             (out.parent / name).unlink(missing_ok=True)
@@ -237,13 +248,3 @@ def _write(file: _Sink, lines: Iterator[tuple[str, int]]) -> int:
         file.write(text.encode(ENCODING, ENCODING_ERRORS))
         largest = max(largest, *(end for _, end in some))
     return largest
-
-
-def _index(path: Path, out: Path, *, csi: bool) -> None:
-    verbosity = pysam.set_verbosity(0)
-    try:
-        pysam.tabix_index(str(path), preset="vcf", csi=csi, keep_original=True)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{out}: cannot make its index: {error}") from None
-    finally:
-        pysam.set_verbosity(verbosity)
