@@ -34,6 +34,7 @@ ORDER = (
     ("local",),
     ("training", "prediction"),
     ("scan",),
+    ("variants",),
     ("evaluation", "regions"),
     ("results", "exporters"),
     ("workflows",),

@@ -1,0 +1,1 @@
+"""What a base does to predictions."""
