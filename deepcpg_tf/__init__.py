@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.progress import Progress
     from deepcpg_tf.training.settings import TrainingSettings
     from deepcpg_tf.workflows.calibrate import calibrate
+    from deepcpg_tf.workflows.effects import variant_effects, write_variant_effects
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
@@ -88,9 +89,11 @@ _MODULE_OF = {
     "read_table": "data.table_file",
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
+    "variant_effects": "workflows.effects",
     "verify": "workflows.export",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
+    "write_variant_effects": "workflows.effects",
 }
 
 __all__ = [
@@ -134,9 +137,11 @@ __all__ = [
     "read_table",
     "summarise_regions",
     "train",
+    "variant_effects",
     "verify",
     "write_neighbours",
     "write_table",
+    "write_variant_effects",
 ]
 
 

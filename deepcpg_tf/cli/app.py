@@ -16,6 +16,7 @@ from deepcpg_tf.cli import (
     calibrate,
     convert,
     data,
+    effects,
     evaluate,
     export,
     impute,
@@ -54,6 +55,7 @@ def _options(
 
 app.command("predict", cls=Command)(predict.predict)
 app.command("impute", cls=Command)(impute.impute)
+app.command("effects", cls=Command)(effects.effects)
 app.command("regions", cls=Command)(regions.regions)
 app.command("convert", cls=Command)(convert.convert)
 app.add_typer(data.app)
