@@ -382,7 +382,8 @@ def _parts(
 ) -> Iterator[list[Record]]:
     from deepcpg_tf.variants.haplotypes import FARTHEST, parts
 
-    return parts(records, 2 * scorer.window.length + FARTHEST, strict=phased)
+    length = scorer.window.length
+    return parts(records, 2 * length + FARTHEST if phased else length, strict=phased)
 
 
 def _scored(
