@@ -50,10 +50,10 @@ MOST_MISMATCHES = 0.02
 _BASES = frozenset("ACGTacgt")
 _ACGT = re.compile("[ACGTacgt]+").fullmatch
 _IUPAC = re.compile("[ACGTNRYSWKMBDHVacgtnryswkmbdhv]+").fullmatch
-_SYMBOL = re.compile(r"<[^<>\s]+>").fullmatch
+_SYMBOL = re.compile(r"[A-Za-z]*<[^<>\s]+>").fullmatch  # of assembled contigs after a base
 # Joined to another place, or to nothing that is known.
 _BREAK = re.compile(
-    r"[A-Za-z]*([\[\]])[^\[\]\s]+:[0-9]+\1[A-Za-z]*|[A-Za-z]+\.|\.[A-Za-z]+"
+    r"[A-Za-z.]*([\[\]])[^\[\]\s]+:[0-9]+\1[A-Za-z.]*|[A-Za-z]+\.|\.[A-Za-z]+"
 ).fullmatch
 _GENOTYPE = re.compile(r"[/|]?(?:[0-9]{1,9}|\.)(?:[/|](?:[0-9]{1,9}|\.))*").fullmatch
 _ALLELES = re.compile(r"[0-9]+|\.").findall

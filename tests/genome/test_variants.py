@@ -184,7 +184,8 @@ def test_every_form_reads_the_same(kind, genome, write, tmp_path):
     [
         ("chr1 1 A .", (NONE,)),
         ("chr1 1 A C,*", ("", STAR)),
-        ("chr1 1 A <DEL>,<*>,<DUP:TANDEM>,<NON_REF>", (SYMBOLIC,) * 4),
+        ("chr1 1 A <DEL>,<*>,<DUP:TANDEM>,<NON_REF>,A<contig1>", (SYMBOLIC,) * 5),
+        ("chr1 0 N .[2:4[,]2:4].", (BREAKEND,) * 2),  # as telomeres are written
         ("chr1 1 A A[2:4[,]2:4]A,A.,.A,]<x>:4]A,A[chr1_KI-2:3[", (BREAKEND,) * 6),
         ("chr1 1 A N,CN,cR,T", (LETTERS, LETTERS, LETTERS, "")),
         ("3 1 A C,*", (CONTIG, STAR)),
