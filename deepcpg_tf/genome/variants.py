@@ -13,8 +13,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from deepcpg_tf.errors import GenomeError, VariantError
 from deepcpg_tf.genome.intervals import read_annotation
 from deepcpg_tf.genome.names import find_name, shown_names
@@ -52,10 +50,10 @@ MOST_MISMATCHES = 0.02
 _BASES = frozenset("ACGTacgt")
 _ACGT = re.compile("[ACGTacgt]+").fullmatch
 _IUPAC = re.compile("[ACGTNRYSWKMBDHVacgtnryswkmbdhv]+").fullmatch
-_SYMBOL = re.compile(r"<[^<>\s]+>").fullmatch
+_SYMBOL = re.compile(r"[A-Za-z]*<[^<>\s]+>").fullmatch  # of assembled contigs after a base
 # Joined to another place, or to nothing that is known.
 _BREAK = re.compile(
-    r"[A-Za-z]*([\[\]])[^\[\]\s]+:[0-9]+\1[A-Za-z]*|[A-Za-z]+\.|\.[A-Za-z]+"
+    r"[A-Za-z.]*([\[\]])[^\[\]\s]+:[0-9]+\1[A-Za-z.]*|[A-Za-z]+\.|\.[A-Za-z]+"
 ).fullmatch
 _GENOTYPE = re.compile(r"[/|]?(?:[0-9]{1,9}|\.)(?:[/|](?:[0-9]{1,9}|\.))*").fullmatch
 _ALLELES = re.compile(r"[0-9]+|\.").findall
@@ -138,6 +136,8 @@ def trimmed(position: int, ref: str, alt: str) -> Allele:
         Letters in either case.
     """
     ref, alt = ref.upper(), alt.upper()
+    if len(ref) == len(alt) == 1 and ref != alt:  # most of all
+        return Allele(position, ref, alt)
     most = min(len(ref), len(alt))
     end = 0
     while end < most and ref[-1 - end] == alt[-1 - end]:
@@ -379,38 +379,13 @@ class VcfFile:
             return None
         if not identifier.isprintable():
             raise self._fault(number, place, "an ID", repr(identifier[:_SHOWN]))
-        alts: tuple[str, ...]
-        if ref in _BASES and alt in _BASES:
-            alts, reasons = (alt,), ("",)
-        else:
-            if not _IUPAC(ref):
-                raise self._fault(number, place, "bases as REF", repr(ref[:_SHOWN]))
-            alts = tuple(alt.split(","))
-            reasons = ("",) * len(alts)
-            if len(alts) > 1 or not _ACGT(alt):
-                reasons = tuple(self._kind(one, len(alts), number, place) for one in alts)
-        if contig.reference is None:
-            common = CONTIG
-        elif position < 0 or position + len(ref) > contig.length:
-            common = OFF
-        elif contig.codes[position : position + len(ref)] != ref.encode().translate(_CODES):
-            common = REFERENCE
-        else:
-            common = ""
-        alleles: tuple[Allele | None, ...]
-        if common:
+        alts, reasons = self._alts(ref, alt, number, place)
+        if common := contig.reason(position, ref):
             reasons = tuple(reason or common for reason in reasons)
-            alleles = (None,) * len(alts)
-        elif len(ref) == len(alt) == 1 and not reasons[0]:
-            one = Allele(position, ref.upper(), alt.upper())
-            alleles, reasons = ((one,), reasons) if one.ref != one.alt else ((None,), (SAME,))
-        else:
-            found = [
-                (None, reason) if reason else self._allele(position, ref, one)
-                for one, reason in zip(alts, reasons, strict=True)
-            ]
-            alleles = tuple(allele for allele, _ in found)
-            reasons = tuple(reason for _, reason in found)
+        changes = [
+            (None, reason) if reason else self._change(position, ref, one)
+            for one, reason in zip(alts, reasons, strict=True)
+        ]
         record = Record(
             number,
             chromosome,
@@ -419,8 +394,8 @@ class VcfFile:
             identifier,
             ref,
             alts,
-            alleles,
-            reasons,
+            tuple(allele for allele, _ in changes),
+            tuple(reason for _, reason in changes),
         )
         return record if not self._column else self._with_genotype(record, place, line)
 
@@ -442,10 +417,21 @@ class VcfFile:
             if intervals is not None:
                 some = intervals.starts < intervals.ends
                 starts, ends = intervals.starts[some].tolist(), intervals.ends[some].tolist()
-            codes = memoryview(np.ascontiguousarray(self.genome.codes(name)))
-            contig = _Contig(name, is_asked_for, len(codes), codes, starts, ends)
+            codes = self.genome.codes(name)
+            contig = _Contig(name, is_asked_for, len(codes), codes.data, starts, ends)
         self._contigs[chromosome] = contig
         return contig
+
+    def _alts(
+        self, ref: str, alt: str, number: int, place: int
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the ALTs, and why each by itself cannot be scored."""
+        if ref in _BASES and alt in _BASES:  # most of all
+            return (alt,), ("",)
+        if not _IUPAC(ref):
+            raise self._fault(number, place, "bases as REF", repr(ref[:_SHOWN]))
+        alts = tuple(alt.split(","))
+        return alts, tuple(self._kind(one, len(alts), number, place) for one in alts)
 
     def _kind(self, alt: str, many: int, number: int, place: int) -> str:
         """Return why an ALT by itself cannot be scored, or nothing."""
@@ -465,7 +451,8 @@ class VcfFile:
         expected = "bases, `*`, `.`, a symbol like <DEL> or a breakend as ALT"
         raise self._fault(number, place, expected, repr(alt[:_SHOWN]))
 
-    def _allele(self, position: int, ref: str, alt: str) -> tuple[Allele | None, str]:
+    def _change(self, position: int, ref: str, alt: str) -> tuple[Allele | None, str]:
+        """Return an allele in its minimal form, or why there is none."""
         allele = trimmed(position, ref, alt)
         if not allele.ref and not allele.alt:
             return None, SAME
@@ -532,6 +519,16 @@ class _Contig(NamedTuple):
     codes: memoryview
     starts: list[int]
     ends: list[int]
+
+    def reason(self, position: int, ref: str) -> str:
+        """Return why no ALT of a record can be scored, or nothing."""
+        end = position + len(ref)
+        if self.reference is None:
+            return CONTIG
+        if position < 0 or end > self.length:
+            return OFF
+        is_same = self.codes[position:end] == ref.encode().translate(_CODES)
+        return "" if is_same else REFERENCE
 
     def meets(self, start: int, end: int) -> bool:
         """Return whether one of the intervals, which are apart, has a base of another."""

@@ -158,18 +158,19 @@ def _binary_lines(path: Path) -> Iterator[Lines]:
         check_bgzip(path)
         with quiet_htslib():
             file = pysam.VariantFile(str(path))
-    except (ValueError, OSError, *DAMAGED) as error:
+            header = str(file.header).rstrip("\n").split("\n")
+    except (ValueError, OSError, *DAMAGED) as error:  # ValueError: of other letters, too
         raise VariantError(f"{path}: expected whole BCF, but {_said(error)}") from None
     try:
 
         def lines() -> Iterator[str]:
-            yield from str(file.header).rstrip("\n").split("\n")
+            yield from header
             done = 0
             while True:
                 try:
                     with quiet_htslib():
                         some = [str(record).rstrip("\n") for record in islice(file, _AT_ONCE)]
-                except (ValueError, OSError, zlib.error, UnicodeDecodeError) as error:
+                except (ValueError, OSError, zlib.error) as error:
                     raise VariantError(
                         f"{path}: expected whole BCF, but after record {done} or later: "
                         f"{_said(error)}"

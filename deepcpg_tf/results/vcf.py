@@ -114,6 +114,7 @@ _KEYS = (
         lambda own: own.reason or ".",
     ),
 )
+_PREFIX = "DCPG_"
 KEYS = tuple(key.name for key in _KEYS)
 """The keys of INFO, each with a value an ALT."""
 
@@ -227,10 +228,11 @@ def _lines(source: VcfFile, annotations: Iterable[Annotation]) -> Iterator[tuple
 def _annotated(line: str, annotations: Sequence[Annotation]) -> str:
     *before, info, after = (*line.split("\t", len(COLUMNS)), "")[: len(COLUMNS) + 1]
     entries = [] if info == "." else info.split(";")
-    entries = [entry for entry in entries if entry.partition("=")[0] not in KEYS]
+    if _PREFIX in info:
+        entries = [entry for entry in entries if entry.partition("=")[0] not in KEYS]
     for key in _KEYS:
         values = [key.text(own) for own in annotations]
-        if any(value != "." for value in values):
+        if values.count(".") < len(values):
             entries.append(f"{key.name}={','.join(values)}")
     columns = (*before, ";".join(entries) or ".")
     return "\t".join((*columns, after) if after else columns)

@@ -131,7 +131,7 @@ def test_all_of_a_record(genome, write):
     assert source.samples == ("a", "b")
     assert list(source.header) == text.split("\n")[:-2]
     (record,) = source.records()
-    assert record == (
+    assert tuple(record) == (
         *(1, "1", "chr1", 5, "rs1;rs2", "acG", ("Ac", "T")),
         (Allele(7, "G", ""), Allele(5, "ACG", "T")),
         *(("", ""), (0, 2), True, "77"),
@@ -184,7 +184,8 @@ def test_every_form_reads_the_same(kind, genome, write, tmp_path):
     [
         ("chr1 1 A .", (NONE,)),
         ("chr1 1 A C,*", ("", STAR)),
-        ("chr1 1 A <DEL>,<*>,<DUP:TANDEM>,<NON_REF>", (SYMBOLIC,) * 4),
+        ("chr1 1 A <DEL>,<*>,<DUP:TANDEM>,<NON_REF>,A<contig1>", (SYMBOLIC,) * 5),
+        ("chr1 0 N .[2:4[,]2:4].", (BREAKEND,) * 2),  # as telomeres are written
         ("chr1 1 A A[2:4[,]2:4]A,A.,.A,]<x>:4]A,A[chr1_KI-2:3[", (BREAKEND,) * 6),
         ("chr1 1 A N,CN,cR,T", (LETTERS, LETTERS, LETTERS, "")),
         ("3 1 A C,*", (CONTIG, STAR)),
@@ -509,6 +510,16 @@ def test_a_damaged_bcf(genome, write, tmp_path, capfd):
     with pytest.raises(VariantError, match="a.bcf: expected whole BCF, but after record [0-9]+"):
         source.check()
     assert capfd.readouterr().err == ""
+
+
+def test_a_bcf_of_other_letters(genome, write, tmp_path):
+    path = tmp_path / "a.bcf"
+    plain = write(
+        ("##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##by=\u00e9\n" + NAMES).encode("cp1252")
+    )
+    pysam.bcftools.view("-Ob", "-o", str(path), str(plain), catch_stdout=False)
+    with pytest.raises(VariantError, match="a.bcf: expected whole BCF, but .*utf-8"):
+        VcfFile(path, genome)
 
 
 def test_a_fault_in_bcf_is_told_by_its_record(genome, write, tmp_path):
