@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from deepcpg_tf.configs.names import DNA, LOCAL
 from deepcpg_tf.data.neighbours import NeighbourReader
 from deepcpg_tf.data.readers import SiteColumns
 from deepcpg_tf.errors import ConfigError, InputError
 from deepcpg_tf.genome.reference import Genome
+from deepcpg_tf.genome.sequence import encode
 from deepcpg_tf.genome.variants import Allele
 from deepcpg_tf.genome.windows import stretch
+from deepcpg_tf.inputs import Arrays
 from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.scan.trunk import filled
 from deepcpg_tf.variants.edits import GAINED, KEPT, LOST, Codes, Nearby, Window, nearby
+from deepcpg_tf.variants.points import Points, Truncated, is_plain
 
 if TYPE_CHECKING:
-    from deepcpg_tf.models.base import MethylationModel
+    from deepcpg_tf.models.base import MethylationModel, Tensors
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -28,7 +32,7 @@ Strands = Literal["forward", "both"]
 """Which strands of a window are read."""
 
 _COMPLEMENT = np.array([1, 0, 3, 2, 4], np.uint8)
-_WINDOWS_AT_ONCE = 512
+_WINDOWS_AT_ONCE, _SUMS_AT_ONCE = 512, 1024
 
 
 class Change(NamedTuple):
@@ -141,13 +145,28 @@ class EffectScorer:
         self._model = model
         self._genome = genome
         self._neighbours = neighbours
-        self._engine = ScanEngine(model, neighbours)
         self._cells = len(model.cells)
         self._reads_windows = DNA in model.parts
+        self._units = model.parts[DNA].config.embedding_size if self._reads_windows else 0
         self._both = strands == "both" and self._reads_windows
         length = 1
         if self._reads_windows:
             (length,) = model.reads.named("windows").shape
+        part: Any = model.parts.get(DNA)
+        self._points = None
+        if part is not None and is_plain(part) and not self._both:
+            truncated: Any = Truncated(model, part)
+            self._points = Points(part)
+            self._engine = ScanEngine(truncated)
+
+            def finish(sums: tf.Tensor, arrays: Tensors) -> tf.Tensor:
+                for layer in truncated.after:
+                    sums = layer(sums, training=False)
+                return model.head(model.join({DNA: sums, **model.embed_parts(arrays, but=DNA)}))
+
+            self._finish = tf.function(finish, reduce_retracing=True)
+        else:
+            self._engine = ScanEngine(model, neighbours)
         # What decides about the numbers beside model and genome.
         self.neighbours_digest = neighbours.digest() if neighbours is not None else None
         self.window = Window(length // 2, length + (self._both or not self._reads_windows))
@@ -186,37 +205,98 @@ class EffectScorer:
         unchanged = _joined([one.unchanged for one in found], np.bool_)
         ref = np.full((len(positions), self._cells), np.nan, np.float32)
         alt = ref.copy()
-        for i, name in enumerate(names):
-            rows = np.flatnonzero((ids == i) & (classes != GAINED))
-            at, back = np.unique(positions[rows], return_inverse=True)
-            ref[rows] = self._reference(codes[name], name, at)[back]
         new = classes != LOST
         changed = new & ~unchanged
         if not self._reads_windows:
             changed &= classes == GAINED  # what is read of kept sites stays
-        rows = np.flatnonzero(changed)
+        points = np.zeros(len(positions), bool)
+        if self._points is not None:
+            is_point = np.array([_is_point(change) for change in changes], bool)
+            points = np.repeat(is_point, sizes) & changed & (classes == KEPT)
+        sums = np.empty((len(positions) if points.any() else 0, self._units), np.float32)
+        for i, name in enumerate(names):
+            rows = np.flatnonzero((ids == i) & (classes != GAINED))
+            at, back = np.unique(positions[rows], return_inverse=True)
+            found_sums, logits = self._reference(codes[name], name, at)
+            ref[rows] = logits[back]
+            if found_sums is not None and len(sums):
+                sums[rows] = found_sums[back]
+        if points.any():
+            rows = np.flatnonzero(points)
+            owners = np.repeat(np.arange(len(changes)), sizes)[rows]
+            own = sums[rows] + self._changes(changes, owners, positions[rows], codes)
+            alt[rows] = self._finished(own, SiteColumns(names, ids[rows], positions[rows]))
+        rows = np.flatnonzero(changed & ~points)
         windows = (one.windows for one in found)
+        whole = np.concatenate([np.empty((0, self.window.length), np.uint8), *windows])
         alt[rows] = self._alternate(
-            np.concatenate([np.empty((0, self.window.length), np.uint8), *windows])[changed[new]],
-            SiteColumns(names, ids[rows], positions[rows]),
+            whole[(changed & ~points)[new]], SiteColumns(names, ids[rows], positions[rows])
         )
         same = (classes == KEPT) & ~changed
         alt[same] = ref[same]
         return ref, alt
 
-    def _reference(self, codes: Codes, name: str, positions: npt.NDArray[np.int64]) -> Floats:
-        """Return the logits of sites of the reference, sorted, each once."""
+    def _reference(
+        self, codes: Codes, name: str, positions: npt.NDArray[np.int64]
+    ) -> tuple[Floats | None, Floats]:
+        """Return sums and logits of sites of the reference, sorted, each once."""
         sites = SiteColumns([name], np.zeros(len(positions), np.int32), positions)
         cells = slice(self._cells)
+        if self._points is not None:
+            sums = self._engine.embeddings(codes, positions)
+            return sums, self._finished(sums, sites)
         forward = self._engine.logits(codes, positions, sites)[:, cells]
         if not self._both or not len(positions):
-            return forward
+            return None, forward
         low = int(positions[0]) - self.window.length
         high = int(positions[-1]) + self.window.length
         turned = _COMPLEMENT[stretch(codes, low, high - low)[::-1]]
         sites = SiteColumns([name], sites.chromosome_ids, positions[::-1])
         backward = self._engine.logits(turned, high - 2 - positions[::-1], sites)[::-1, cells]
-        return (forward + backward) / np.float32(2)
+        return None, (forward + backward) / np.float32(2)
+
+    def _changes(
+        self,
+        changes: Sequence[Change],
+        owners: npt.NDArray[np.int64],
+        positions: npt.NDArray[np.int64],
+        codes: dict[str, Codes],
+    ) -> Floats:
+        """Return what changes of one base do to the sums of sites, each near one of them."""
+        assert self._points is not None
+        used, points = np.unique(owners, return_inverse=True)
+        own = [changes[i] for i in used.tolist()]
+        places = np.array([one.allele.position for one in own])[points]
+        return self._points.changes(
+            np.stack(
+                [self._points.stretch_of(codes[one.chromosome], one.allele.position) for one in own]
+            ),
+            encode("".join(one.allele.alt for one in own)),
+            points,
+            places - positions + self.window.before,
+        )
+
+    def _finished(self, sums: Floats, sites: SiteColumns) -> Floats:
+        """Return the logits of sums of the DNA part, next to the neighbours of sites."""
+        result = np.empty((len(sums), self._cells), np.float32)
+        for start in range(0, len(sums), _SUMS_AT_ONCE):
+            part = slice(start, start + _SUMS_AT_ONCE)
+            count = len(sums[part])
+            rows = filled(count)
+            arrays = {
+                name: tf.constant(_filled(array, rows))
+                for name, array in self._near(sites, part).items()
+            }
+            logits = self._finish(tf.constant(_filled(sums[part], rows)), arrays).numpy()
+            result[part] = logits[:count, : self._cells]
+        return result
+
+    def _near(self, sites: SiteColumns, part: slice) -> Arrays:
+        """Return what is read of the neighbours of some sites."""
+        if self._neighbours is None:
+            return {}
+        ids, positions = sites.chromosome_ids[part], sites.positions[part]
+        return self._neighbours.arrays(SiteColumns(sites.chromosomes, ids, positions))
 
     def _alternate(self, windows: Codes, sites: SiteColumns) -> Floats:
         """Return the logits of windows, next to the neighbours of some sites."""
@@ -231,14 +311,9 @@ class EffectScorer:
         for start in range(0, len(windows), _WINDOWS_AT_ONCE):
             part = slice(start, start + _WINDOWS_AT_ONCE)
             count = len(windows[part])
-            arrays = {}
+            arrays = dict(self._near(sites, part))
             if self._reads_windows:
                 arrays["windows"] = windows[part]
-            if self._neighbours is not None:
-                own = SiteColumns(
-                    sites.chromosomes, sites.chromosome_ids[part], sites.positions[part]
-                )
-                arrays |= self._neighbours.arrays(own)
             # Few different shapes: for each new one, weights are brought into another order.
             arrays = {name: _filled(array, filled(count)) for name, array in arrays.items()}
             logits = self._model.predict_arrays(arrays, "logits", _WINDOWS_AT_ONCE)
@@ -268,6 +343,11 @@ def summarise(effects: SiteEffects) -> Summary:
     mean[some], sd[some] = own.mean(axis=1), own.std(axis=1)
     l2[some] = size[rows[some]]
     return Summary(kept, lost, gained, rows, mean, l2, sd)
+
+
+def _is_point(change: Change) -> bool:
+    """Return whether one base takes the place of another, and all else stays."""
+    return len(change.allele.ref) == len(change.allele.alt) == 1 and not change.others
 
 
 def _in_order(
