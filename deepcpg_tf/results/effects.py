@@ -153,7 +153,7 @@ def quantiles(summary: Summary, background: npt.NDArray[np.float32]) -> Floats:
     return (below / len(background)).astype(np.float32)
 
 
-def annotations(scored: Scored) -> list[Annotation]:
+def annotations_of(scored: Scored) -> list[Annotation]:
     """Return one for each ALT: of its haplotypes, that whose change is the largest."""
     summary = summarise(scored.effects)
     found: dict[tuple[int, int], tuple[float, Annotation]] = {}

@@ -34,8 +34,8 @@ class Annotation(NamedTuple):
     Attributes
     ----------
     logit_change
-        Mean over cells of the change of the logit, at the kept site where its size is largest;
-        None, or not a number, without kept sites.
+        Mean over cells of the change of the logit, at the kept site where the L2 norm of these
+        changes is largest; None, or not a number, without kept sites.
     site
         0-based position of the C of that site.
     l2

@@ -359,7 +359,7 @@ def _in_order(
     parts = [np.arange(starts[i], starts[i + 1]) for i in own if i is not None]
     rows = np.concatenate([np.empty(0, np.int64), *parts])
 
-    def taken(column: Callable[[Nearby], npt.NDArray[np.generic]], kind: type) -> npt.NDArray:
+    def taken(column: Callable[[Nearby], npt.NDArray[np.generic]], kind: type) -> npt.NDArray[Any]:
         return _joined([column(one) for one in found], kind)[rows]
 
     return SiteEffects(
@@ -372,11 +372,11 @@ def _in_order(
     )
 
 
-def _joined(parts: Sequence[npt.NDArray], kind: type) -> npt.NDArray:
+def _joined(parts: Sequence[npt.NDArray[Any]], kind: type) -> npt.NDArray[Any]:
     return np.concatenate([np.empty(0, kind), *parts])
 
 
-def _filled(array: npt.NDArray, rows: int) -> npt.NDArray:
+def _filled(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
     """Return an array with as many rows, those that are added being zero."""
     more = np.zeros((rows, *array.shape[1:]), array.dtype)
     more[: len(array)] = array

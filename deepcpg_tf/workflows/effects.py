@@ -467,10 +467,10 @@ def _write(
 
 
 def _annotate(run: _Run, out: Path) -> None:
-    from deepcpg_tf.results.effects import annotations
+    from deepcpg_tf.results.effects import annotations_of
     from deepcpg_tf.results.vcf import annotate
 
-    annotate(run.file, out, (one for scored in run.results() for one in annotations(scored)))
+    annotate(run.file, out, (one for scored in run.results() for one in annotations_of(scored)))
 
 
 def _gathered(found: Sequence[Scored], cells: tuple[str, ...]) -> VariantEffects:

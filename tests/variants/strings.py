@@ -79,8 +79,8 @@ def minimal(chromosome, position, ref, alt):
 
 def random_chromosome(rng, length):
     """Return bases with many CpGs, repeats, and stretches of N."""
-    pieces = []
-    while sum(map(len, pieces)) < length:
+    pieces: list[str] = []
+    while len("".join(pieces)) < length:
         kind = rng.random()
         if kind < 0.04:
             pieces.append("N" * rng.randint(1, 12))

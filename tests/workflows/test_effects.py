@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import anndata
 import numpy as np
@@ -220,7 +221,9 @@ def test_one_variant_written_in_several_ways(model, tmp_path, run):
         "insertion": [(1, "A", "AGCT"), (2, "GCT", "GCTGCT"), (4, "T", "TGCT"), (5, "G", "GCTG")],
         "deletion": [(6, "AT", "A"), (7, "TT", "T"), (8, "TT", "T")],
     }
-    variants = [("1", at + place, *both) for own in ways.values() for place, *both in own]
+    variants: list[Any] = [
+        ("1", at + place, *both) for own in ways.values() for place, *both in own
+    ]
     assert all(letters[one[1] :].startswith(one[2]) for one in variants)
     (tmp_path / "v.vcf").write_text(vcf(*variants))
     model.save_to_preset(tmp_path / "model")
@@ -282,7 +285,7 @@ def test_neighbours_stay(name, tmp_path, run):
     import scipy.sparse
 
     from deepcpg_tf import MethylationTable, write_table
-    from deepcpg_tf.data.neighbours import NeighbourReader
+    from deepcpg_tf.data.neighbours import neighbours_of
     from deepcpg_tf.data.readers import SiteColumns
     from deepcpg_tf.data.table_reference import reference_of
 
@@ -300,7 +303,8 @@ def test_neighbours_stay(name, tmp_path, run):
                 ("1", int(sites[60]) + 1, "G", "T"),
                 ("1", int(sites[30]), "C", "CGA")]  # fmt: skip
     found = variant_effects(model, variants, genome, table)
-    reader = NeighbourReader(table.on(genome), SMALL[name].parts["cpg"])
+    reader = neighbours_of(model.config, table.on(genome))
+    assert reader is not None
     n = 0
     for _, *edit in variants:
         edit = strings.minimal(letters, *edit)
@@ -699,7 +703,8 @@ def test_variants_one_by_one(place, model, chromosomes):
     assert found.values.shape == (len(found.sites), len(model.cells))
     np.testing.assert_array_equal(found.ref, expit(found.ref_logits))
     np.testing.assert_array_equal(found.alt, expit(found.alt_logits))
-    for wrong in (("2", "x", "A", "C"), ("2", 5, "", "C"), ("2", 5, "-", "C"), 7):
+    bad: list[Any] = [("2", "x", "A", "C"), ("2", 5, "", "C"), ("2", 5, "-", "C"), 7]
+    for wrong in bad:
         with pytest.raises(VariantError, match="variants, item 1: expected"):
             variant_effects(model, [wrong], place / "genome.fa")
     with pytest.raises(ConfigError, match="strands"):
