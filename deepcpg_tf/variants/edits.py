@@ -100,7 +100,14 @@ def aligned(codes: Codes, allele: Allele, floor: int = 0) -> Allele:
     return Allele(position, letters, "") if allele.ref else Allele(position, "", letters)
 
 
-def nearby(codes: Codes, allele: Allele, window: Window, others: Sequence[Allele] = ()) -> Nearby:
+def nearby(
+    codes: Codes,
+    allele: Allele,
+    window: Window,
+    others: Sequence[Allele] = (),
+    *,
+    kept_windows: bool = True,
+) -> Nearby:
     """Return the CpGs whose window holds an edit, in either allele.
 
     Windows are built outward from the C of each: real bases take the place of what is deleted,
@@ -117,6 +124,9 @@ def nearby(codes: Codes, allele: Allele, window: Window, others: Sequence[Allele
     others
         Other edits of the same haplotype, sorted, none of which overlaps another: the alternate
         allele has them, too. Those that are far away do not count.
+    kept_windows
+        Whether windows of kept sites are wanted; else there are those of gained ones, and nothing
+        is `unchanged`.
     """
     start, end = allele.position, allele.position + len(allele.ref)
     low, high, edits = _around(allele, window, others)
@@ -149,12 +159,16 @@ def nearby(codes: Codes, allele: Allele, window: Window, others: Sequence[Allele
     classes = np.full(len(places), KEPT, np.uint8)
     classes[at_new < 0] = LOST
     classes[at_old < 0] = GAINED
-    windows = _cut(local.bases, at_new[at_new >= 0], window)
     unchanged = np.zeros(len(places), bool)
+    offsets = offsets.astype(np.int32)
+    if not kept_windows:
+        windows = _cut(local.bases, at_new[classes == GAINED], window)
+        return Nearby(places, classes, offsets, windows, unchanged)
+    windows = _cut(local.bases, at_new[at_new >= 0], window)
     kept = classes == KEPT
     same = windows[kept[at_new >= 0]] == _cut(reference, at_old[kept], window)
     unchanged[kept] = same.all(axis=1)
-    return Nearby(places, classes, offsets.astype(np.int32), windows, unchanged)
+    return Nearby(places, classes, offsets, windows, unchanged)
 
 
 class _Local(NamedTuple):

@@ -17,7 +17,7 @@ from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import encode
 from deepcpg_tf.genome.variants import Allele
 from deepcpg_tf.genome.windows import stretch
-from deepcpg_tf.inputs import Arrays
+from deepcpg_tf.inputs import Arrays, take
 from deepcpg_tf.scan.engine import ScanEngine
 from deepcpg_tf.scan.trunk import filled
 from deepcpg_tf.variants.edits import GAINED, KEPT, LOST, Codes, Nearby, Window, nearby
@@ -147,7 +147,6 @@ class EffectScorer:
         self._neighbours = neighbours
         self._cells = len(model.cells)
         self._reads_windows = DNA in model.parts
-        self._units = model.parts[DNA].config.embedding_size if self._reads_windows else 0
         self._both = strands == "both" and self._reads_windows
         length = 1
         if self._reads_windows:
@@ -159,12 +158,15 @@ class EffectScorer:
             self._points = Points(part)
             self._engine = ScanEngine(truncated)
 
-            def finish(sums: tf.Tensor, arrays: Tensors) -> tf.Tensor:
+            def finish(sums: tf.Tensor, others: Tensors) -> tf.Tensor:
                 for layer in truncated.after:
                     sums = layer(sums, training=False)
-                return model.head(model.join({DNA: sums, **model.embed_parts(arrays, but=DNA)}))
+                return model.head(model.join({DNA: sums, **others}))
 
             self._finish = tf.function(finish, reduce_retracing=True)
+            self._others = tf.function(
+                lambda arrays: model.embed_parts(arrays, but=DNA), reduce_retracing=True
+            )
         else:
             self._engine = ScanEngine(model, neighbours)
         # What decides about the numbers beside model and genome.
@@ -186,7 +188,15 @@ class EffectScorer:
             if name not in codes:
                 codes[name] = self._genome.codes(name)
             unique[change] = len(found)
-            found.append(nearby(codes[name], change.allele, self.window, change.others))
+            found.append(
+                nearby(
+                    codes[name],
+                    change.allele,
+                    self.window,
+                    change.others,
+                    kept_windows=not self._is_point(change),
+                )
+            )
         ref, alt = self._logits(list(unique), found, codes)
         own = [None if change is None else unique[change] for change in changes]
         return _in_order(own, found, ref, alt)
@@ -195,11 +205,10 @@ class EffectScorer:
         self, changes: Sequence[Change], found: Sequence[Nearby], codes: dict[str, Codes]
     ) -> tuple[Floats, Floats]:
         """Return the logits of all sites in both alleles."""
-        sizes = [len(one.positions) for one in found]
+        sizes = np.array([len(one.positions) for one in found], np.int64)
         names = list(codes)
-        ids = np.repeat(
-            np.array([names.index(change.chromosome) for change in changes], np.int32), sizes
-        )
+        owners = np.repeat(np.arange(len(changes)), sizes)
+        ids = np.array([names.index(change.chromosome) for change in changes], np.int32)[owners]
         positions = _joined([one.positions for one in found], np.int64)
         classes = _joined([one.classes for one in found], np.uint8)
         unchanged = _joined([one.unchanged for one in found], np.bool_)
@@ -209,51 +218,52 @@ class EffectScorer:
         changed = new & ~unchanged
         if not self._reads_windows:
             changed &= classes == GAINED  # what is read of kept sites stays
-        points = np.zeros(len(positions), bool)
-        if self._points is not None:
-            is_point = np.array([_is_point(change) for change in changes], bool)
-            points = np.repeat(is_point, sizes) & changed & (classes == KEPT)
-        sums = np.empty((len(positions) if points.any() else 0, self._units), np.float32)
+        is_point = np.array([self._is_point(change) for change in changes], bool)
+        points = np.repeat(is_point, sizes) & (classes == KEPT)
         for i, name in enumerate(names):
             rows = np.flatnonzero((ids == i) & (classes != GAINED))
             at, back = np.unique(positions[rows], return_inverse=True)
-            found_sums, logits = self._reference(codes[name], name, at)
-            ref[rows] = logits[back]
-            if found_sums is not None and len(sums):
-                sums[rows] = found_sums[back]
-        if points.any():
-            rows = np.flatnonzero(points)
-            owners = np.repeat(np.arange(len(changes)), sizes)[rows]
-            own = sums[rows] + self._changes(changes, owners, positions[rows], codes)
-            alt[rows] = self._finished(own, SiteColumns(names, ids[rows], positions[rows]))
+            sites = SiteColumns([name], np.zeros(len(at), np.int32), at)
+            if self._points is None:
+                ref[rows] = self._reference(codes[name], sites)[back]
+                continue
+            sums, others = self._engine.embeddings(codes[name], at), self._embeddings(sites)
+            ref[rows] = self._finished(sums, others)[back]
+            some = points[rows]
+            rows, back = rows[some], back[some]
+            if len(rows):
+                change = self._changes(changes, owners[rows], positions[rows], codes)
+                alt[rows] = self._finished(sums[back] + change, take(others, back))
+                unread = rows[~change.any(axis=1)]  # whatever the order of sums
+                alt[unread] = ref[unread]
         rows = np.flatnonzero(changed & ~points)
         windows = (one.windows for one in found)
         whole = np.concatenate([np.empty((0, self.window.length), np.uint8), *windows])
         alt[rows] = self._alternate(
-            whole[(changed & ~points)[new]], SiteColumns(names, ids[rows], positions[rows])
+            whole[changed[new & ~points]], SiteColumns(names, ids[rows], positions[rows])
         )
         same = (classes == KEPT) & ~changed
         alt[same] = ref[same]
         return ref, alt
 
-    def _reference(
-        self, codes: Codes, name: str, positions: npt.NDArray[np.int64]
-    ) -> tuple[Floats | None, Floats]:
-        """Return sums and logits of sites of the reference, sorted, each once."""
-        sites = SiteColumns([name], np.zeros(len(positions), np.int32), positions)
-        cells = slice(self._cells)
-        if self._points is not None:
-            sums = self._engine.embeddings(codes, positions)
-            return sums, self._finished(sums, sites)
+    def _reference(self, codes: Codes, sites: SiteColumns) -> Floats:
+        """Return the logits of sites of the reference, sorted, each once."""
+        positions, cells = sites.positions, slice(self._cells)
         forward = self._engine.logits(codes, positions, sites)[:, cells]
         if not self._both or not len(positions):
-            return None, forward
+            return forward
         low = int(positions[0]) - self.window.length
         high = int(positions[-1]) + self.window.length
         turned = _COMPLEMENT[stretch(codes, low, high - low)[::-1]]
-        sites = SiteColumns([name], sites.chromosome_ids, positions[::-1])
+        sites = sites._replace(positions=positions[::-1])
         backward = self._engine.logits(turned, high - 2 - positions[::-1], sites)[::-1, cells]
-        return None, (forward + backward) / np.float32(2)
+        return (forward + backward) / np.float32(2)
+
+    def _is_point(self, change: Change) -> bool:
+        """Return whether one base takes the place of another, and only that is computed."""
+        allele = change.allele
+        is_one = len(allele.ref) == len(allele.alt) == 1 and not change.others
+        return is_one and self._points is not None
 
     def _changes(
         self,
@@ -276,20 +286,27 @@ class EffectScorer:
             places - positions + self.window.before,
         )
 
-    def _finished(self, sums: Floats, sites: SiteColumns) -> Floats:
-        """Return the logits of sums of the DNA part, next to the neighbours of sites."""
+    def _finished(self, sums: Floats, others: Arrays) -> Floats:
+        """Return the logits of sums of the DNA part, with the embeddings of other parts."""
         result = np.empty((len(sums), self._cells), np.float32)
         for start in range(0, len(sums), _SUMS_AT_ONCE):
             part = slice(start, start + _SUMS_AT_ONCE)
-            count = len(sums[part])
-            rows = filled(count)
-            arrays = {
-                name: tf.constant(_filled(array, rows))
-                for name, array in self._near(sites, part).items()
-            }
-            logits = self._finish(tf.constant(_filled(sums[part], rows)), arrays).numpy()
-            result[part] = logits[:count, : self._cells]
+            own = _filled({"sums": sums[part], **take(others, part)})
+            logits = self._finish(own.pop("sums"), own).numpy()
+            result[part] = logits[: len(result[part]), : self._cells]
         return result
+
+    def _embeddings(self, sites: SiteColumns) -> Arrays:
+        """Return the embeddings of the other parts than DNA."""
+        if self._neighbours is None:
+            return {}
+        found: dict[str, list[Floats]] = {}
+        for start in range(0, len(sites.positions), _SUMS_AT_ONCE):
+            part = slice(start, start + _SUMS_AT_ONCE)
+            count = len(sites.positions[part])
+            for name, one in self._others(_filled(self._near(sites, part))).items():
+                found.setdefault(name, []).append(one.numpy()[:count])
+        return {name: np.concatenate(parts) for name, parts in found.items()}
 
     def _near(self, sites: SiteColumns, part: slice) -> Arrays:
         """Return what is read of the neighbours of some sites."""
@@ -315,7 +332,7 @@ class EffectScorer:
             if self._reads_windows:
                 arrays["windows"] = windows[part]
             # Few different shapes: for each new one, weights are brought into another order.
-            arrays = {name: _filled(array, filled(count)) for name, array in arrays.items()}
+            arrays = {name: _more(array) for name, array in arrays.items()}
             logits = self._model.predict_arrays(arrays, "logits", _WINDOWS_AT_ONCE)
             result[part] = logits[:count, : self._cells]
         return result
@@ -345,11 +362,6 @@ def summarise(effects: SiteEffects) -> Summary:
     return Summary(kept, lost, gained, rows, mean, l2, sd)
 
 
-def _is_point(change: Change) -> bool:
-    """Return whether one base takes the place of another, and all else stays."""
-    return len(change.allele.ref) == len(change.allele.alt) == 1 and not change.others
-
-
 def _in_order(
     own: Sequence[int | None], found: Sequence[Nearby], ref: Floats, alt: Floats
 ) -> SiteEffects:
@@ -376,8 +388,12 @@ def _joined(parts: Sequence[npt.NDArray[Any]], kind: type) -> npt.NDArray[Any]:
     return np.concatenate([np.empty(0, kind), *parts])
 
 
-def _filled(array: npt.NDArray[Any], rows: int) -> npt.NDArray[Any]:
-    """Return an array with as many rows, those that are added being zero."""
-    more = np.zeros((rows, *array.shape[1:]), array.dtype)
-    more[: len(array)] = array
-    return more
+def _filled(arrays: Arrays) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(_more(array)) for name, array in arrays.items()}
+
+
+def _more(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array with as many rows as few batches have, those that are added being zero."""
+    result = np.zeros((filled(len(array)), *array.shape[1:]), array.dtype)
+    result[: len(array)] = array
+    return result

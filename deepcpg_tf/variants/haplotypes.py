@@ -196,7 +196,8 @@ def parts(records: Iterable[Record], gap: int, *, strict: bool) -> Iterator[list
         if record.chromosome != chromosome:
             chromosome, end = record.chromosome, -gap - 2  # apart from all that was
         is_apart = record.position > end + gap
-        is_long = len(part) >= 2 * _RECORDS and record.position > part[-1].position
+        is_other = part and record.position != part[-1].position
+        is_long = len(part) >= 2 * _RECORDS and (is_other or len(part) >= 8 * _RECORDS)
         if len(part) >= _RECORDS and (is_apart or (is_long and not strict)):
             yield part
             part = []

@@ -38,6 +38,12 @@ def check(chromosome, allele, window, others=()):
     assert result.unchanged[kept].tolist() == [same[at] for at in result.positions[kept].tolist()]
     assert not result.unchanged[~kept].any()
     assert (np.diff(result.positions) >= 0).all()
+    less = nearby(encode(chromosome), allele, window, others, kept_windows=False)
+    for one, other in zip(less[:3], result[:3], strict=True):
+        np.testing.assert_array_equal(one, other)
+    has_window = result.classes != CLASSES.index("lost")
+    is_gained = result.classes[has_window] == CLASSES.index("gained")
+    np.testing.assert_array_equal(less.windows, result.windows[is_gained])
     return own
 
 

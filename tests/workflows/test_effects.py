@@ -615,6 +615,18 @@ def test_every_record_is_there_with_a_reason(place, chromosomes, tmp_path, run):
     assert [row["position"] for row in of_sites["5"]] == ["-1"]
 
 
+def test_nothing_that_can_be_scored(place, chromosomes, tmp_path, run):
+    (tmp_path / "v.vcf").write_text(vcf(("chr1", 100, chromosomes["chr1"][100], "*")))
+    for ending in ("tsv", "parquet", "h5ad"):
+        result = run("effects", place / "model", "--vcf", tmp_path / "v.vcf", "--genome",
+                     place / "genome.fa", "--out", tmp_path / f"x.{ending}")  # fmt: skip
+        assert result.code == 0, result.err
+        assert "0 of 1 alternative alleles scored at 0 sites" in result.err
+    assert [row["reason"] for row in rows_of(tmp_path / "x.tsv")] == ["star"]
+    assert pd.read_parquet(tmp_path / "x.parquet")["reason"].tolist() == ["star"]
+    assert anndata.read_h5ad(tmp_path / "x.h5ad").obs["reason"].tolist() == ["star"]
+
+
 def test_records_of_some_places(place, tmp_path, run):
     arguments = ["effects", place / "model", "--vcf", place / "v.vcf", "--genome",
                  place / "genome.fa", "--out", tmp_path / "x.tsv"]  # fmt: skip
