@@ -196,8 +196,9 @@ def parts(records: Iterable[Record], gap: int, *, strict: bool) -> Iterator[list
         if record.chromosome != chromosome:
             chromosome, end = record.chromosome, -gap - 2  # apart from all that was
         is_apart = record.position > end + gap
-        is_other = part and record.position != part[-1].position
-        is_long = len(part) >= 2 * _RECORDS and (is_other or len(part) >= 8 * _RECORDS)
+        # Several ways to write one variant overlap or touch, and stay together.
+        touches = record.position <= end
+        is_long = len(part) >= (8 if touches else 2) * _RECORDS
         if len(part) >= _RECORDS and (is_apart or (is_long and not strict)):
             yield part
             part = []

@@ -13,6 +13,8 @@ from typing import Any
 import anndata
 import numpy as np
 import pandas as pd
+import pysam
+import pysam.bcftools
 import pytest
 from scipy.special import expit
 
@@ -675,6 +677,37 @@ def test_bad_input(case, place, model, tmp_path, fails, monkeypatch):
     options = [one for pair in arguments.items() for one in pair]
     assert expected in fails("effects", place / "model", *options, *flags)
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("kind", ["bcf", "gzip", "bgzip"])
+def test_a_file_cut_in_the_middle(kind, place, tmp_path, fails):
+    lines = (place / "v.vcf").read_text().splitlines()
+    lines[1:1] = ["##contig=<ID=chr1,length=4000>", "##contig=<ID=2,length=900>"]
+    plain, path = tmp_path / "v.vcf", tmp_path / f"v.{kind}"
+    plain.write_text("\n".join(lines) + "\n")
+    if kind == "gzip":
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+    elif kind == "bgzip":
+        pysam.tabix_compress(str(plain), str(path))
+    else:
+        pysam.bcftools.view("-Ob", "-o", str(path), str(plain), catch_stdout=False)
+    whole = path.read_bytes()
+    for part in (2, 10):
+        path.write_bytes(whole[: -len(whole) // part])
+        message = fails("effects", place / "model", "--vcf", path, "--genome",
+                        place / "genome.fa", "--out", tmp_path / "x.tsv")  # fmt: skip
+        assert path.name in message
+    assert not (tmp_path / "x.tsv").exists()
+
+
+def test_a_file_of_another_genome(place, chromosomes, tmp_path, fails):
+    letters = strings.random_chromosome(strings.rng(9), 4000)
+    variants = [("chr1", i, letters[i], "A") for i in range(0, 3900, 50) if letters[i] in "CGT"]
+    (tmp_path / "v.vcf").write_text(vcf(*variants))
+    message = fails("effects", place / "model", "--vcf", tmp_path / "v.vcf", "--genome",
+                    place / "genome.fa", "--out", tmp_path / "x.tsv")  # fmt: skip
+    assert "the file is of another assembly" in message
+    assert "(--allow-mismatches leaves such records unscored)" in message
 
 
 def test_a_background_without_sites(place, tmp_path, run):
