@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.special import expit
 
 from deepcpg_tf.results.registry import check_table
@@ -151,6 +152,15 @@ def quantiles(summary: Summary, background: npt.NDArray[np.float32]) -> Floats:
     """Return the share of other variants, sorted, whose norm is at most that of each."""
     below = np.searchsorted(background, summary.l2, side="right")
     return (below / len(background)).astype(np.float32)
+
+
+def without_quotes(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows with `'` for quotation marks, which text cannot have: IDs and symbols may."""
+    columns = [
+        pc.replace_substring(column, '"', "'") if pa.types.is_string(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=batch.schema)
 
 
 def annotations_of(scored: Scored) -> list[Annotation]:

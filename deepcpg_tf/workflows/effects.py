@@ -439,6 +439,7 @@ def _write(
         site_schema,
         variant_rows,
         variant_schema,
+        without_quotes,
     )
     from deepcpg_tf.results.effects_h5ad import effects_file
     from deepcpg_tf.results.registry import open_table
@@ -453,9 +454,12 @@ def _write(
             write_site = stack.enter_context(open_table(out, of_sites))
             write_variant = stack.enter_context(open_table(beside(out), of_variants))
 
+            is_text = not out.name.endswith(".parquet")
+
             def append(scored: Scored) -> None:
-                write_site(site_rows(scored, cells, of_sites))
-                write_variant(variant_rows(scored, of_variants, norms))
+                rows = site_rows(scored, cells, of_sites), variant_rows(scored, of_variants, norms)
+                for write, batch in zip((write_site, write_variant), rows, strict=True):
+                    write(without_quotes(batch) if is_text else batch)
 
         for scored in run.results():
             append(scored)

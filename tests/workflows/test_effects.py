@@ -359,10 +359,13 @@ def test_haplotypes_against_strings(place, model, chromosomes, tmp_path, run, mo
     (tmp_path / "v.vcf").write_text(vcf(*variants, samples=("s",)))
     result = run("effects", place / "model", "--vcf", tmp_path / "v.vcf", "--genome",
                  place / "genome.fa", "--sample", "s", "--phased",
-                 "--out", tmp_path / "x.tsv")  # fmt: skip
+                 "--out", tmp_path / "x.tsv", "--out-vcf", tmp_path / "x.vcf")  # fmt: skip
     assert result.code == 0, result.err
     by_record = grouped(rows_of(tmp_path / "x.tsv"))
     assert len(by_record) == len(variants)
+    annotated = [line for line in (tmp_path / "x.vcf").read_text().splitlines() if line[0] != "#"]
+    assert len(annotated) == len(variants)
+    assert all("DCPG_KEPT=" in line for line in annotated)
     carried = {1: "1|0 1|1 1/1", 2: "0|1 1|1 1/1"}
     for haplotype, genotypes in carried.items():
         own = [one for one in variants if one[4] in genotypes.split()]
@@ -615,6 +618,19 @@ def test_every_record_is_there_with_a_reason(place, chromosomes, tmp_path, run):
     assert list(of_sites) == [str(i) for i in range(1, 9)]
     assert [(row["class"], row["reason"]) for row in of_sites["7"]] == [("", "contig")]
     assert [row["position"] for row in of_sites["5"]] == ["-1"]
+
+
+def test_quotation_marks(place, chromosomes, tmp_path, run):
+    lines = vcf(("chr1", 100, chromosomes["chr1"][100], '<"D">')).replace("\t.\t", '\ta"b\t', 1)
+    (tmp_path / "v.vcf").write_text(lines)
+    for ending in ("tsv", "parquet"):
+        result = run("effects", place / "model", "--vcf", tmp_path / "v.vcf", "--genome",
+                     place / "genome.fa", "--out", tmp_path / f"x.{ending}")  # fmt: skip
+        assert result.code == 0, result.err
+    (row,) = rows_of(tmp_path / "x.tsv")
+    assert (row["id"], row["alt"]) == ("a'b", "<'D'>")
+    frame = pd.read_parquet(tmp_path / "x.parquet")
+    assert (frame["id"][0], frame["alt"][0]) == ('a"b', '<"D">')
 
 
 def test_nothing_that_can_be_scored(place, chromosomes, tmp_path, run):
