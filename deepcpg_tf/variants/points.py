@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from deepcpg_tf.genome.sequence import graph_one_hot
 from deepcpg_tf.genome.windows import stretch
+from deepcpg_tf.scan.trunk import filled
 
 if TYPE_CHECKING:
     from deepcpg_tf.models.base import MethylationModel
@@ -102,7 +103,13 @@ class Points:
                 x, apart = best, apart * pool
             return x
 
-        self._pooled = pooled
+        of_rows = tf.constant(self._kernel)
+
+        @tf.function(reduce_retracing=True)
+        def products(flat: tf.Tensor, read: tf.Tensor) -> tf.Tensor:
+            return tf.matmul(tf.gather(flat, read), of_rows)
+
+        self._pooled, self._products = pooled, products
 
     def stretch_of(self, codes: Codes, position: int) -> Codes:
         """Return what is read around a base: it is in the middle."""
@@ -132,42 +139,50 @@ class Points:
         -------
         ndarray of float32, shape (n, units)
         """
-        rows, _, units = self._kernel.shape
-        result = np.zeros((len(points), units), np.float32)
+        result = np.zeros((len(points), self._kernel.shape[-1]), np.float32)
         for first in range(0, len(stretches), _STRETCHES_AT_ONCE):
             own = stretches[first : first + _STRETCHES_AT_ONCE]
             changed = own.copy()
             changed[:, self._reach - 1] = bases[first : first + len(own)]
-            of_own = np.flatnonzero((points >= first) & (points < first + len(own)))
             both = self._pooled(tf.constant(np.concatenate([own, changed]))).numpy()
-            difference = both[len(own) :] - both[: len(own)]
-            self._add(result, difference, of_own, points[of_own] - first, places[of_own], rows)
+            windows = np.flatnonzero((points >= first) & (points < first + len(own)))
+            result[windows] = self._sums(
+                both[len(own) :] - both[: len(own)], points[windows] - first, places[windows]
+            )
         return result
 
-    def _add(
-        self,
-        result: Floats,
-        difference: Floats,
-        windows: npt.NDArray[np.int64],
-        points: npt.NDArray[np.int64],
-        places: npt.NDArray[np.int64],
-        rows: int,
-    ) -> None:
-        """Add what the changed rows of some points do to the sums of windows."""
-        last = places // self._phases
+    def _sums(
+        self, difference: Floats, points: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
+    ) -> Floats:
+        """Return what the changed rows of some points do to the sums of windows.
+
+        The products with one row of the kernel go together, as many for each of them.
+        """
+        rows, channels, units = self._kernel.shape
         steps = np.arange(-(-self._reach // self._phases) + 1)
-        at = last[:, None] - steps
+        at = (places // self._phases)[:, None] - steps
         # Which of the rows at every base: the last one begins with the point itself.
         index = self._reach - 1 - (places[:, None] - at * self._phases)
         window, step = np.nonzero((at >= 0) & (at < rows) & (index >= 0))
         at, index = at[window, step], index[window, step]
         order = np.argsort(at, kind="stable")
-        edges = np.searchsorted(at[order], np.arange(rows + 1))
-        for row in range(rows):
-            own = order[edges[row] : edges[row + 1]]
-            if own.size:
-                read = difference[points[window[own]], index[own]]
-                result[windows[window[own]]] += read @ self._kernel[row]
+        counts = np.bincount(at, minlength=rows)
+        size = filled(int(counts.max(initial=0)))
+        first = np.cumsum(counts) - counts
+        place = np.empty(len(at), np.int64)
+        place[order] = at[order] * size + np.arange(len(at)) - first[at[order]]
+        # The last row of each is zero, for what there is less of.
+        flat = np.concatenate([difference.reshape(-1, channels), np.zeros((1, channels))])
+        read = np.full(rows * size, len(flat) - 1, np.int32)
+        read[place] = points[window] * difference.shape[1] + index
+        products = self._products(
+            tf.constant(flat, tf.float32), tf.constant(read.reshape(rows, size))
+        ).numpy()
+        slots = np.full((len(points), len(steps)), rows * size)
+        slots[window, step] = place
+        products = np.concatenate([products.reshape(-1, units), np.zeros((1, units), np.float32)])
+        sums: Floats = products[slots].sum(axis=1)
+        return sums
 
 
 def is_plain(part: DeepCpgDnaModel) -> bool:
