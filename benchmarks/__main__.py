@@ -28,6 +28,7 @@ NAMES = (
     "made_up_cells",
     "hcc_cells",
     "many_cells",
+    "effects",
     "data_build",
     "exports",
     "scan",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from deepcpg_tf.variants.mutagenesis import saturation_mutagenesis
     from deepcpg_tf.workflows.attributions import write_attributions
     from deepcpg_tf.workflows.calibrate import calibrate
+    from deepcpg_tf.workflows.effects import variant_effects, write_variant_effects
     from deepcpg_tf.workflows.evaluate import evaluate
     from deepcpg_tf.workflows.export import export, verify
     from deepcpg_tf.workflows.genome import impute, predict_genome
@@ -96,11 +97,13 @@ _MODULE_OF = {
     "saturation_mutagenesis": "variants.mutagenesis",
     "summarise_regions": "workflows.regions",
     "train": "workflows.train",
+    "variant_effects": "workflows.effects",
     "verify": "workflows.export",
     "write_attributions": "workflows.attributions",
     "write_mutagenesis": "workflows.mutagenesis",
     "write_neighbours": "workflows.neighbours",
     "write_table": "data.table_file",
+    "write_variant_effects": "workflows.effects",
 }
 
 __all__ = [
@@ -147,11 +150,13 @@ __all__ = [
     "saturation_mutagenesis",
     "summarise_regions",
     "train",
+    "variant_effects",
     "verify",
     "write_attributions",
     "write_mutagenesis",
     "write_neighbours",
     "write_table",
+    "write_variant_effects",
 ]
 
 

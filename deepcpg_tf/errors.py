@@ -65,6 +65,10 @@ class AnnotationError(DeepCpgError, ValueError):
     """An annotation file that cannot be read, or that lies on other chromosomes."""
 
 
+class VariantError(DeepCpgError, ValueError):
+    """A file of variants that cannot be read, or that lies on another genome."""
+
+
 class EvaluationError(DeepCpgError, ValueError):
     """Labels and probabilities that do not fit together, or that are none."""
 

@@ -118,8 +118,8 @@ def draw_motifs(place: Path, out: Path) -> None:
     best = filters.filter(pl.col("sites") > 0).head(SHOWN)
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     for axes, row in zip(figure.subplots(2, SHOWN // 2).flat, best.to_dicts(), strict=False):
-        axes.imshow(imread(place / "motifs" / "logos" / f"filter{row['filter']}.png"))
-        axes.set_title(f"filter {row['filter']}: {1000 * row['importance']:.1f} ‰", fontsize=9)
+        axes.imshow(imread(place / "motifs" / "logos" / f"{row['filter']}.png"))
+        axes.set_title(f"{row['filter']}: {1000 * row['importance']:.1f} ‰", fontsize=9)
         axes.set_axis_off()
     figure.suptitle(
         "Logos of the most important filters; log-loss gained by silencing them", fontsize=10

@@ -17,6 +17,7 @@ from deepcpg_tf.cli import (
     calibrate,
     convert,
     data,
+    effects,
     evaluate,
     export,
     impute,
@@ -57,6 +58,7 @@ def _options(
 
 app.command("predict", cls=Command)(predict.predict)
 app.command("impute", cls=Command)(impute.impute)
+app.command("effects", cls=Command)(effects.effects)
 app.command("regions", cls=Command)(regions.regions)
 app.command("attributions", cls=Command)(attributions.attributions)
 app.command("convert", cls=Command)(convert.convert)

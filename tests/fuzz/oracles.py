@@ -102,6 +102,23 @@ def profile(content, format, chromosomes):  # noqa: A002
     return len(lines), _labels(rows, base, scale, chromosomes)
 
 
+def vcf(content):
+    """Return the first five columns of each record of VCF; only \\n ends a line."""
+    text = content.decode("utf-8", "surrogateescape")
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    names = next(i for i, line in enumerate(lines) if line.startswith("#CHROM"))
+    expect(lines[0].startswith("##fileformat=VCFv4"), f"accepted {lines[0]!r}")
+    rows = []
+    for line in lines[names + 1 :]:
+        fields = line.split("\t")
+        if line:
+            expect(len(fields) == len(lines[names].split("\t")), f"accepted {line!r}")
+            expect(re.fullmatch("[0-9]+", fields[1], re.ASCII), f"accepted POS {fields[1]!r}")
+            alts = tuple(fields[4].split(","))
+            rows.append((fields[0], int(fields[1]), fields[2], fields[3], alts))
+    return rows
+
+
 def is_5mc(code):
     """Tell a code of bedMethyl, which may have a motif and a place in it behind."""
     code, *motif = code.split(",")

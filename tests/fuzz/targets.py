@@ -253,6 +253,74 @@ def _read_annotation(folder: Path) -> None:
     expect((found == expected).all(), f"read {found}, expected {expected}")
 
 
+# Variants
+
+
+_VCF = (
+    "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n##contig=<ID=2>\n"
+    '##INFO=<ID=DCPG_WHY,Number=A,Type=String,Description="Old">\n'
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">\n'
+    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+)
+_CALLS = (
+    ("chr1\t3\trs1", 3, 1, "T,<DEL>"),
+    ("chr1\t5\t.", 5, 3, "N,*,A]2:3]"),
+    ("chr1\t9\t.", 9, 2, "acgt"),
+    ("chr1\t12\t.", 12, 1, "."),
+)
+
+
+def _variant_seeds() -> list[Files]:
+    import pysam
+    import pysam.bcftools
+
+    letters = CHROMOSOMES["chr1"]
+    rows = [
+        f"{start}\t{letters[at - 1 : at - 1 + size]}\t{alts}\t50\tPASS\tDCPG_WHY=x"
+        for start, at, size, alts in _CALLS
+    ]
+    plain = _VCF + "\n" + "\n".join(rows) + "\n"
+    header = f"{_VCF}\tFORMAT\ta\tb\n"
+    called = header + "".join(f"{row}\tGT\t0|1\t./.\n" for row in rows)
+    with tempfile.TemporaryDirectory() as folder:
+        text, binary = Path(folder, "a.vcf"), Path(folder, "a.bcf")
+        text.write_text(called)
+        pysam.bcftools.view("-Ob", "-o", str(binary), str(text), catch_stdout=False)
+        content = binary.read_bytes()
+    return [{"file": plain.encode()}, {"file": called.encode()}, {"file": content}]
+
+
+def _read_variants(folder: Path) -> None:
+    from deepcpg_tf.genome.variants import VcfFile
+    from deepcpg_tf.genome.vcf import is_bcf
+    from deepcpg_tf.results.vcf import Annotation, annotate
+
+    path, out = folder / "file", folder / "out.vcf"
+    samples = VcfFile(path, genome()).samples
+    sample = samples[0] if samples else None
+    source = VcfFile(path, genome(), sample=sample, allow_mismatches=True)
+    account = source.check()
+    records = list(source.records())
+    expect(len(records) == account.records, f"counted {account.records} of {len(records)}")
+    if not is_bcf(path):
+        rows = [(r.chromosome, r.position + 1, r.identifier, r.ref, r.alts) for r in records]
+        expected = oracles.vcf(unpacked(path.read_bytes()))
+        expect(rows == expected, f"read {rows}, expected {expected}")
+    for record in records:
+        letters = CHROMOSOMES.get(str(record.reference), "")
+        end = record.position + len(record.ref)
+        for alt, allele in zip(record.alts, record.alleles, strict=True):
+            if allele is not None:
+                start, ref, new = allele
+                edited = letters[:start] + new + letters[start + len(ref) :]
+                own = letters[: record.position] + alt.upper() + letters[end:]
+                expect(edited == own, f"{record} makes {edited}")
+    reasons = [reason for record in records for reason in record.reasons]
+    annotate(source, out, (Annotation(reason=reason) for reason in reasons))
+    again = list(VcfFile(out, genome(), sample=sample).records())
+    expect(again == records, f"wrote {again}, read {records}")
+
+
 # Checkpoints
 
 
@@ -561,6 +629,7 @@ TARGETS: dict[str, Target] = {
         _read_annotation,
         ("file",),
     ),
+    "variants": Target(_variant_seeds, _read_variants, ("file",)),
     "keras-json": Target(
         partial(
             _checkpoint_seeds,
