@@ -153,13 +153,19 @@ class LocalConfig(ModuleConfig):
 
     def _dna_part(self) -> DeepCpgDnaConfig:
         """Return the configuration of the DNA module, without cells of its own."""
-        own: dict[str, Any] = {"cells": self.cells, "outputs": ()}
+        own: dict[str, Any] = {
+            "cells": self.cells,
+            "num_labels": len(self.cells),
+            "outputs": (),
+            "head": HeadConfig(),
+            "calibration": None,
+        }
         if isinstance(self.dna, Mapping):
             result: DeepCpgDnaConfig = from_mapping(DeepCpgDnaConfig, {**self.dna, **own}, DNA)
             return result
         if not isinstance(self.dna, DeepCpgDnaConfig):
             raise ConfigError(f"dna: expected its configuration, received {self.dna!r}")
-        return dataclasses.replace(self.dna, **own, num_labels=1, head=HeadConfig())
+        return dataclasses.replace(self.dna, **own)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON types."""
@@ -167,7 +173,7 @@ class LocalConfig(ModuleConfig):
         if self.dna is None:
             del fields["dna"]
         else:
-            for name in ("cells", "num_labels", "outputs", "head"):
+            for name in ("cells", "num_labels", "outputs", "head", "calibration"):
                 fields["dna"].pop(name, None)
         return fields
 

@@ -23,6 +23,7 @@ from deepcpg_tf import (
     train,
     write_table,
 )
+from deepcpg_tf.configs.calibration import Calibration
 from deepcpg_tf.configs.dna import DeepCpgDnaConfig
 from deepcpg_tf.configs.local import LocalConfig
 from deepcpg_tf.data.readers import SiteColumns
@@ -249,8 +250,10 @@ def test_cells_that_it_never_saw(trained, genome, tmp_path):
         LocalEngine(trained.model, dataclasses.replace(other, calls=one, cells=("a",)))
 
 
-def test_with_a_dna_module(table, held, genome, tmp_path):
-    dna = random_weights(new_model(DNA))
+@pytest.mark.parametrize("cells", [("x",), ("x", "y", "z")])
+def test_with_a_dna_module(table, held, genome, tmp_path, cells):
+    calibration = Calibration(cells=cells, shares=(0.7,) * len(cells))
+    dna = random_weights(new_model(DNA.with_cells(cells, ()).with_calibration(calibration)))
     given: dict[str, Any] = {
         "split": SPLIT,
         "module": "local",
