@@ -18,7 +18,7 @@ REASONS = {
     NO_CPG: "no CpG near, in either allele",
     ABSENT: "the sample has no such allele, or it is not known",
     UNPHASED: "it is not known on which haplotype the alleles of one window are",
-    OVERLAP: "it overlaps another allele of its haplotype",
+    OVERLAP: "it overlaps another allele of its haplotype, or is inserted where one is",
 }
 """Why there are no sites of an ALT: the word of each reason, and what it means."""
 
@@ -109,15 +109,17 @@ def _place(
     """Give the units of a haplotype's alleles their changes, with those that are near."""
     placed: list[Allele] = []
     where = []
-    end = 0
+    end, inserted = 0, -1
     for allele, number, index in sorted(alleles):
         unit = units[number][index]
-        if placed and allele.position < end:
+        is_again = not allele.ref and allele.position == inserted
+        if placed and (allele.position < end or is_again):
             units[number][index] = unit._replace(reason=OVERLAP)
             continue
         placed.append(aligned(codes, allele, max(end, allele.position - FARTHEST, 0)))
         where.append((number, index))
         end = allele.position + len(allele.ref)
+        inserted = -1 if allele.ref else end
     for i, (number, index) in enumerate(where):
         before = _near(placed[i::-1], length)[::-1]
         others = (*before, *_near(placed[i:], length))

@@ -96,6 +96,14 @@ def test_alleles_that_overlap():
     assert units[0].change.others == ()
 
 
+@pytest.mark.parametrize("letters", ["GG", "T"])
+def test_one_insertion_in_a_place(letters):
+    units = units_of(record(10, "", "GG", (1,)), record(10, "", letters, (1,)))
+    assert sorted(unit.reason for unit in units) == ["", "overlap"]
+    units = units_of(record(10, "", "GG", (1,)), record(10, "G", "T", (1,)))
+    assert [unit.reason for unit in units] == ["", ""]
+
+
 def test_an_insertion_moves_no_farther_than_the_allele_before_it():
     text = "G" + "T" * 20 + "A" * 100
     one = record(5, "T", "C", (1,))
