@@ -765,9 +765,12 @@ def test_variants_one_by_one(place, model, chromosomes):
     assert found.values.shape == (len(found.sites), len(model.cells))
     np.testing.assert_array_equal(found.ref, expit(found.ref_logits))
     np.testing.assert_array_equal(found.alt, expit(found.alt_logits))
-    bad: list[Any] = [("2", "x", "A", "C"), ("2", 5, "", "C"), ("2", 5, "-", "C"), 7]
+    of_numpy = variant_effects(model, [("2", np.int64(200), ref, alt)], place / "genome.fa")
+    np.testing.assert_array_equal(of_numpy.alt, found.alt)
+    assert type(of_numpy.variants[0].position) is int
+    bad: list[Any] = [("2", "x", "A", "C"), ("2", 5, "", "C"), ("2", 5, "-", "C"), 7, np.eye(4)]
     for wrong in bad:
-        with pytest.raises(VariantError, match="variants, item 1: expected"):
+        with pytest.raises(VariantError, match=r"\Avariants, item 1: expected [^\n]*\Z"):
             variant_effects(model, [wrong], place / "genome.fa")
     with pytest.raises(ConfigError, match="strands"):
         variant_effects(model, [], place / "genome.fa", strands="reverse")
