@@ -765,7 +765,8 @@ def test_variants_one_by_one(place, model, chromosomes):
     assert found.values.shape == (len(found.sites), len(model.cells))
     np.testing.assert_array_equal(found.ref, expit(found.ref_logits))
     np.testing.assert_array_equal(found.alt, expit(found.alt_logits))
-    of_numpy = variant_effects(model, [("2", np.int64(200), ref, alt)], place / "genome.fa")
+    at: Any = np.int64(200)
+    of_numpy = variant_effects(model, [("2", at, ref, alt)], place / "genome.fa")
     np.testing.assert_array_equal(of_numpy.alt, found.alt)
     assert type(of_numpy.variants[0].position) is int
     bad: list[Any] = [("2", "x", "A", "C"), ("2", 5, "", "C"), ("2", 5, "-", "C"), 7, np.eye(4)]
