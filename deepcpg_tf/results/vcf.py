@@ -194,14 +194,24 @@ def annotate(source: VcfFile, out: Path, annotations: Iterable[Annotation]) -> N
                     raise
                 raise OutputError(f"{out}: cannot write there (is the disk full?)") from error
             try:
-                pysam.tabix_index(
-                    str(staged), preset="vcf", csi=end > _MOST_OF_TBI, keep_original=True
-                )
+                _index(staged, end)
             except (OSError, ValueError) as error:
                 raise OutputError(f"{out}: cannot make its index: {error}") from None
         # An index of what is no longer there would be worse than none.
         for name in indexes:
             (out.parent / name).unlink(missing_ok=True)
+
+
+def _index(path: Path, end: int) -> None:
+    """Make an index of a file whose records end there at most, but for what INFO says."""
+    if end <= _MOST_OF_TBI:
+        try:
+            pysam.tabix_index(str(path), preset="vcf", keep_original=True)
+        except (OSError, ValueError):  # an END beyond
+            path.with_name(f"{path.name}.tbi").unlink(missing_ok=True)
+        else:
+            return
+    pysam.tabix_index(str(path), preset="vcf", csi=True, keep_original=True)
 
 
 def _lines(source: VcfFile, annotations: Iterable[Annotation]) -> Iterator[tuple[str, int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from deepcpg_tf.errors import GenomeError, VariantError
 from deepcpg_tf.genome.names import find_name
 from deepcpg_tf.genome.reference import Genome
@@ -34,12 +36,13 @@ def records_of(variants: Iterable[tuple[str, int, str, str]], genome: Genome) ->
     """
     for number, variant in enumerate(variants, 1):
         match variant:
-            case (str() as chromosome, int() as position, str() as ref, str() as alt):
-                pass
+            case (str() as chromosome, int() | np.integer() as at, str() as ref, str() as alt):
+                position = int(at)
             case _:
+                received = " ".join(repr(variant).split())
                 raise VariantError(
                     f"variants, item {number}: expected chromosome, position, reference and "
-                    f"alternate allele, received {variant!r}"[:300]
+                    f"alternate allele, received {received}"[:300]
                 )
         for name, allele in (("reference", ref), ("alternate", alt)):
             if not allele or not _IUPAC.issuperset(allele.upper()):

@@ -18,7 +18,7 @@ REASONS = {
     NO_CPG: "no CpG near, in either allele",
     ABSENT: "the sample has no such allele, or it is not known",
     UNPHASED: "it is not known on which haplotype the alleles of one window are",
-    OVERLAP: "it overlaps another allele of its haplotype",
+    OVERLAP: "it overlaps another allele of its haplotype, or is inserted where one is",
 }
 """Why there are no sites of an ALT: the word of each reason, and what it means."""
 
@@ -77,8 +77,7 @@ def phased(records: Sequence[Record], codes: Callable[[str], Codes], length: int
     """
     doubtful = _doubtful(records, length)
     units: list[list[Unit]] = []
-    # By chromosome, haplotype, and the record of one that may be on any.
-    of_haplotypes: dict[tuple[str, int, int], list[tuple[Allele, int, int]]] = {}
+    of_haplotypes: dict[tuple[str, int], list[tuple[Allele, int, int]]] = {}
     for number, record in enumerate(records):
         own: list[Unit] = []
         units.append(own)
@@ -90,13 +89,12 @@ def phased(records: Sequence[Record], codes: Callable[[str], Codes], length: int
                 continue
             assert allele is not None
             assert record.reference is not None
-            known = record.phased or _is_one(record)
             for haplotype in carried:
-                # Where it is not known, nothing else is near.
-                key = record.reference, haplotype, -1 if known else number
+                # Where it is not known, what is near is on both, so that either may be the first.
+                key = record.reference, haplotype
                 of_haplotypes.setdefault(key, []).append((allele, number, len(own)))
-                own.append(Unit(record, i, None, "", haplotype if known else 0))
-    for (chromosome, _, _), alleles in of_haplotypes.items():
+                own.append(Unit(record, i, None, "", haplotype))
+    for (chromosome, _), alleles in of_haplotypes.items():
         _place(units, chromosome, codes(chromosome), alleles, length)
     return [unit for own in units for unit in own]
 
@@ -111,20 +109,23 @@ def _place(
     """Give the units of a haplotype's alleles their changes, with those that are near."""
     placed: list[Allele] = []
     where = []
-    end = 0
+    end, inserted = 0, -1
     for allele, number, index in sorted(alleles):
         unit = units[number][index]
-        if placed and allele.position < end:
+        is_again = not allele.ref and allele.position == inserted
+        if placed and (allele.position < end or is_again):
             units[number][index] = unit._replace(reason=OVERLAP)
             continue
         placed.append(aligned(codes, allele, max(end, allele.position - FARTHEST, 0)))
         where.append((number, index))
         end = allele.position + len(allele.ref)
+        inserted = -1 if allele.ref else end
     for i, (number, index) in enumerate(where):
         before = _near(placed[i::-1], length)[::-1]
         others = (*before, *_near(placed[i:], length))
-        change = Change(chromosome, placed[i], others)
-        units[number][index] = units[number][index]._replace(change=change)
+        unit = units[number][index]._replace(change=Change(chromosome, placed[i], others))
+        known = unit.record.phased or _is_one(unit.record)
+        units[number][index] = unit if known or others else unit._replace(haplotype=0)
 
 
 def _near(alleles: Sequence[Allele], length: int) -> list[Allele]:
@@ -153,21 +154,31 @@ def _carries(record: Record) -> bool:
 
 
 def _doubtful(records: Sequence[Record], length: int) -> set[int]:
-    """Return which records share a window with one that may be on either haplotype."""
+    """Return which records share a window with one that may be on either haplotype.
+
+    As in `_near`, bases that are deleted between two of them do not count.
+    """
     found: set[int] = set()
-    near: list[int] = []
+    near: list[tuple[int, int]] = []  # and before where what is in one window begins
     for i, record in enumerate(records):
         if not _carries(record):
             continue
         near = [
-            j
-            for j in near
-            if records[j].reference == record.reference
-            and record.position - (records[j].position + len(records[j].ref)) < length
+            (j, last)
+            for j, last in near
+            if records[j].reference == record.reference and record.position < last
         ]
-        found.update(k for j in near if not _in_phase(records[j], record) for k in (i, j))
-        near.append(i)
+        found.update(k for j, _ in near if not _in_phase(records[j], record) for k in (i, j))
+        removed = _removed(record)
+        near = [(j, last + removed) for j, last in near]
+        near.append((i, record.position + len(record.ref) + length))
     return found
+
+
+def _removed(record: Record) -> int:
+    """Return by how many bases a haplotype with a record may be shorter."""
+    alleles = (record.alleles[one - 1] for one in record.genotype or () if one)
+    return max([0, *(len(one.ref) - len(one.alt) for one in alleles if one is not None)])
 
 
 def _in_phase(one: Record, other: Record) -> bool:

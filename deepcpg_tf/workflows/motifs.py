@@ -408,13 +408,8 @@ class _InMemory:
     def __init__(self, model: MethylationModel, arrays: Arrays, labels: Labels | None) -> None:
         self._arrays = model.own_arrays(arrays)
         self._sites = model.reads.check(self._arrays)
-        self._labels = labels
         self.labelled = labels is not None
-        expected = (self._sites, len(model.cells))
-        if labels is not None and labels.shape != expected:
-            raise InputError(
-                f"labels: expected shape (n, cells), here {expected}, received {labels.shape}"
-            )
+        self._labels = None if labels is None else _checked(labels, self._sites, len(model.cells))
 
     def check(self, progress: Progress) -> int:
         if not self._sites:
@@ -425,6 +420,21 @@ class _InMemory:
         for part in _slices(self._sites):
             labels = None if self._labels is None else self._labels[part]
             yield _Batch(take(self._arrays, part), labels)
+
+
+def _checked(labels: Labels, sites: int, cells: int) -> Labels:
+    """Return labels in memory that are what they must be."""
+    own = np.asarray(labels)
+    if own.shape != (sites, cells):
+        raise InputError(
+            f"labels: expected shape (n, cells), here {(sites, cells)}, received {own.shape}"
+        )
+    others = own[~np.isin(own, (1, 0, -1))]
+    if others.size:
+        raise InputError(
+            f"labels: expected 1, 0, or -1 where one is missing, received {others[0]!s}"
+        )
+    return own.astype(np.int8)
 
 
 class _Labelled:

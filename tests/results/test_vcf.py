@@ -267,6 +267,17 @@ def test_a_chromosome_that_is_too_long_for_a_tbi(genome, tmp_path):
     check_annotated(out, source.check())
 
 
+def test_an_end_that_is_too_far_for_a_tbi(genome, tmp_path):
+    path, out = tmp_path / "calls.vcf", tmp_path / "out.vcf.gz"
+    path.write_text(
+        HEADER + NAMES + RECORDS + "wheat\t6\t.\tA\t<DEL>\t.\t.\tEND=600000000\t.\t.\t."
+    )
+    annotate(VcfFile(path, genome), out, [*ANNOTATIONS, Annotation(reason="contig")])
+    assert not (tmp_path / "out.vcf.gz.tbi").exists()
+    with pysam.TabixFile(str(out), index=f"{out}.csi") as file:
+        assert len([*file.fetch("wheat", 599_999_999, 600_000_000)]) == 1
+
+
 # Where it cannot be written
 
 

@@ -81,11 +81,27 @@ def test_alleles_of_one_haplotype():
     assert found == [(2, 10, 1), (1, 20, 1), (1, 30, 1), (2, 30, 1)]
 
 
+def test_what_both_haplotypes_have_is_near_one_that_is_not_phased():
+    """The other haplotype has one of the two alone, whichever is called the first."""
+    both = [record(10, genotype=(0, 1), known=False), record(30, genotype=(1, 1), known=False)]
+    units = units_of(*both)
+    found = [(u.haplotype, u.change.allele.position, len(u.change.others)) for u in units]
+    assert found == [(2, 10, 1), (1, 30, 0), (2, 30, 1)]
+
+
 def test_alleles_that_overlap():
     text = "ACGT" * 500
     units = units_of(record(10, text[10:20], "", (1,)), record(15, text[15], "A", (1,)))
     assert [unit.reason for unit in units] == ["", "overlap"]
     assert units[0].change.others == ()
+
+
+@pytest.mark.parametrize("letters", ["GG", "T"])
+def test_one_insertion_in_a_place(letters):
+    units = units_of(record(10, "", "GG", (1,)), record(10, "", letters, (1,)))
+    assert sorted(unit.reason for unit in units) == ["", "overlap"]
+    units = units_of(record(10, "", "GG", (1,)), record(10, "G", "T", (1,)))
+    assert [unit.reason for unit in units] == ["", ""]
 
 
 def test_an_insertion_moves_no_farther_than_the_allele_before_it():
@@ -113,6 +129,16 @@ def test_what_is_in_one_window_must_be_in_phase(one, other, reasons):
     assert [unit.reason for unit in units] == reasons
     far = units_of(record(10, **one), record(111, **other))
     assert "unphased" not in {unit.reason for unit in far}
+
+
+@pytest.mark.parametrize("genotype", [(0, 1), (1, 1)])
+def test_a_deletion_brings_what_must_be_in_phase_into_one_window(genotype):
+    text = "ACGT" * 500
+    ends = [record(at, genotype=(0, 1), phase_set=str(at)) for at in (10, 360)]
+    assert {unit.reason for unit in units_of(*ends)} == {""}
+    units = units_of(ends[0], record(20, text[20:300], "", genotype, phase_set="10"), ends[1])
+    found = [unit.reason for unit in units]
+    assert (found[0], found[-1]) == ("unphased", "unphased")
 
 
 def test_two_alternate_alleles_of_one_record():

@@ -7,6 +7,7 @@ import pytest
 
 from deepcpg_tf import filter_motifs, load_model, read_table
 from deepcpg_tf.data.legacy.hdf5 import LegacyData
+from deepcpg_tf.errors import InputError
 from deepcpg_tf.genome.reference import Genome
 from deepcpg_tf.genome.sequence import decode, is_cg, letters_of_codes
 from deepcpg_tf.workflows.inputs import ModelInputs
@@ -145,6 +146,19 @@ def test_importance_is_what_predictions_lose(monkeypatch):
     means = activities["dna/activation_1"].mean(axis=1)
     expected = np.corrcoef(means.T, predicted.T)[:8, 8:]
     assert moved.predictions == pytest.approx(expected, rel=0, abs=1e-4)
+
+
+def test_labels_in_memory_are_checked():
+    arrays = {"windows": windows_of()[:3]}
+    cells = len(load_model(MODEL).cells)
+    for value, received in ((7, "7"), (0.5, "0.5"), (np.nan, "nan")):
+        labels = np.ones((3, cells), type(value))
+        labels[1, 0] = value
+        expected = f"labels: expected 1, 0, or -1 where one is missing, received {received}"
+        with pytest.raises(InputError, match=expected):
+            filter_motifs(MODEL, arrays, labels=labels)
+    with pytest.raises(InputError, match="labels: expected shape"):
+        filter_motifs(MODEL, arrays, labels=np.ones((1, 2), np.int8))
 
 
 def test_sites_find_their_labels_in_a_table(module_exports, tmp_path):
