@@ -115,6 +115,11 @@ def encode_tokens(tokens: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     SequenceError
         When they are no array of bytes, or one of them is no nucleotide letter.
     """
+    if not isinstance(tokens, np.ndarray):
+        raise SequenceError(
+            "tokens: expected an array of uint8, shape (n, length): letters in ASCII, as "
+            f"np.frombuffer(b'ACGT', np.uint8) has them, received {type(tokens).__name__}"
+        )
     if tokens.dtype != np.uint8 or tokens.ndim != 2:
         raise SequenceError(
             "tokens: expected uint8 of shape (n, length), "

@@ -373,7 +373,9 @@ class VcfFile:
         if not contig.chosen:
             return None
         if not text.isdecimal() or not text.isascii() or len(text) > _MOST_DIGITS:
-            raise self._fault(number, place, "a whole number as POS", repr(text[:_SHOWN]))
+            raise self._fault(
+                number, place, "a whole number of 18 digits at most as POS", repr(text[:_SHOWN])
+            )
         position = int(text) - 1
         if self._regions is not None and not contig.meets(position, position + len(ref)):
             return None

@@ -58,7 +58,9 @@ def _parse(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[KnownMotif]
             continue
         if not is_meme:
             if words[:2] != ["MEME", "version"]:
-                raise InputError(f"{where}: expected 'MEME version 4', received {line[:60]!r}")
+                raise InputError(
+                    f"{where}: expected 'MEME version 4', received {line.strip()[:60]!r}"
+                )
             is_meme = True
         elif words[0] == "ALPHABET=" and "".join(words[1:]) != "ACGT":
             raise InputError(f"{where}: expected the alphabet ACGT, received {words[1:2]}")

@@ -113,9 +113,9 @@ def saturation_mutagenesis(
     but for rounding. A sample is compared with whole windows first; where a model has other
     layers or the sample differs, all windows are computed whole, and a warning says so.
     """
-    check_summaries([] if summary is None else [summary])
     model = load_model(model) if isinstance(model, str | Path) else model
     mutagenist = Mutagenist(model, cells=cells)
+    check_summaries([] if summary is None else [summary], mutagenist.cells)
     own = model.own_arrays(arrays)
     count = model.reads.check(own)
     (length,) = model.reads.named("windows").shape
@@ -130,8 +130,8 @@ def saturation_mutagenesis(
     return Mutagenesis(values, mutagenist.cells, summary)
 
 
-def check_summaries(summaries: Sequence[str]) -> None:
-    """Refuse summaries that there are not.
+def check_summaries(summaries: Sequence[str], cells: Sequence[str]) -> None:
+    """Refuse summaries that there are not, or not of so few cells.
 
     Raises
     ------
@@ -142,6 +142,8 @@ def check_summaries(summaries: Sequence[str]) -> None:
             raise ConfigError(
                 f"summary: expected one of {', '.join(get_args(Summary))}, received {summary!r}"
             )
+    if "var" in summaries and len(cells) < 2:
+        raise ConfigError("summary: expected mean or l2 of a single cell, received var")
 
 
 def summarised(values: Floats, summary: Summary) -> Floats:

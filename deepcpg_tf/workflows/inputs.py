@@ -82,6 +82,11 @@ class ModelInputs:
             self._source = SiteFile(sites, reference, length)
         elif sequences is not None:
             self._source = SequenceFile(sequences, length)
+        if sequences is not None and len(model.parts) > 1:
+            raise InputError(
+                f"sequences: expected `sites`, `genome` and `table` for a {model.config.module} "
+                "module, which reads neighbouring sites, received windows alone"
+            )
         held = None if table is None else open_table(table)
         # Tells what is lacking, or too much, of a table and a genome.
         self._near = open_neighbours(model.config, held, reference)

@@ -108,10 +108,10 @@ def write_mutagenesis(
     from deepcpg_tf.variants.mutagenesis import Mutagenist, check_summaries
 
     summaries = tuple(summary or ())
-    check_summaries(summaries)
     if len(set(summaries)) < len(summaries):
         raise ConfigError(f"summary: expected different ones, received {', '.join(summaries)}")
     mutagenist = Mutagenist(opened, cells=cells)
+    check_summaries(summaries, mutagenist.cells)
     inputs = ModelInputs(opened, sequences=sequences, sites=sites, genome=genome, table=table)
     count = inputs.check(progress)
     (length,) = opened.reads.named("windows").shape

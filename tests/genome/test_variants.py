@@ -233,7 +233,9 @@ def test_going_on_after_some_records(opened):
 def test_records_are_read_one_by_one(opened):
     records = opened("chr1 1 A C", "chr1 x A C").records()
     assert next(records).position == 0
-    with pytest.raises(VariantError, match="line 11: expected a whole number as POS"):
+    with pytest.raises(
+        VariantError, match="line 11: expected a whole number of 18 digits at most as POS"
+    ):
         next(records)
 
 
@@ -434,7 +436,10 @@ def test_no_header(text, message, genome, write):
         ("1\t1\t.\tA\tC", "line 10: expected 8 columns.*received 5 in"),
         ("1 1 . A C . . .", "line 10: expected 8 columns with tabs between, received 1 in '1 1"),
         ("1\t1\t.\tA\tC\t.\t.\t.\t.", "line 10: expected 8 columns.*received 9 in"),
-        ("1\tx\t.\tA\tC\t.\t.\t.", "line 10: expected a whole number as POS, received 'x'"),
+        (
+            "1\tx\t.\tA\tC\t.\t.\t.",
+            "line 10: expected a whole number of 18 digits at most as POS, received 'x'",
+        ),
         ("1\t-1\t.\tA\tC\t.\t.\t.", "POS, received '-1'"),
         ("1\t\t.\tA\tC\t.\t.\t.", "POS, received ''"),
         ("1\t1.0\t.\tA\tC\t.\t.\t.", "POS, received '1.0'"),
@@ -457,7 +462,7 @@ def test_no_header(text, message, genome, write):
         ("\t1\t.\tA\tC\t.\t.\t.", "a chromosome, received ''"),
         (" 1\t1\t.\tA\tC\t.\t.\t.", "a chromosome, received ' 1'"),
         (HEADER.split("\n")[0], "line 10: expected 8 columns"),
-        (NAMES, "line 10: expected a whole number as POS, received 'POS'"),
+        (NAMES, "line 10: expected a whole number of 18 digits at most as POS, received 'POS'"),
     ],
 )
 def test_no_record(line, message, genome, write):

@@ -249,6 +249,11 @@ def test_summaries(model):
     other: Any = "x"
     with pytest.raises(ConfigError, match="summary: expected one of mean, var, l2, received 'x'"):
         saturation_mutagenesis(model, arrays, summary=other)
+    with pytest.raises(ConfigError, match="expected mean or l2 of a single cell, received var"):
+        saturation_mutagenesis(model, arrays, summary="var", cells=model.cells[:1])
+    letters: Any = {"tokens": ["ACGT"]}
+    with pytest.raises(SequenceError, match="tokens: expected an array of uint8.* received list"):
+        saturation_mutagenesis(model, letters)
 
 
 def test_some_cells(model):

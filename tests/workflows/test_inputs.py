@@ -134,7 +134,9 @@ def test_what_does_not_go_together(dna, joint, sequences, sites, table, genome):
         dna, sites=sites, genome=genome, table=table
     )
     assert "table: expected a methylation table" in refused(joint, sites=sites, genome=genome)
-    assert "received a joint module, which predicts sites" in refused(joint, sequences=sequences)
+    assert "expected `sites`, `genome` and `table` for a joint module" in refused(
+        joint, sequences=sequences
+    )
     assert "reads windows of DNA, received a cpg module" in refused(
         new_model(CPG), sites=sites, genome=genome
     )
