@@ -16,7 +16,7 @@ from deepcpg_tf.models.registry import new_model
 from deepcpg_tf.variants import mutagenesis, substitutions
 from deepcpg_tf.variants.mutagenesis import Mutagenist, Summary, summarised, whole_windows
 from tests import reference, tolerances
-from tests.conftest import DATA
+from tests.conftest import DATA, bfloat16
 from tests.contract.test_models import DNA, SMALL, random_arrays
 
 ORDER = [0, 3, 2, 1]  # of A, C, G, T among the codes
@@ -273,6 +273,7 @@ def test_some_cells(model):
             saturation_mutagenesis(model, arrays, cells=wrong)
 
 
+@bfloat16
 def test_other_arithmetic_goes_through_whole_windows():
     model = scaled(new_model(dataclasses.replace(DNA, sequence_length=61), "mixed_bfloat16"))
     arrays = {"windows": windows_with_n(1, 61)}
