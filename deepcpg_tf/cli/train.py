@@ -82,7 +82,7 @@ def train(
     ] = None,
     entries: Annotated[
         int | None,
-        typer.Option(help="Of local: observed entries to train on at most (default: 2000000)."),
+        typer.Option(help="Of local: observed entries to train on at most (default: 5000000)."),
     ] = None,
     similar_cells: Annotated[
         int | None,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _BATCH_SIZE = 4096
 
-MOST_ENTRIES = 2_000_000
+MOST_ENTRIES = 5_000_000
 """Observed entries that a local module is trained on, where nothing else is asked for."""
 
 

@@ -118,7 +118,7 @@ def train(
         With these: ``"joint"`` (the default), only what joins them is trained, with the
         heads, or ``"all"``.
     entries
-        Of a local module: observed entries to train on, at most; by default 2,000,000.
+        Of a local module: observed entries to train on, at most; by default 5,000,000.
     similar_cells
         Of a local module: cells that a cell is compared with, at most; by default 32.
     groups
