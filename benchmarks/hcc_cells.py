@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import made_up
 from benchmarks.common import LackingError, Result, progress, prose, requirement, table
-from benchmarks.imputation import compare, make_predictors, read_data, report_tables
+from benchmarks.imputation import compare, make_predictors, read_data, report_tables, shown
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.splits import Split
@@ -42,7 +42,7 @@ def run() -> Result:
     result: Result = {}
     for name, part in parts.items():
         progress(f"  {name}")
-        result[name] = part(data, split)
+        result[name] = shown(part(data, split), groups=name == "compared")
     return {**result, "requirement": required(result)}
 
 

@@ -240,6 +240,22 @@ def _compare_to_best(rows: list[Result]) -> None:
         row["below_best_error"] = float((draws[best] - own).std(ddof=1))
 
 
+def shown(result: Result, *, groups: bool) -> Result:
+    """Return of a comparison what is shown: of groups of entries the AUROC alone, or nothing."""
+    rows = [
+        {
+            **row,
+            "scores": {
+                group: of if group == "all" else {name: of[name] for name in ("n", "auc")}
+                for group, of in row["scores"].items()
+                if groups or group == "all"
+            },
+        }
+        for row in result["rows"]
+    ]
+    return {**result, "rows": rows}
+
+
 def write(result: Result, folder: Path) -> None:
     """Write ``imputation.tsv``, ``imputation.md`` and ``imputation.json`` into a folder.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import imputation
-from benchmarks.imputation import compare, main, report_tables
+from benchmarks.imputation import compare, main, report_tables, shown
 from benchmarks.predictors import CellMean, OtherCells
 from deepcpg_tf.data.splits import Split, chromosome_split
 from deepcpg_tf.errors import SplitError
@@ -54,6 +54,8 @@ def test_seeds_and_learning_curve():
     best = rows["other cells at the site", 200, "hidden entries"]
     assert best["below_best"] == best["below_best_error"] == 0
     text = report_tables(result)
+    assert report_tables(shown(result, groups=True)) == text
+    assert {tuple(row["scores"]) for row in shown(result, groups=False)["rows"]} == {("all",)}
     assert "### Hidden entries: " in text
     assert "| drawn | 50 |" in text
 
