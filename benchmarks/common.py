@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import statistics
+import subprocess
 import sys
 import textwrap
 import time
@@ -120,6 +122,18 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def killed(command: Sequence[str], seconds: float) -> float:
+    """Run a command and kill it after so many seconds; return how long it ran."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    return time.perf_counter() - start
 
 
 def machine() -> Result:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import child, made_up
-from benchmarks.common import Result, in_words, progress, prose, requirement
+from benchmarks.common import Result, in_words, killed, progress, prose, requirement
 
 TITLE = "Variant effects"
 PLACE = "DEEPCPG_TF_EFFECTS"
@@ -44,7 +42,7 @@ def run() -> Result:
         _write_model(model)
         command = [sys.executable, "-m", "deepcpg_tf", "effects", str(model), "--vcf", str(vcf)]
         command += ["--genome", str(genome), "--out", str(out)]
-        killed_after = _killed(command, KILLED_AFTER * variants / VARIANTS + 5)
+        killed_after = killed(command, KILLED_AFTER * variants / VARIANTS + 5)
         left = len(list(folder.glob(f".{out.name}.effects/*.npz")))
         progress(f"  killed after {killed_after:.0f} s, {left} parts were there")
         done = subprocess.run(
@@ -131,18 +129,6 @@ def _write_model(path: Path) -> None:
     from deepcpg_tf.models.registry import new_model
 
     new_model(DeepCpgDnaConfig()).save_to_preset(path)
-
-
-def _killed(command: list[str], seconds: float) -> float:
-    """Run a command and kill it after so many seconds; return how long it ran."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    return time.perf_counter() - start
 
 
 def report(result: Result) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import child, made_up
-from benchmarks.common import Result, in_words, progress, prose, requirement
+from benchmarks.common import Result, in_words, killed, progress, prose, requirement
 
 if TYPE_CHECKING:
     from deepcpg_tf.data.table import MethylationTable
@@ -56,7 +55,7 @@ def run() -> Result:
         progress(f"  trained in {training:.0f} s")
         command = [sys.executable, "-m", "deepcpg_tf", "impute", str(model), str(data)]
         command += ["--genome", str(genome), "--out", str(out)]
-        killed_after = _killed(command, KILLED_AFTER)
+        killed_after = killed(command, KILLED_AFTER)
         left = len(list(out.parent.glob(f".{out.name}.scan/*.npz")))
         progress(f"  killed after {killed_after:.0f} s, {left} parts were there")
         done = subprocess.run(
@@ -122,18 +121,6 @@ def made_up_cells(cells: int, sites: int, genome: Path) -> MethylationTable:
         calls,
         reference_of(reference, names),
     )
-
-
-def _killed(command: list[str], seconds: float) -> float:
-    """Run a command and kill it after so many seconds; return how long it ran."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    return time.perf_counter() - start
 
 
 def report(result: Result) -> str:

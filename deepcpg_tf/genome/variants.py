@@ -148,6 +148,24 @@ def trimmed(position: int, ref: str, alt: str) -> Allele:
     return Allele(position + start, ref[start : len(ref) - end], alt[start : len(alt) - end])
 
 
+def change(position: int, ref: str, alt: str, longest: int) -> tuple[Allele | None, str]:
+    """Return an allele in its minimal form, or why there is none.
+
+    Parameters
+    ----------
+    position, ref, alt
+        As of `trimmed`.
+    longest
+        Bases that it has at most.
+    """
+    allele = trimmed(position, ref, alt)
+    if not allele.ref and not allele.alt:
+        return None, SAME
+    if max(len(allele.ref), len(allele.alt)) > longest:
+        return None, LONG
+    return allele, ""
+
+
 class Account(NamedTuple):
     """What is in a file.
 
@@ -385,7 +403,7 @@ class VcfFile:
         if common := contig.reason(position, ref):
             reasons = tuple(reason or common for reason in reasons)
         changes = [
-            (None, reason) if reason else self._change(position, ref, one)
+            (None, reason) if reason else change(position, ref, one, self.longest)
             for one, reason in zip(alts, reasons, strict=True)
         ]
         record = Record(
@@ -452,15 +470,6 @@ class VcfFile:
                 return BREAKEND
         expected = "bases, `*`, `.`, a symbol like <DEL> or a breakend as ALT"
         raise self._fault(number, place, expected, repr(alt[:_SHOWN]))
-
-    def _change(self, position: int, ref: str, alt: str) -> tuple[Allele | None, str]:
-        """Return an allele in its minimal form, or why there is none."""
-        allele = trimmed(position, ref, alt)
-        if not allele.ref and not allele.alt:
-            return None, SAME
-        if max(len(allele.ref), len(allele.alt)) > self.longest:
-            return None, LONG
-        return allele, ""
 
     def _with_genotype(self, record: Record, place: int, line: str) -> Record:
         columns = line.split("\t", self._column + 1)

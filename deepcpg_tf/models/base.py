@@ -223,6 +223,21 @@ class MethylationModel(keras.Model):
                 "Joint module, which has none; train it, join it, or predict `values` embedding"
             )
 
+    def check_cells(self) -> None:
+        """Refuse to explain what cells are predicted to be, where none is predicted.
+
+        Raises
+        ------
+        ConfigError
+            When the model has no heads, or other outputs alone.
+        """
+        self.check_values("logits")
+        if not self.cells:
+            raise ConfigError(
+                f"model: expected a model of cells, received one of "
+                f"{', '.join(self.config.outputs)} alone"
+            )
+
     def _inference_graph(self, values: Values) -> tf.types.experimental.PolymorphicFunction:
         """Return the compiled function from arrays to values."""
         self.check_values(values)

@@ -110,12 +110,7 @@ def check_effects(model: MethylationModel, strands: str = "forward") -> None:
             f"model: expected a dna, cpg or joint module, received a {LOCAL} module, which "
             "predicts entries of a table"
         )
-    model.check_values("logits")
-    if not model.cells:
-        raise ConfigError(
-            f"model: expected a model of cells, received one of {', '.join(model.config.outputs)} "
-            "alone"
-        )
+    model.check_cells()
 
 
 class EffectScorer:

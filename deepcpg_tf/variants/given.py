@@ -13,13 +13,11 @@ from deepcpg_tf.genome.sequence import encode
 from deepcpg_tf.genome.variants import (
     CONTIG,
     LETTERS,
-    LONG,
     LONGEST,
     OFF,
     REFERENCE,
-    SAME,
     Record,
-    trimmed,
+    change,
 )
 
 _IUPAC, _BASES = frozenset("ACGTNRYSWKMBDHV"), frozenset("ACGT")
@@ -55,7 +53,7 @@ def records_of(variants: Iterable[tuple[str, int, str, str]], genome: Genome) ->
         except GenomeError as error:
             raise VariantError(f"variants, item {number}: {error}") from None
         reason = _reason(name_of_genome, position, ref.upper(), alt.upper(), genome)
-        allele_or_none = None if reason else trimmed(position, ref, alt)
+        own = (None, reason) if reason else change(position, ref, alt, LONGEST)
         yield Record(
             number,
             chromosome,
@@ -64,13 +62,13 @@ def records_of(variants: Iterable[tuple[str, int, str, str]], genome: Genome) ->
             ".",
             ref,
             (alt,),
-            (allele_or_none,),
-            (reason,),
+            own[:1],
+            own[1:],
         )
 
 
 def _reason(name: str | None, position: int, ref: str, alt: str, genome: Genome) -> str:
-    """Return why a variant cannot be scored, as of a record of a file."""
+    """Return why no change at a place can be scored, as of a record of a file, or nothing."""
     if not _BASES.issuperset(alt):
         return LETTERS
     if name is None:
@@ -78,9 +76,5 @@ def _reason(name: str | None, position: int, ref: str, alt: str, genome: Genome)
     codes = genome.codes(name)
     if position < 0 or position + len(ref) > len(codes):
         return OFF
-    if codes[position : position + len(ref)].tolist() != encode(ref).tolist():
-        return REFERENCE
-    if ref == alt:
-        return SAME
-    allele = trimmed(position, ref, alt)
-    return LONG if max(len(allele.ref), len(allele.alt)) > LONGEST else ""
+    is_same = codes[position : position + len(ref)].tolist() == encode(ref).tolist()
+    return "" if is_same else REFERENCE

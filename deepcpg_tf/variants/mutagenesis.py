@@ -256,12 +256,7 @@ def check_model(model: MethylationModel) -> None:
             f"model: expected one that reads windows of DNA, received a {model.config.module} "
             "module"
         )
-    model.check_values("logits")
-    if not model.cells:
-        raise ConfigError(
-            f"model: expected a model of cells, received one of {', '.join(model.config.outputs)} "
-            "alone"
-        )
+    model.check_cells()
 
 
 def chosen_cells(
